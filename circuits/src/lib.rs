@@ -1,0 +1,1 @@
+//! Gadgets and statements, written only against quittance-circuit.

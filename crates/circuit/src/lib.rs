@@ -1,0 +1,1 @@
+//! Circuits as data: builder, evaluation in the clear, price.

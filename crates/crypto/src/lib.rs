@@ -1,0 +1,17 @@
+//! The cryptography of Quittance: one canonical encoding, one field, one group, and the proofs,
+//! signatures and seals built on them.
+//!
+//! The crate is pure: no clock, socket, disk or ambient entropy. Whoever needs randomness passes a
+//! generator in.
+//!
+//! ```
+//! use quittance_crypto::digest::Digest;
+//! use quittance_crypto::encoding::{Decode, Encode};
+//!
+//! let digest = Digest::of("quittance/v1/example", &[b"settled", b"and proven so"]);
+//! assert_eq!(Digest::from_bytes(&digest.to_bytes())?, digest);
+//! # Ok::<(), quittance_crypto::encoding::DecodeError>(())
+//! ```
+
+pub mod digest;
+pub mod encoding;

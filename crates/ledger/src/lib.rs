@@ -1,0 +1,1 @@
+//! Transactions, the rules that apply them to a state, and certificates.

@@ -1,0 +1,1 @@
+//! Secret sharing and multi-party computation over the field of the commitments.
