@@ -15,3 +15,4 @@
 
 pub mod digest;
 pub mod encoding;
+pub mod signature;
