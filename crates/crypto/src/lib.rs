@@ -13,6 +13,9 @@
 //! # Ok::<(), quittance_crypto::encoding::DecodeError>(())
 //! ```
 
+pub mod commitment;
 pub mod digest;
 pub mod encoding;
+pub mod field;
+pub mod group;
 pub mod signature;
