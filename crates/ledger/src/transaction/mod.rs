@@ -1,0 +1,28 @@
+//! Transactions: one atomic unit, with its range proofs and signatures.
+//!
+//! ```text
+//! transaction = body || list of range proofs, one per entry || list of signatures, by institution
+//! ```
+//!
+//! | digest | label | covers | binds |
+//! | --- | --- | --- | --- |
+//! | body digest | `quittance/v1/body` | body | range proofs (with chain, suite and position), round ids |
+//! | signing digest | `quittance/v1/signing` | body, proofs | signatures |
+//! | id | `quittance/v1/transaction-id` | body, proofs, signatures | block, credit ids, cached verdicts |
+//!
+//! So nobody can put another proof under a signed body, nor a body under another's verdict.
+
+mod body;
+mod entry;
+mod limits;
+mod round;
+mod structure;
+
+pub use body::{Action, BODY_VERSION, Body, CreditReturn, ReturnReason};
+pub use entry::{Condition, Credit, Entry, Posting};
+pub use limits::{
+    MAX_ABSORBED, MAX_CREDITS, MAX_ENTRIES, MAX_POSTINGS, MAX_QUEUE_NOTE_BYTES, MAX_SEALED_BYTES,
+    MAX_SELF_NOTE_BYTES, MAX_SIGNATURES, MAX_STATEMENT, MAX_TRANSACTION_BYTES,
+};
+pub use round::{RoundJoin, RoundOpen, Settlement};
+pub use structure::Malformed;

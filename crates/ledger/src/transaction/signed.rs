@@ -1,0 +1,194 @@
+//! The complete transaction: body, range proofs, signatures, and the digests over them.
+
+use quittance_crypto::digest::Digest;
+use quittance_crypto::encoding::{Decode, DecodeError, Encode, Problem, Reader, Writer};
+use quittance_crypto::range_proof::RangeProof;
+use quittance_crypto::signature::Signature;
+
+use super::body::Body;
+use super::limits::{MAX_ENTRIES, MAX_SIGNATURES, MAX_TRANSACTION_BYTES};
+use crate::ids::{CreditId, InstitutionId, TransactionId};
+
+/// The stage of a transaction whose proofs and signatures nobody has verified yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unverified;
+
+/// The stage of a transaction whose structure, signatures and range proofs hold. Only
+/// [`crate::verify`] makes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verified(());
+
+/// A complete transaction. Its digests are computed once, when it is made or decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transaction<S = Unverified> {
+    body: Body,
+    proofs: Vec<RangeProof>,
+    signatures: Vec<InstitutionSignature>,
+    digests: Digests,
+    size: usize,
+    stage: S,
+}
+
+/// The signature of one institution under a transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InstitutionSignature {
+    /// Who signs.
+    pub institution: InstitutionId,
+    /// Fingerprint of the key it signs with: the one that the body names.
+    pub key_fingerprint: Digest,
+    /// Over the signing digest, for the purpose `Transaction`.
+    pub signature: Signature,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Digests {
+    body: Digest,
+    signing: Digest,
+    id: TransactionId,
+}
+
+/// What the institutions of a transaction sign: body and proofs.
+pub fn signing_digest(body: &Body, proofs: &[RangeProof]) -> Digest {
+    let mut proof_list = Writer::new();
+    proof_list.list(proofs);
+    signing_digest_of_bytes(&body.to_bytes(), &proof_list.into_bytes())
+}
+
+fn signing_digest_of_bytes(body: &[u8], proofs: &[u8]) -> Digest {
+    Digest::of("quittance/v1/signing", &[body, proofs])
+}
+
+impl Transaction<Unverified> {
+    /// Puts a transaction together. Nothing is checked before [`Transaction::verify`].
+    pub fn new(
+        body: Body,
+        proofs: Vec<RangeProof>,
+        signatures: Vec<InstitutionSignature>,
+    ) -> Self {
+        let body_bytes = body.to_bytes();
+        let (mut proof_list, mut signature_list) = (Writer::new(), Writer::new());
+        proof_list.list(&proofs);
+        signature_list.list(&signatures);
+        let proof_bytes = proof_list.into_bytes();
+        let bytes = [&body_bytes[..], &proof_bytes, &signature_list.into_bytes()].concat();
+        let digests = Digests {
+            body: Digest::of("quittance/v1/body", &[&body_bytes]),
+            signing: signing_digest_of_bytes(&body_bytes, &proof_bytes),
+            id: TransactionId(Digest::of("quittance/v1/transaction-id", &[&bytes])),
+        };
+        Self { body, proofs, signatures, digests, size: bytes.len(), stage: Unverified }
+    }
+
+    /// The same transaction after its verification; for [`crate::verify`] alone.
+    pub(crate) fn into_verified(self) -> Transaction<Verified> {
+        let Self { body, proofs, signatures, digests, size, stage: Unverified } = self;
+        Transaction { body, proofs, signatures, digests, size, stage: Verified(()) }
+    }
+}
+
+impl Transaction<Verified> {
+    /// The same transaction as if nobody had verified it.
+    pub fn into_unverified(self) -> Transaction<Unverified> {
+        let Self { body, proofs, signatures, digests, size, stage: Verified(()) } = self;
+        Transaction { body, proofs, signatures, digests, size, stage: Unverified }
+    }
+}
+
+impl<S> Transaction<S> {
+    /// Everything but proofs and signatures.
+    pub fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// The range proofs, one per entry of the body.
+    pub fn proofs(&self) -> &[RangeProof] {
+        &self.proofs
+    }
+
+    /// The signatures, by institution.
+    pub fn signatures(&self) -> &[InstitutionSignature] {
+        &self.signatures
+    }
+
+    /// The digest of the complete bytes.
+    pub fn id(&self) -> TransactionId {
+        self.digests.id
+    }
+
+    /// The digest of the body.
+    pub fn body_digest(&self) -> Digest {
+        self.digests.body
+    }
+
+    /// What its institutions sign.
+    pub fn signing_digest(&self) -> Digest {
+        self.digests.signing
+    }
+
+    /// What the range proof of the entry at `position` is bound to.
+    pub fn proof_context(&self, position: u32) -> Digest {
+        self.body.proof_context(&self.digests.body, position)
+    }
+
+    /// Length of the complete bytes.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// The id of the credit at position `credit` of entry `entry`.
+    pub fn credit_id(&self, entry: u32, credit: u32) -> CreditId {
+        CreditId::of(self.digests.id, entry, credit)
+    }
+}
+
+impl<S> Encode for Transaction<S> {
+    fn encode(&self, out: &mut Writer) {
+        self.body.encode(out);
+        out.list(&self.proofs);
+        out.list(&self.signatures);
+    }
+}
+
+impl Decode for Transaction<Unverified> {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let start = input.offset();
+        let body = Body::decode(input)?;
+        let proofs = input.list(MAX_ENTRIES, "range proofs")?;
+        let signatures = input.list(MAX_SIGNATURES, "signatures")?;
+        let found = input.offset() - start;
+        if found > MAX_TRANSACTION_BYTES {
+            let problem = Problem::TooLong { found, limit: MAX_TRANSACTION_BYTES };
+            return Err(input.error_at(start, "transaction", problem));
+        }
+        Ok(Self::new(body, proofs, signatures))
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut input = Reader::new(bytes);
+        if bytes.len() > MAX_TRANSACTION_BYTES {
+            let problem = Problem::TooLong { found: bytes.len(), limit: MAX_TRANSACTION_BYTES };
+            return Err(input.error_at(0, "transaction", problem));
+        }
+        let transaction = Self::decode(&mut input)?;
+        input.finish()?;
+        Ok(transaction)
+    }
+}
+
+impl Encode for InstitutionSignature {
+    fn encode(&self, out: &mut Writer) {
+        self.institution.encode(out);
+        self.key_fingerprint.encode(out);
+        self.signature.encode(out);
+    }
+}
+
+impl Decode for InstitutionSignature {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            institution: InstitutionId::decode(input)?,
+            key_fingerprint: Digest::decode(input)?,
+            signature: Signature::decode(input)?,
+        })
+    }
+}
