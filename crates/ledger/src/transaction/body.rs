@@ -94,6 +94,19 @@ impl Body {
     }
 }
 
+/// Reads the version byte of a format; any other version is refused.
+pub(crate) fn expect_version(
+    input: &mut Reader<'_>,
+    version: u8,
+    what: &'static str,
+) -> Result<(), DecodeError> {
+    let offset = input.offset();
+    match input.u8(what)? {
+        found if found == version => Ok(()),
+        found => Err(input.error_at(offset, what, Problem::UnknownTag(found))),
+    }
+}
+
 impl Encode for Body {
     fn encode(&self, out: &mut Writer) {
         out.u8(BODY_VERSION);
@@ -106,13 +119,7 @@ impl Encode for Body {
 
 impl Decode for Body {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let offset = input.offset();
-        match input.u8("body version")? {
-            BODY_VERSION => {}
-            version => {
-                return Err(input.error_at(offset, "body version", Problem::UnknownTag(version)));
-            }
-        }
+        expect_version(input, BODY_VERSION, "body version")?;
         Ok(Self {
             suite: Suite::decode(input)?,
             chain: ChainId::decode(input)?,

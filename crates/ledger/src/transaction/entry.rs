@@ -62,6 +62,33 @@ pub struct Credit {
     pub condition: Condition,
 }
 
+/// On which side of an asset an account stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The account holds the asset: its balance is at least zero.
+    Holder,
+    /// The account is the issuer's: its balance is its liability negated, at most zero.
+    Issuer,
+}
+
+impl Side {
+    /// The side of `institution` in an asset of `issuer`.
+    pub fn of(institution: InstitutionId, issuer: InstitutionId) -> Self {
+        match institution == issuer {
+            true => Self::Issuer,
+            false => Self::Holder,
+        }
+    }
+
+    /// The commitment that is range-proven for a balance, and back: the negation for an issuer.
+    pub fn proven(self, balance: Commitment) -> Commitment {
+        match self {
+            Self::Holder => balance,
+            Self::Issuer => Commitment::from(-balance.point()),
+        }
+    }
+}
+
 /// What must hold before a credit may be absorbed.
 ///
 /// Tags 1 to 6 are kept for `After`, `Before`, `Preimage`, `SignedBy`, `All` and `Any`, and are
@@ -76,10 +103,10 @@ impl Entry {
     /// The commitments whose values the entry's range proof shows to be in `[0, 2^64)`: all new
     /// balances, the issuer's negated, then all credits.
     pub fn statement(&self, issuer: InstitutionId) -> Vec<Commitment> {
-        let balances = self.postings.iter().map(|posting| match posting.institution == issuer {
-            true => Commitment::from(-posting.new_balance.point()),
-            false => posting.new_balance,
-        });
+        let balances = self
+            .postings
+            .iter()
+            .map(|posting| Side::of(posting.institution, issuer).proven(posting.new_balance));
         balances.chain(self.credits.iter().map(|credit| credit.commitment)).collect()
     }
 }

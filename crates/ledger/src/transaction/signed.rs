@@ -60,11 +60,7 @@ fn signing_digest_of_bytes(body: &[u8], proofs: &[u8]) -> Digest {
 
 impl Transaction<Unverified> {
     /// Puts a transaction together. Nothing is checked before [`Transaction::verify`].
-    pub fn new(
-        body: Body,
-        proofs: Vec<RangeProof>,
-        signatures: Vec<InstitutionSignature>,
-    ) -> Self {
+    pub fn new(body: Body, proofs: Vec<RangeProof>, signatures: Vec<InstitutionSignature>) -> Self {
         let body_bytes = body.to_bytes();
         let (mut proof_list, mut signature_list) = (Writer::new(), Writer::new());
         proof_list.list(&proofs);
