@@ -1,0 +1,20 @@
+//! The wire of Quittance: the generated protobuf, mutual TLS with post-quantum key exchange, limits,
+//! and the servers and clients that every process is built from.
+//!
+//! - [`proto`]: the services and messages of `proto/`.
+//! - [`identity`]: who a process is, as its certificate says.
+//! - [`tls`]: mutual TLS 1.3 with X25519MLKEM768 and nothing else; making certificates.
+//! - [`limits`]: every bound on what a peer may cost us, in one table.
+//! - [`server`] and [`client`]: gRPC servers and channels with all of the above, and no way around.
+//! - [`config`]: the parts of configuration files that the daemons share.
+//! - [`decimal`]: amounts as people write them, exactly.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
+pub mod client;
+pub mod config;
+pub mod decimal;
+pub mod identity;
+pub mod limits;
+pub mod proto;
+pub mod server;
+pub mod tls;

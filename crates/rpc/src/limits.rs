@@ -1,0 +1,258 @@
+//! Every bound on what a peer may cost us.
+//!
+//! Connections and time, in [`Limits`] (defaults):
+//!
+//! | limit | default | what happens above it |
+//! | --- | --- | --- |
+//! | `handshakes` | 256 | a new connection is closed at once |
+//! | `handshakes_per_address` | 64 | the same |
+//! | `handshake_time` | 5 s | the connection is closed |
+//! | `connections` | 1024 | closed after the handshake |
+//! | `connections_per_institution` | 32 | closed after the handshake |
+//! | `streams` | 128 per connection | HTTP/2 refuses or delays the stream |
+//! | `resets` | 64 per connection | the connection is closed: HTTP/2 rapid reset |
+//! | `header_bytes` | 16 KiB per request | HTTP 431, or the connection is closed |
+//! | `window_bytes` | 1 MiB per stream, twice that per connection | the sender waits |
+//! | `bytes_in_flight` | 128 MiB per institution | `RESOURCE_EXHAUSTED` |
+//! | `body_time` | 15 s for a request that is no stream | `DEADLINE_EXCEEDED` |
+//! | `request_time` | 75 s until the answer begins | `DEADLINE_EXCEEDED` |
+//! | `keepalive_interval`, `keepalive_time` | 20 s, 10 s | a silent connection is closed |
+//! | `drain_time` | 3 s after the signal to stop | what is still open is cut |
+//!
+//! The longest wait that a caller may ask of us is 60 s, hence `request_time`.
+//!
+//! Message sizes, in [`MethodLimit`]: a message above its limit is answered with `OUT_OF_RANGE`.
+//! For its whole life a call is booked with the largest request and response that it may have;
+//! the sum is what `bytes_in_flight` bounds. So one institution cannot fill our memory, and
+//! cannot use up what another needs.
+//!
+//! | method | request | response |
+//! | --- | --- | --- |
+//! | all others | 64 KiB | 64 KiB |
+//! | `Node/Submit` | 1 MiB + 4 KiB | |
+//! | `Node/Account` | | 16 MiB |
+//! | `Node/Round` | | 1 MiB |
+//! | `Node/Blocks` | | 16 MiB each |
+//! | `Node/ChainStatus` | | 4 MiB |
+//! | `Agent/ListExchanges` | | 1 MiB |
+//! | `Agent/ListPayments`, `Agent/Statement` | | 8 MiB |
+//! | `Peer/JoinExchange`, `Peer/CompleteExchange` | 1 MiB | 1 MiB + 4 KiB |
+//! | `Peer/AnnouncePayments` | 4 MiB | |
+//! | `Coordinator/Attend` | 1 MiB + 4 KiB each | 4 MiB + 4 KiB each |
+//! | `Party/Deal` | 8 MiB | |
+//! | `Party/Results`, `Party/Receipts` | | 4 MiB |
+//! | `Party/Frames` | 16 MiB + 4 KiB each | |
+//! | reflection, health | 64 KiB | 256 KiB |
+
+use std::time::Duration;
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+/// Room for the protobuf fields around the bytes that a limit is about.
+const FRAMING: usize = 4 * KIB;
+/// What a method gets that the table does not name.
+const SMALL: usize = 64 * KIB;
+
+/// Bounds on connections and time. See the [table](self).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// TLS handshakes under way.
+    pub handshakes: u64,
+    /// TLS handshakes under way from one IP address.
+    pub handshakes_per_address: u64,
+    /// Until a handshake must be complete; for clients, until a connection must stand.
+    pub handshake_time: Duration,
+    /// Connections.
+    pub connections: u64,
+    /// Connections of one institution.
+    pub connections_per_institution: u64,
+    /// Concurrent streams of one connection.
+    pub streams: u32,
+    /// Streams of one connection that were reset before we could look at them, and streams that
+    /// we reset because of errors.
+    pub resets: usize,
+    /// Headers of one request.
+    pub header_bytes: u32,
+    /// Flow-control window of a stream; of a connection, twice that.
+    pub window_bytes: u32,
+    /// Largest requests and responses of all calls of one institution that are under way.
+    pub bytes_in_flight: u64,
+    /// Until the body of a request that is not a stream must be complete.
+    pub body_time: Duration,
+    /// Until a call must be answered; a stream, until it begins.
+    pub request_time: Duration,
+    /// Between two pings on a connection, also an idle one.
+    pub keepalive_interval: Duration,
+    /// Until a ping must be answered.
+    pub keepalive_time: Duration,
+    /// Between the signal to stop and the end of all connections.
+    pub drain_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            handshakes: 256,
+            handshakes_per_address: 64,
+            handshake_time: Duration::from_secs(5),
+            connections: 1024,
+            connections_per_institution: 32,
+            streams: 128,
+            resets: 64,
+            header_bytes: 16 * KIB as u32,
+            window_bytes: MIB as u32,
+            bytes_in_flight: 128 * MIB as u64,
+            body_time: Duration::from_secs(15),
+            request_time: Duration::from_secs(75),
+            keepalive_interval: Duration::from_secs(20),
+            keepalive_time: Duration::from_secs(10),
+            drain_time: Duration::from_secs(3),
+        }
+    }
+}
+
+/// Bounds on the messages of one method, in bytes of protobuf. See the [table](self).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MethodLimit {
+    /// As in the HTTP/2 path, without the first slash.
+    pub method: &'static str,
+    /// A request, or each of a stream of requests.
+    pub request: usize,
+    /// A response, or each of a stream of responses.
+    pub response: usize,
+    /// Whether requests come as a stream, which may last.
+    pub streams_requests: bool,
+}
+
+const fn unary(method: &'static str, request: usize, response: usize) -> MethodLimit {
+    MethodLimit { method, request, response, streams_requests: false }
+}
+
+const fn stream(method: &'static str, request: usize, response: usize) -> MethodLimit {
+    MethodLimit { method, request, response, streams_requests: true }
+}
+
+/// The methods that differ from [`OTHER`].
+pub const METHODS: &[MethodLimit] = &[
+    unary("quittance.node.v1.Node/Submit", MIB + FRAMING, SMALL),
+    unary("quittance.node.v1.Node/Account", SMALL, 16 * MIB),
+    unary("quittance.node.v1.Node/Round", SMALL, MIB),
+    unary("quittance.node.v1.Node/Blocks", SMALL, 16 * MIB),
+    unary("quittance.node.v1.Node/ChainStatus", SMALL, 4 * MIB),
+    unary("quittance.agent.v1.Agent/ListExchanges", SMALL, MIB),
+    unary("quittance.agent.v1.Agent/ListPayments", SMALL, 8 * MIB),
+    unary("quittance.agent.v1.Agent/Statement", SMALL, 8 * MIB),
+    unary("quittance.peer.v1.Peer/JoinExchange", MIB, MIB + FRAMING),
+    unary("quittance.peer.v1.Peer/CompleteExchange", MIB, MIB + FRAMING),
+    unary("quittance.peer.v1.Peer/AnnouncePayments", 4 * MIB, SMALL),
+    stream("quittance.coordinator.v1.Coordinator/Attend", MIB + FRAMING, 4 * MIB + FRAMING),
+    unary("quittance.party.v1.Party/Deal", 8 * MIB, SMALL),
+    unary("quittance.party.v1.Party/Results", SMALL, 4 * MIB),
+    unary("quittance.party.v1.Party/Receipts", SMALL, 4 * MIB),
+    stream("quittance.party.v1.Party/Frames", 16 * MIB + FRAMING, SMALL),
+    stream("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", SMALL, 256 * KIB),
+    stream("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", SMALL, 256 * KIB),
+];
+
+/// Any other method.
+pub const OTHER: MethodLimit = unary("any other method", SMALL, SMALL);
+
+/// The limits of the method at an HTTP/2 path.
+pub fn of_path(path: &str) -> &'static MethodLimit {
+    let method = path.strip_prefix('/').unwrap_or(path);
+    METHODS.iter().find(|limit| limit.method == method).unwrap_or(&OTHER)
+}
+
+/// The largest request and the largest response of a service: what its codec accepts.
+pub fn of_service(service: &str) -> (usize, usize) {
+    let of_this = |limit: &&MethodLimit| {
+        limit.method.split_once('/').is_some_and(|(prefix, _)| prefix == service)
+    };
+    METHODS
+        .iter()
+        .filter(of_this)
+        .fold((OTHER.request, OTHER.response), |(request, response), of| {
+            (request.max(of.request), response.max(of.response))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prost::Message;
+
+    /// Every method of `proto/` with whether its requests are a stream.
+    fn methods() -> Vec<(String, bool)> {
+        let set = prost_types::FileDescriptorSet::decode(crate::proto::DESCRIPTORS).unwrap();
+        let mut methods = Vec::new();
+        for file in &set.file {
+            for service in &file.service {
+                for method in &service.method {
+                    let name = format!("{}.{}/{}", file.package(), service.name(), method.name());
+                    methods.push((name, method.client_streaming()));
+                }
+            }
+        }
+        methods
+    }
+
+    #[test]
+    fn the_table_knows_methods_that_exist_and_every_stream_of_requests() {
+        let methods = methods();
+        assert!(methods.len() > 25);
+        for limit in METHODS.iter().filter(|limit| limit.method.starts_with("quittance.")) {
+            let known = methods.iter().find(|(name, _)| name == limit.method);
+            let (_, streams) = known.unwrap_or_else(|| panic!("{} does not exist", limit.method));
+            assert_eq!(*streams, limit.streams_requests, "{}", limit.method);
+        }
+        for (name, streams) in methods.iter().filter(|(_, streams)| *streams) {
+            assert_eq!(of_path(&format!("/{name}")).streams_requests, *streams, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_documented_table_is_the_table() {
+        let page = include_str!("limits.rs");
+        let row = |name: &str| {
+            let begins = format!("//! | `{name}` |");
+            let row = page.lines().find(|line| line.starts_with(&begins));
+            row.unwrap_or_else(|| panic!("{name} is not documented")).to_owned()
+        };
+        let limits = Limits::default();
+        for (name, value) in [
+            ("handshakes", limits.handshakes.to_string()),
+            ("handshakes_per_address", limits.handshakes_per_address.to_string()),
+            ("handshake_time", format!("{} s", limits.handshake_time.as_secs())),
+            ("connections", limits.connections.to_string()),
+            ("connections_per_institution", limits.connections_per_institution.to_string()),
+            ("streams", limits.streams.to_string()),
+            ("resets", limits.resets.to_string()),
+            ("header_bytes", format!("{} KiB", limits.header_bytes as usize / KIB)),
+            ("window_bytes", format!("{} MiB", limits.window_bytes as usize / MIB)),
+            ("bytes_in_flight", format!("{} MiB", limits.bytes_in_flight as usize / MIB)),
+            ("body_time", format!("{} s", limits.body_time.as_secs())),
+            ("request_time", format!("{} s", limits.request_time.as_secs())),
+            ("drain_time", format!("{} s", limits.drain_time.as_secs())),
+        ] {
+            assert!(row(name).contains(&format!("| {value}")), "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn a_call_of_any_method_fits_what_an_institution_may_have_in_flight() {
+        let limits = Limits::default();
+        for limit in METHODS {
+            let one = (limit.request + limit.response) as u64;
+            assert!(one * 4 <= limits.bytes_in_flight, "{}", limit.method);
+        }
+    }
+
+    #[test]
+    fn a_service_takes_the_largest_of_its_methods() {
+        assert_eq!(of_service("quittance.node.v1.Node"), (MIB + FRAMING, 16 * MIB));
+        assert_eq!(of_service("quittance.party.v1.Party"), (16 * MIB + FRAMING, 4 * MIB));
+        assert_eq!(of_service("unknown"), (SMALL, SMALL));
+        assert_eq!(of_path("/quittance.party.v1.Party/Deal").request, 8 * MIB);
+        assert_eq!(of_path("/quittance.party.v1.Party/Dea"), &OTHER);
+    }
+}

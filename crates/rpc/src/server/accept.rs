@@ -1,0 +1,207 @@
+//! Accepting connections: bounded handshakes, verified peers, bounded connections.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use quittance_crypto::digest::Digest;
+use quittance_ledger::ids::InstitutionId;
+use sha2::{Digest as _, Sha256};
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tonic::transport::server::Connected;
+
+use super::peer::Peer;
+use super::quota::{Full, Quota, Share};
+use crate::identity::IdentityError;
+use crate::limits::Limits;
+use crate::tls::trust;
+
+/// Why a connection was not taken.
+#[derive(Debug, Error)]
+enum Refusal {
+    #[error("too many handshakes under way ({0:?})")]
+    Handshakes(Full),
+    #[error("too many connections ({0:?})")]
+    Connections(Full),
+    #[error("the handshake took too long")]
+    Slow,
+    #[error("the handshake failed: {0}")]
+    Handshake(#[from] io::Error),
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error("the handshake left no certificate or key exchange")]
+    Incomplete,
+    #[error("HTTP/2 was not agreed on")]
+    Protocol,
+}
+
+/// Accepts connections, shakes hands, and passes on those that stand.
+pub(super) struct Acceptor {
+    tls: TlsAcceptor,
+    limits: Limits,
+    handshakes: Arc<Quota<IpAddr>>,
+    connections: Arc<Quota<InstitutionId>>,
+    /// Fires when all connections must end, whatever they are doing.
+    cut: CancellationToken,
+}
+
+impl Acceptor {
+    pub(super) fn new(
+        tls: Arc<rustls::ServerConfig>,
+        limits: &Limits,
+        cut: CancellationToken,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            tls: TlsAcceptor::from(tls),
+            limits: limits.clone(),
+            handshakes: Quota::new(limits.handshakes, limits.handshakes_per_address),
+            connections: Quota::new(limits.connections, limits.connections_per_institution),
+            cut,
+        })
+    }
+
+    /// Runs until `stop`, then closes the listener.
+    pub(super) async fn run(
+        self: Arc<Self>,
+        listener: TcpListener,
+        out: mpsc::Sender<io::Result<Connection>>,
+        stop: CancellationToken,
+    ) {
+        loop {
+            let accepted = tokio::select! {
+                () = stop.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, address)) => self.clone().spawn(stream, address, &out, &stop),
+                Err(error) => {
+                    // Out of file descriptors, most likely: wait for some to be given back.
+                    tracing::error!(%error, "cannot accept connections");
+                    sleep(std::time::Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    /// One handshake in a task of its own: a slow peer delays nobody.
+    fn spawn(
+        self: Arc<Self>,
+        stream: TcpStream,
+        address: SocketAddr,
+        out: &mpsc::Sender<io::Result<Connection>>,
+        stop: &CancellationToken,
+    ) {
+        let handshake = match self.handshakes.take(address.ip(), 1) {
+            Ok(share) => share,
+            Err(full) => {
+                tracing::warn!(%address, reason = %Refusal::Handshakes(full), "connection refused");
+                return;
+            }
+        };
+        let (out, stop) = (out.clone(), stop.clone());
+        tokio::spawn(async move {
+            let shaken = tokio::select! {
+                () = stop.cancelled() => return,
+                shaken = self.shake(stream, address) => shaken,
+            };
+            drop(handshake);
+            match shaken {
+                // Fails only when the server has ended.
+                Ok(connection) => drop(out.send(Ok(connection)).await),
+                Err(reason) => tracing::warn!(%address, %reason, "connection refused"),
+            }
+        });
+    }
+
+    async fn shake(&self, stream: TcpStream, address: SocketAddr) -> Result<Connection, Refusal> {
+        stream.set_nodelay(true)?;
+        let stream = timeout(self.limits.handshake_time, self.tls.accept(stream));
+        let stream = stream.await.map_err(|_| Refusal::Slow)??;
+        let peer = peer(&stream, address)?;
+        let institution = peer.identity.institution();
+        let share = self.connections.take(institution, 1).map_err(Refusal::Connections)?;
+        let cut = Box::pin(self.cut.clone().cancelled_owned());
+        Ok(Connection { stream, peer, cut, _share: share })
+    }
+}
+
+/// Who is at the other end, now that the handshake has proven it.
+fn peer(stream: &TlsStream<TcpStream>, address: SocketAddr) -> Result<Peer, Refusal> {
+    let (_, session) = stream.get_ref();
+    if session.alpn_protocol() != Some(b"h2") {
+        return Err(Refusal::Protocol);
+    }
+    let certificates = session.peer_certificates().unwrap_or_default();
+    let certificate = certificates.first().ok_or(Refusal::Incomplete)?;
+    let group = session.negotiated_key_exchange_group().ok_or(Refusal::Incomplete)?;
+    Ok(Peer {
+        identity: trust::identity_of(certificate)?,
+        certificate: Digest(Sha256::digest(certificate).into()),
+        key_exchange: group.name(),
+        address,
+    })
+}
+
+/// An accepted connection. Dropping it gives its place back.
+pub(super) struct Connection {
+    stream: TlsStream<TcpStream>,
+    peer: Peer,
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    _share: Share<InstitutionId>,
+}
+
+impl Connected for Connection {
+    type ConnectInfo = Peer;
+
+    fn connect_info(&self) -> Peer {
+        self.peer
+    }
+}
+
+impl Connection {
+    /// An error once all connections must end.
+    fn poll_cut(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        match self.cut.as_mut().poll(context) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(()) => Err(io::Error::other("the server is stopping")),
+        }
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.poll_cut(context)?;
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_cut(context)?;
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
