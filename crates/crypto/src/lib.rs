@@ -18,4 +18,6 @@ pub mod digest;
 pub mod encoding;
 pub mod field;
 pub mod group;
+pub mod range_proof;
 pub mod signature;
+pub mod transcript;
