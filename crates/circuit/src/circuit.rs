@@ -195,6 +195,10 @@ impl Assembly {
         GateId(self.gates.len() as u32)
     }
 
+    pub(crate) fn kind(&self, wire: Wire) -> Option<Kind> {
+        self.kinds.get(wire.0 as usize).copied()
+    }
+
     /// Adds a gate and returns the wires that it produces; changes nothing if the gate is wrong.
     pub(crate) fn push(&mut self, gate: Gate) -> Result<Range<u32>, GateError> {
         self.check_owners(&gate)?;

@@ -201,7 +201,8 @@ pub(crate) fn infer(gate: &Gate, kinds: &[Kind]) -> Result<Vec<Kind>, GateError>
     })
 }
 
-/// Non-negative coefficients on integers give an integer, if it cannot exceed [`MAX_BITS`].
+/// Coefficients that are small integers (of either sign) on integers give an integer, if it cannot
+/// be negative nor exceed [`MAX_BITS`]: `1 - bit` is a bit.
 fn linear(
     terms: &[(Fr, Wire)],
     constant: &Fr,
@@ -213,15 +214,24 @@ fn linear(
     if terms.windows(2).any(|pair| pair[0].1 >= pair[1].1) {
         return Err(GateError::TermsOutOfOrder);
     }
-    let mut max = small(constant);
+    let constant = small(constant);
+    // How far the terms reach above the constant and below it; None once out of bounds.
+    let (mut above, mut below) = (Some(0u128), Some(0u128));
     for (coefficient, wire) in terms {
         if coefficient.is_zero() {
             return Err(GateError::ZeroCoefficient);
         }
-        let reach = small(coefficient).zip(kind(*wire)?.max()).and_then(|(c, w)| c.checked_mul(w));
-        max = max.zip(reach).and_then(|(sum, reach)| sum.checked_add(reach));
+        let max = kind(*wire)?.max();
+        let (side, size) = match small(coefficient) {
+            Some(size) => (&mut above, Some(size)),
+            None => (&mut below, small(&-*coefficient)),
+        };
+        let reach = size.zip(max).and_then(|(size, max)| size.checked_mul(max));
+        *side = side.zip(reach).and_then(|(sum, reach)| sum.checked_add(reach));
     }
-    Ok(max.map_or(Kind::Field, Kind::up_to))
+    let negative = below.zip(constant).is_none_or(|(below, constant)| below > constant);
+    let max = above.zip(constant).and_then(|(above, constant)| above.checked_add(constant));
+    Ok(if negative { Kind::Field } else { max.map_or(Kind::Field, Kind::up_to) })
 }
 
 /// The kind of a sum of products.

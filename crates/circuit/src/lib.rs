@@ -4,6 +4,7 @@
 //! with an [`Interpreter`]: [`Clear`] computes in the clear and is the reference; a committee
 //! computes the same circuit on secret shares.
 
+mod builder;
 mod circuit;
 pub mod clear;
 mod encode;
@@ -11,10 +12,12 @@ mod evaluate;
 mod gate;
 mod interpreter;
 mod kind;
+mod program;
 mod schedule;
 
 pub use quittance_crypto::field::Fr;
 
+pub use builder::{Bit, Builder, Field, Input, Number, Uint, Value};
 pub use circuit::{Circuit, CircuitError, MAX_GATES, MAX_NAME, MAX_WIRES};
 pub use clear::{Clear, ClearError};
 pub use evaluate::{Evaluation, EvaluationError, EvaluationResult, evaluate};
@@ -23,4 +26,7 @@ pub use interpreter::{
     Answers, Comparison, InputRequest, Interpreter, Level, Operand, OutputRequest, Product,
 };
 pub use kind::{GateError, Kind, MAX_BITS, small};
+pub use program::{
+    Loop, MAX_STEPS, Part, Program, ProgramError, Repetition, Run, RunError, RunResult,
+};
 pub use schedule::{Schedule, Step};
