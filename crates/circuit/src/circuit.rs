@@ -195,6 +195,11 @@ impl Assembly {
         GateId(self.gates.len() as u32)
     }
 
+    /// How many wires there are so far.
+    pub(crate) fn wires(&self) -> usize {
+        self.kinds.len()
+    }
+
     pub(crate) fn kind(&self, wire: Wire) -> Option<Kind> {
         self.kinds.get(wire.0 as usize).copied()
     }

@@ -7,11 +7,13 @@
 mod builder;
 mod circuit;
 pub mod clear;
+pub mod conformance;
 mod encode;
 mod evaluate;
 mod gate;
 mod interpreter;
 mod kind;
+pub mod price;
 mod program;
 mod schedule;
 
