@@ -1,1 +1,3 @@
-//! Gadgets and statements, written only against quittance-circuit.
+//! Gadgets and statements, written only against `quittance-circuit`.
+
+pub mod netting;
