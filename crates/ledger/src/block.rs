@@ -1,5 +1,8 @@
 //! Blocks: a header and the transactions that lead to its state root.
 
+#[cfg(test)]
+mod tests;
+
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Problem, Reader, Writer};
 use quittance_crypto::signature::Suite;

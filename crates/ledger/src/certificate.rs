@@ -4,6 +4,9 @@
 //! Precommits for one block, of one height and round, by validators with more than two thirds of
 //! the voting power, are its certificate. A single validator emits the same certificate as many.
 
+#[cfg(test)]
+mod tests;
+
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Problem, Reader, Writer};
 use quittance_crypto::signature::{Purpose, Signature, SignatureError, SigningKey, VerifyingKey};

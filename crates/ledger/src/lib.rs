@@ -1,1 +1,19 @@
 //! Transactions, the rules that apply them to a state, and certificates.
+
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
+pub mod block;
+pub mod build;
+pub mod certificate;
+pub mod execute;
+pub mod genesis;
+pub mod ids;
+mod json;
+pub mod merkle;
+pub mod payload;
+pub mod state;
+#[cfg(test)]
+mod testing;
+pub mod transaction;
+pub mod tree;
+pub mod verify;

@@ -4,6 +4,9 @@
 //! ordering, in parallel and batched, and its positive verdicts stay true. What depends on the
 //! state (sequences, balances, whether a key is still current) is left to execution.
 
+#[cfg(test)]
+mod tests;
+
 use quittance_crypto::commitment::Commitment;
 use quittance_crypto::digest::Digest;
 use quittance_crypto::range_proof::{self, Batch, RangeProof, RangeProofError};

@@ -1,5 +1,8 @@
 //! Rules that a body must keep whatever the state: order, uniqueness, bounds, who must sign.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use quittance_crypto::digest::Digest;
