@@ -2,8 +2,9 @@
 //! Ristretto255 group (RFC 9496).
 //!
 //! It appears in two types with the same canonical bytes: [`Fr`], fast, for circuits, shares and
-//! public verification; and [`Scalar`], constant-time, for multiplying points. [`to_scalar`] and
-//! [`to_field`] convert without a division.
+//! public verification; and [`Scalar`], constant-time, for openings and for multiplying points.
+//! [`to_scalar`] and [`to_field`] convert without a division. Operations on [`Fr`] take time that
+//! depends on the operands.
 
 pub use ark_curve25519::Fr;
 pub use curve25519_dalek::Scalar;

@@ -7,9 +7,24 @@
 //! is [`BITS`], the latter the number of commitments, padded to a power of two with commitments
 //! to 0 under blinding 0.
 //!
-//! [`prove`] and [`reference`] call that crate. [`verify()`] and [`Batch`] are implemented here, and
-//! accept exactly what the crate accepts. [`joint`] builds one proof among several provers who
+//! [`prove()`] and [`mod@reference`] call that crate. [`verify()`] and [`Batch`] are implemented here
+//! and accept exactly what the crate accepts. [`joint`] builds one proof among several provers who
 //! keep their openings to themselves.
+//!
+//! ```
+//! # use rand_core::SeedableRng;
+//! # let rng = &mut rand_chacha::ChaCha20Rng::seed_from_u64(1);
+//! use quittance_crypto::commitment::Opening;
+//! use quittance_crypto::digest::Digest;
+//! use quittance_crypto::range_proof::{prove, verify};
+//!
+//! let openings = [Opening::random(1_000_000, rng), Opening::random(0, rng)];
+//! let statement = openings.each_ref().map(Opening::commit);
+//! let context = Digest::of("quittance/v1/example", &[b"this chain, this transaction"]);
+//! let proof = prove(&context, &openings, rng)?;
+//! verify(&context, &statement, &proof)?;
+//! # Ok::<(), quittance_crypto::range_proof::RangeProofError>(())
+//! ```
 
 mod batch;
 mod crossing;

@@ -1,9 +1,9 @@
 //! Frozen Heart: each point that the transcript must absorb, when it does not, lets anybody prove
-//! that a value out of range is in range, mostly -1. Each forgery is carried out: it succeeds on a transcript that omits that
-//! value and fails on the real one.
+//! that a value out of range, mostly -1, is in range. Each forgery is carried out: it succeeds on a
+//! transcript that omits the point and fails on the real one.
 //!
-//! The forger sends everything except that value (which no challenge depends on), then solves the
-//! verification equation for it.
+//! The forger sends everything else first, since no challenge depends on that point, then solves
+//! the verification equation for it.
 
 use ark_ff::{AdditiveGroup, Field, PrimeField};
 
