@@ -1,5 +1,7 @@
 //! Roots of lists against RFC 6962 taken literally, and attacks on inclusion proofs.
 
+#![allow(clippy::unwrap_used)] // A test stops where its assumption fails.
+
 use proptest::prelude::*;
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, Encode};

@@ -1,0 +1,493 @@
+//! Random operations, valid and not, on the chain and on the model of plain numbers: the same
+//! verdicts, for the same reasons, and the same books after each block.
+
+use proptest::prelude::*;
+use quittance_crypto::digest::Digest;
+use quittance_crypto::group::Point;
+use quittance_ledger::execute::ExecutionError;
+use quittance_ledger::ids::{AccountId, ChainId, CommitteeId, CreditId, Height, RoundId};
+use quittance_ledger::transaction::{
+    Action, Body, CreditReturn, ReturnReason, RoundJoin, RoundOpen, Settlement,
+};
+
+use crate::model::{Act, Holding, ISSUER, Key, Leg, Model, Move, Op, PLAYERS, Place, Rules};
+use crate::world::{
+    BANKS, COORDINATOR, Candidate, Draft, ISSUER as ISSUER_ID, LIMITS, Net, Post, account, asset,
+    credits_of, id, key, round_of,
+};
+
+const ASSETS: [&str; 2] = ["EUR", "USD"];
+
+fn player(number: usize) -> &'static str {
+    [BANKS[0], BANKS[1], BANKS[2], BANKS[3], ISSUER_ID][number]
+}
+
+fn place(place: Place) -> AccountId {
+    account(player(place.0), ASSETS[place.1])
+}
+
+/// The chain and the model side by side.
+struct Pair {
+    net: Net,
+    model: Model,
+    /// Ids of the model's credits and rounds, by number.
+    credits: Vec<CreditId>,
+    rounds: Vec<RoundId>,
+    history: Vec<(Op, Candidate)>,
+}
+
+/// Numbers that become an operation in the light of the books.
+#[derive(Debug, Clone)]
+struct Raw {
+    kind: u8,
+    who: usize,
+    other: usize,
+    asset: usize,
+    amount: u64,
+    pick: usize,
+    flaw: u8,
+}
+
+fn raw() -> impl Strategy<Value = Raw> {
+    let amount = prop_oneof![Just(0), 1u64..400, Just(1_000)];
+    (0u8..20, 0..PLAYERS, 1..PLAYERS, 0..2usize, amount, 0usize..64, 0u8..36).prop_map(
+        |(kind, who, step, asset, amount, pick, flaw)| {
+            let other = (who + step) % PLAYERS;
+            Raw { kind, who, other, asset, amount, pick, flaw }
+        },
+    )
+}
+
+impl Pair {
+    fn new() -> Self {
+        let net = Net::funded();
+        let rules = Rules {
+            quota: LIMITS.pending_per_sender as usize,
+            refund_after: LIMITS.refund_after,
+            max_expiry: LIMITS.max_expiry,
+            max_round: LIMITS.max_round,
+        };
+        let mut model = Model {
+            rules,
+            height: net.height.0,
+            holdings: Default::default(),
+            gifts: vec![],
+            rounds: vec![],
+        };
+        for asset in 0..2 {
+            for who in 0..ISSUER {
+                let holding = Holding { balance: 1_000, sequence: 1, ..Default::default() };
+                model.holdings.insert((who, asset), holding);
+            }
+            let issuer = Holding { balance: -4_000, sequence: 1, ..Default::default() };
+            model.holdings.insert((ISSUER, asset), issuer);
+        }
+        Self { net, model, credits: vec![], rounds: vec![], history: vec![] }
+    }
+
+    fn posting(&self, who: usize, asset: usize) -> Move {
+        let sequence = self.model.holding((who, asset)).sequence + 1;
+        Move { who, sequence, takes: vec![], gives: vec![], net: 0 }
+    }
+
+    /// The operation that the numbers stand for, with its flaw.
+    fn resolve(&self, raw: &Raw) -> Op {
+        let mut op = Op {
+            act: self.act(raw),
+            expiry: self.model.height + 3,
+            own_chain: true,
+            key: Key::Current,
+        };
+        match raw.flaw {
+            0 => first_sequence(&mut op.act, |sequence| *sequence -= 1),
+            1 => first_sequence(&mut op.act, |sequence| *sequence += 1),
+            2 => first_move(&mut op.act, |posting| posting.net += 1),
+            3 => first_move(&mut op.act, |posting| posting.net -= 1),
+            4 if !self.credits.is_empty() => {
+                // Spent, somebody else's or in another asset, as it happens.
+                let credit = raw.pick % self.credits.len();
+                first_move(&mut op.act, |posting| posting.takes = vec![credit]);
+            }
+            5 => op.expiry = self.model.height - 1,
+            6 => op.expiry = self.model.height + self.model.rules.max_expiry + 1,
+            7 => op.own_chain = false,
+            8 => op.key = Key::OfRounds,
+            9 => op.key = Key::Stranger,
+            _ => {}
+        }
+        op
+    }
+
+    fn act(&self, raw: &Raw) -> Act {
+        let &Raw { kind, who, other, asset, amount, pick, .. } = raw;
+        let mut posting = self.posting(who, asset);
+        let pending = self.model.holding((who, asset)).pending;
+        // Mostly a round that can still settle, now and then whatever was the last.
+        let live = self.model.rounds.iter().rposition(|round| {
+            (!round.settled && self.model.height <= round.deadline) || pick % 8 == 1
+        });
+        match (kind, live) {
+            // Absorbs; with kinds up to 6 it pays as well, now and then with a decoy.
+            (0..=7, _) => {
+                posting.takes = pending.into_iter().take(pick % 4).collect();
+                if kind < 7 {
+                    posting.gives.push((other, amount));
+                }
+                if kind < 2 {
+                    posting.gives.push(((who + 1) % PLAYERS, amount / 2));
+                }
+                Act::Entries(vec![Leg { asset, moves: vec![posting] }])
+            }
+            // An exchange of euros for dollars.
+            (8, _) => {
+                let (mut euros, mut dollars) = (self.posting(who, 0), self.posting(other, 1));
+                euros.gives.push((other, amount));
+                dollars.gives.push((who, amount + 1));
+                let leg = |asset, posting| Leg { asset, moves: vec![posting] };
+                Act::Entries(vec![leg(0, euros), leg(1, dollars)])
+            }
+            // Both post, nobody is credited.
+            (9, _) => {
+                let mut counter = self.posting(other, asset);
+                (posting.net, counter.net) = (-i128::from(amount), amount.into());
+                let mut moves = vec![posting, counter];
+                moves.sort_by_key(|posting| posting.who);
+                Act::Entries(vec![Leg { asset, moves }])
+            }
+            (10..=12, _) if !self.credits.is_empty() => self.return_of(raw),
+            (13, _) | (14.., None) => Act::Open {
+                salt: self.rounds.len() as u8,
+                asset,
+                join_until: self.model.height + pick as u64 % 3,
+                deadline: self.model.height + 3 + pick as u64 % 3,
+                minimum: 2,
+            },
+            (14..=17, Some(round)) => {
+                let asset = self.model.rounds[round].asset;
+                Act::Join { round, who, sequence: self.posting(who, asset).sequence }
+            }
+            (18.., Some(round)) => self.settlement(round, raw),
+            (10..=12, _) => Act::Entries(vec![Leg { asset, moves: vec![posting] }]),
+        }
+    }
+
+    fn return_of(&self, raw: &Raw) -> Act {
+        let credit = raw.pick % self.credits.len();
+        let gift = &self.model.gifts[credit];
+        let holder = if gift.back { gift.from } else { gift.to };
+        let refund = raw.kind == 10;
+        let by = match (refund, raw.amount % 4) {
+            (false, _) => holder,
+            (true, 0) => (holder + 1) % PLAYERS,
+            (true, _) if gift.from != holder => gift.from,
+            (true, _) => gift.to,
+        };
+        Act::Return { credit, holder: (holder, gift.asset), by, refund }
+    }
+
+    /// Money goes around the members of the round, in a ring; sometimes not all take part.
+    fn settlement(&self, number: usize, raw: &Raw) -> Act {
+        let round = &self.model.rounds[number];
+        let mut members = round.members.clone();
+        members.sort_unstable();
+        members.truncate(members.len().max(1) - usize::from(raw.pick % 4 == 0));
+        if members.is_empty() || raw.pick % 16 == 1 {
+            members = vec![raw.who, raw.other];
+            members.sort_unstable();
+        }
+        let mut moves: Vec<_> = members.iter().map(|who| self.posting(*who, round.asset)).collect();
+        let last = moves.len() - 1;
+        moves[0].net -= i128::from(raw.amount);
+        moves[last].net += i128::from(raw.amount);
+        let attempt = u8::from(raw.pick % 16 == 2);
+        Act::Settle { round: number, attempt, leg: Leg { asset: round.asset, moves } }
+    }
+
+    /// The drafts of the operation's entries; `None` if a balance would be out of range, so that
+    /// no proof of it exists.
+    fn drafts(&mut self, legs: &[Leg]) -> Option<Vec<Draft>> {
+        legs.iter().map(|leg| self.draft(leg)).collect()
+    }
+
+    fn draft(&mut self, leg: &Leg) -> Option<Draft> {
+        let posts = leg.moves.iter().map(|posting| Post {
+            who: id(player(posting.who)),
+            takes: posting.takes.iter().map(|credit| self.credits[*credit]).collect(),
+            gives: posting.gives.iter().map(|(to, amount)| (id(player(*to)), *amount)).collect(),
+            net: posting.net,
+        });
+        let posts: Vec<_> = posts.collect();
+        let mut draft = self.net.draft(ASSETS[leg.asset], &posts);
+        for (posting, wanted) in draft.entry.postings.iter_mut().zip(&leg.moves) {
+            posting.sequence = wanted.sequence;
+        }
+        let provable = draft.balances.iter().zip(&leg.moves).all(|(balance, posting)| {
+            let sign = if posting.who == ISSUER { -1 } else { 1 };
+            u64::try_from(sign * balance.value).is_ok()
+        });
+        provable.then_some(draft)
+    }
+
+    fn candidate(&mut self, op: &Op) -> Option<Candidate> {
+        let (action, drafts) = self.action(&op.act)?;
+        let (expiry, own_chain, key_kind) = (Height(op.expiry), op.own_chain, op.key);
+        let change = move |body: &mut Body| {
+            body.expiry = expiry;
+            if !own_chain {
+                body.chain = ChainId(Digest([1; 32]));
+            }
+            with_key(body, key_kind);
+        };
+        Some(self.net.candidate(action, drafts, change))
+    }
+
+    fn action(&mut self, act: &Act) -> Option<(Action, Vec<Draft>)> {
+        Some(match act {
+            Act::Entries(legs) => {
+                let drafts = self.drafts(legs)?;
+                (Action::Entries(drafts.iter().map(|draft| draft.entry.clone()).collect()), drafts)
+            }
+            Act::Return { credit, holder, by, refund } => {
+                let reason = if *refund { ReturnReason::Refunded } else { ReturnReason::Rejected };
+                let credit_return = CreditReturn {
+                    credit: self.credits[*credit],
+                    holder: place(*holder),
+                    by: id(player(*by)),
+                    key_fingerprint: key(player(*by), "transaction"),
+                    reason,
+                };
+                (Action::Return(credit_return), vec![])
+            }
+            Act::Open { salt, asset: code, join_until, deadline, minimum } => {
+                let open = RoundOpen {
+                    salt: [*salt; 16],
+                    opener: id(COORDINATOR),
+                    key_fingerprint: key(COORDINATOR, "transaction"),
+                    asset: asset(ASSETS[*code]),
+                    program: Digest::ZERO,
+                    committee: CommitteeId(1),
+                    minimum_roster: *minimum,
+                    attempts: 1,
+                    join_until: Height(*join_until),
+                    deadline: Height(*deadline),
+                };
+                (Action::RoundOpen(open), vec![])
+            }
+            Act::Join { round, who, sequence } => {
+                let join = RoundJoin {
+                    round: self.rounds[*round],
+                    institution: id(player(*who)),
+                    key_fingerprint: key(player(*who), "transaction"),
+                    sequence: *sequence,
+                    queue_root: Digest::ZERO,
+                    bucket: 8,
+                    note: vec![],
+                };
+                (Action::RoundJoin(join), vec![])
+            }
+            Act::Settle { round, attempt, leg } => {
+                let draft = self.draft(leg)?;
+                let settlement = Settlement {
+                    round: self.rounds[*round],
+                    attempt: *attempt,
+                    entry: draft.entry.clone(),
+                    attachment: None,
+                };
+                (Action::Settlement(settlement), vec![draft])
+            }
+        })
+    }
+
+    /// Both execute the operation; both must say the same.
+    fn step(&mut self, raw: &Raw) -> Option<&'static str> {
+        // An old transaction once more, byte for byte.
+        if raw.flaw == 10 && !self.history.is_empty() {
+            let (op, candidate) = self.history[raw.pick % self.history.len()].clone();
+            return Some(self.execute(&op, &candidate));
+        }
+        let op = self.resolve(raw);
+        let candidate = self.candidate(&op)?;
+        Some(self.execute(&op, &candidate))
+    }
+
+    fn execute(&mut self, op: &Op, candidate: &Candidate) -> &'static str {
+        let expected = self.model.perform(op);
+        let found = self.net.submit(candidate);
+        let found = found.as_ref().map(|_| ()).map_err(name);
+        assert_eq!(found, expected, "{op:?} at height {}", self.model.height);
+        if found.is_ok() {
+            self.credits.extend(credits_of(&candidate.transaction));
+            if matches!(op.act, Act::Open { .. }) {
+                self.rounds.push(round_of(&candidate.transaction));
+            }
+            self.history.push((op.clone(), candidate.clone()));
+        }
+        found.err().unwrap_or("executed")
+    }
+
+    /// Ends the block and compares the books.
+    fn close(&mut self) {
+        self.net.close();
+        self.model.height += 1;
+        for (id, holding) in &self.model.holdings {
+            self.compare(place(*id), holding);
+        }
+        assert_eq!([self.model.total(0), self.model.total(1)], [0, 0]);
+        for (round, id) in self.model.rounds.iter().zip(&self.rounds) {
+            let record = self.net.state.round(id).unwrap();
+            assert_eq!(record.settled.is_some(), round.settled);
+            assert_eq!(record.members.len(), round.members.len());
+        }
+    }
+
+    fn compare(&self, id: AccountId, holding: &Holding) {
+        let Some(leaf) = self.net.state.account(&id) else {
+            assert!(holding.sequence == 0 && holding.came.is_empty(), "{id} is not on record");
+            return;
+        };
+        let secret = self.net.balance(&id);
+        assert_eq!(secret.value, holding.balance, "{id}");
+        assert_eq!(leaf.balance, secret.commit(), "{id}");
+        assert_eq!(leaf.sequence, holding.sequence, "{id}");
+        let lock = holding.lock.map(|(round, until)| (self.rounds[round], Height(until)));
+        assert_eq!(leaf.lock.map(|lock| (lock.round, lock.until)), lock, "{id}");
+
+        let pending = self.net.state.pending(&id).unwrap().iter().map(|credit| credit.id);
+        let expected: Vec<_> = holding.pending.iter().map(|number| self.credits[*number]).collect();
+        assert_eq!(pending.collect::<Vec<_>>(), expected, "{id}");
+        let sum = |credits: &[usize]| -> Point {
+            let secrets = credits.iter().map(|number| self.net.credits[&self.credits[*number]]);
+            secrets.map(|secret| secret.commit().point()).sum()
+        };
+        // The funding before the model began is in the leaf as well.
+        let before = Net::funded();
+        let before = before.state.account(&id).unwrap();
+        assert_eq!(leaf.inflow.point(), before.inflow.point() + sum(&holding.came), "{id}");
+        assert_eq!(leaf.outflow.point(), before.outflow.point() + sum(&holding.left), "{id}");
+    }
+}
+
+fn first_move(act: &mut Act, change: impl FnOnce(&mut Move)) {
+    match act {
+        Act::Entries(legs) => change(&mut legs[0].moves[0]),
+        Act::Settle { leg, .. } => {
+            change(&mut leg.moves[0]);
+            // A settlement that absorbs is malformed, whatever the state.
+            leg.moves[0].takes.clear();
+        }
+        _ => {}
+    }
+}
+
+fn first_sequence(act: &mut Act, change: impl FnOnce(&mut u64)) {
+    match act {
+        Act::Join { sequence, .. } => change(sequence),
+        _ => first_move(act, |posting| change(&mut posting.sequence)),
+    }
+}
+
+/// The first signer names another of its keys.
+fn with_key(body: &mut Body, kind: Key) {
+    let name = match kind {
+        Key::Current => return,
+        Key::OfRounds => "round",
+        Key::Stranger => "stranger",
+    };
+    let Some(first) = body.signers().unwrap().into_keys().next() else { return };
+    let fingerprint = key(first.as_str(), name);
+    match &mut body.action {
+        Action::Entries(entries) => {
+            let postings = entries.iter_mut().flat_map(|entry| &mut entry.postings);
+            for posting in postings.filter(|posting| posting.institution == first) {
+                posting.key_fingerprint = fingerprint;
+            }
+        }
+        Action::Return(credit_return) => credit_return.key_fingerprint = fingerprint,
+        Action::RoundOpen(open) => open.key_fingerprint = fingerprint,
+        Action::RoundJoin(join) => join.key_fingerprint = fingerprint,
+        Action::Settlement(settlement) => {
+            settlement.entry.postings[0].key_fingerprint = fingerprint;
+        }
+    }
+}
+
+/// The name of the variant.
+fn name(error: &ExecutionError) -> &'static str {
+    match error {
+        ExecutionError::WrongChain { .. } => "WrongChain",
+        ExecutionError::Expired { .. } => "Expired",
+        ExecutionError::ExpiryTooFar { .. } => "ExpiryTooFar",
+        ExecutionError::UnknownKey { .. } => "UnknownKey",
+        ExecutionError::KeyOfOtherPurpose { .. } => "KeyOfOtherPurpose",
+        ExecutionError::StaleSequence { .. } => "StaleSequence",
+        ExecutionError::SkippedSequence { .. } => "SkippedSequence",
+        ExecutionError::Locked { .. } => "Locked",
+        ExecutionError::CreditNotPending { .. } => "CreditNotPending",
+        ExecutionError::Imbalanced { .. } => "Imbalanced",
+        ExecutionError::QuotaExceeded { .. } => "QuotaExceeded",
+        ExecutionError::AlreadyReturned { .. } => "AlreadyReturned",
+        ExecutionError::NotTheSender { .. } => "NotTheSender",
+        ExecutionError::RefundTooEarly { .. } => "RefundTooEarly",
+        ExecutionError::JoiningInThePast { .. } => "JoiningInThePast",
+        ExecutionError::DeadlineTooFar { .. } => "DeadlineTooFar",
+        ExecutionError::RoundExists { .. } => "RoundExists",
+        ExecutionError::RoundSettled { .. } => "RoundSettled",
+        ExecutionError::JoiningOver { .. } => "JoiningOver",
+        ExecutionError::IssuerJoins { .. } => "IssuerJoins",
+        ExecutionError::AlreadyJoined { .. } => "AlreadyJoined",
+        ExecutionError::RoundOver { .. } => "RoundOver",
+        ExecutionError::NoSuchAttempt { .. } => "NoSuchAttempt",
+        ExecutionError::NotAMember { .. } => "NotAMember",
+        ExecutionError::RosterTooSmall { .. } => "RosterTooSmall",
+        other => panic!("the model never expects: {other}"),
+    }
+}
+
+fn run(blocks: &[Vec<Raw>]) -> Vec<&'static str> {
+    let mut pair = Pair::new();
+    let mut verdicts = vec![];
+    for block in blocks {
+        verdicts.extend(block.iter().filter_map(|raw| pair.step(raw)));
+        pair.close();
+    }
+    verdicts
+}
+
+/// Real proofs take their time: few cases unless `PROPTEST_CASES` asks for more.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(8)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: cases(),
+        max_shrink_iters: 200,
+        failure_persistence: None,
+        ..Default::default()
+    })]
+
+    #[test]
+    fn the_chain_agrees_with_plain_double_entry(
+        blocks in proptest::collection::vec(proptest::collection::vec(raw(), 1..9), 1..7),
+    ) {
+        run(&blocks);
+    }
+}
+
+/// One long run, so that it is known which verdicts the random operations reach.
+#[test]
+fn the_random_operations_reach_most_rules() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let blocks = proptest::collection::vec(proptest::collection::vec(raw(), 12..14), 16..17);
+    let blocks = blocks.new_tree(&mut runner).unwrap().current();
+    let verdicts = run(&blocks);
+    let count = |name: &str| verdicts.iter().filter(|verdict| **verdict == name).count();
+    let mut reached: Vec<_> = verdicts.clone();
+    reached.sort_unstable();
+    reached.dedup();
+    println!("{:?}", reached.iter().map(|name| (count(name), name)).collect::<Vec<_>>());
+    assert!(count("executed") * 3 > verdicts.len(), "{verdicts:?}");
+    assert!(reached.len() >= 15, "{reached:?}");
+}
