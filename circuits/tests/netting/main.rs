@@ -332,3 +332,15 @@ fn a_payment_to_a_stranger_ends_the_queue() {
     assert_eq!(truncate(&roster, &[]), []);
     assert_eq!(truncate(&roster, &["C"]), [Owner(2)]);
 }
+
+#[test]
+fn the_circuits_are_pinned() {
+    // Whoever changes them changes what committees agree on.
+    let netting = Netting::new(vec![vec![Owner(1), Owner(2)], vec![Owner(2)], vec![]]).unwrap();
+    let programs = [netting.until_settled().unwrap(), netting.in_fixed_steps(4).unwrap()];
+    let pinned = [
+        "8e3de2de6f4d4b7358eb4c8ae482d769d9a5bc2edba3cb556811e7609e3714e6",
+        "5671734a138a15f9f0359fe467a6e6f448d70c0d2b6dd6458f21a37349dd739d",
+    ];
+    assert_eq!(programs.map(|program| program.fingerprint().to_string()), pinned);
+}

@@ -12,8 +12,10 @@ use crate::schedule::Schedule;
 
 /// The most gates in a circuit.
 pub const MAX_GATES: usize = 1 << 22;
-/// The most wires in a circuit, and the most operands of all its gates together.
-pub const MAX_WIRES: usize = 1 << 24;
+/// The most wires in a circuit.
+pub const MAX_WIRES: usize = 1 << 22;
+/// The most operands of all gates of a circuit together.
+pub const MAX_OPERANDS: usize = 1 << 23;
 /// The longest name of a circuit, in bytes.
 pub const MAX_NAME: usize = 64;
 
@@ -210,7 +212,7 @@ impl Assembly {
         let produced = infer(&gate, &self.kinds)?;
         let operands = self.operands + gate.operands().len();
         let wires = self.kinds.len() + produced.len();
-        if self.gates.len() >= MAX_GATES || wires.max(operands) > MAX_WIRES {
+        if self.gates.len() >= MAX_GATES || wires > MAX_WIRES || operands > MAX_OPERANDS {
             return Err(GateError::TooLarge);
         }
         let first = self.kinds.len() as u32;

@@ -12,7 +12,7 @@
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Problem, Reader, Writer};
 
 use crate::Fr;
-use crate::circuit::{Assembly, Circuit, MAX_GATES, MAX_NAME, MAX_WIRES};
+use crate::circuit::{Assembly, Circuit, MAX_GATES, MAX_NAME, MAX_OPERANDS};
 use crate::gate::{Destination, Gate, Owner, Source, Wire};
 use crate::kind::{GateError, Kind, MAX_BITS};
 
@@ -226,13 +226,13 @@ impl Decode for Gate {
             0 => Self::Input { source: Source::decode(input)?, kind: input_kind(input)? },
             1 => Self::Constant(Fr::decode(input)?),
             2 => {
-                let terms = input.list(MAX_WIRES, "terms")?;
+                let terms = input.list(MAX_OPERANDS, "terms")?;
                 let terms = terms.into_iter().map(|Term(c, wire)| (c, wire)).collect();
                 Self::Linear { terms, constant: Fr::decode(input)? }
             }
             3 => Self::Multiply(wire(input)?, wire(input)?),
             4 => {
-                let pairs = input.list(MAX_WIRES, "pairs")?;
+                let pairs = input.list(MAX_OPERANDS, "pairs")?;
                 Self::InnerProduct(pairs.into_iter().map(|Pair(a, b)| (a, b)).collect())
             }
             5 => Self::Decompose(wire(input)?),
