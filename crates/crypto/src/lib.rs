@@ -2,7 +2,8 @@
 //! signatures and seals built on them.
 //!
 //! The crate is pure: no clock, socket, disk or ambient entropy. Whoever needs randomness passes a
-//! generator in.
+//! generator in. The one exception is said where it holds: the libraries behind key generation,
+//! signing, sealing and key files draw from the operating system themselves.
 //!
 //! ```
 //! use quittance_crypto::digest::Digest;
@@ -18,6 +19,9 @@ pub mod digest;
 pub mod encoding;
 pub mod field;
 pub mod group;
+pub mod keyfile;
+pub mod note;
 pub mod range_proof;
+pub mod seal;
 pub mod signature;
 pub mod transcript;
