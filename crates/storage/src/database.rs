@@ -1,0 +1,343 @@
+//! Ordered tables with atomic, synced batches.
+
+use std::path::{Path, PathBuf};
+
+use quittance_crypto::digest::Digest;
+use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};
+use rocksdb::{
+    ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, Direction,
+    IteratorMode, Options, WriteBatch, WriteOptions,
+};
+use thiserror::Error;
+
+/// The table that every database has besides its own: what it is.
+const IDENTITY_TABLE: &str = "default";
+const IDENTITY_KEY: &[u8] = b"identity";
+
+/// A table by its name. Keys are sorted as byte strings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Table(pub &'static str);
+
+/// What a database is, written when it is made and compared when it is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// What is kept in it, such as `chain` or `agent`; at most 64 bytes.
+    pub kind: String,
+    /// The version of its format. A database of any other version is refused.
+    pub format: u32,
+    /// Whose it is: the chain's id, or a digest of chain and institution.
+    pub owner: Digest,
+}
+
+/// Why a store could not be opened, read or written.
+#[derive(Debug, Error)]
+pub enum StorageError {
+    /// RocksDB failed.
+    #[error("{path}: cannot {action}: {source}")]
+    Database {
+        /// The database's folder.
+        path: PathBuf,
+        /// What was tried.
+        action: &'static str,
+        /// RocksDB's reason.
+        source: rocksdb::Error,
+    },
+    /// The folder holds something else.
+    #[error("{path}: holds {found}, not {expected}")]
+    OtherDatabase {
+        /// The database's folder.
+        path: PathBuf,
+        /// What is there.
+        found: String,
+        /// What was expected.
+        expected: String,
+    },
+    /// Stored bytes do not decode: the disk, or something that wrote to it, is at fault.
+    #[error("{path}: table {table} is damaged: {source}")]
+    Damaged {
+        /// The database's folder.
+        path: PathBuf,
+        /// The table.
+        table: &'static str,
+        /// What does not decode, and where.
+        source: DecodeError,
+    },
+    /// A table that the database was not opened with: a defect of the caller.
+    #[error("{path}: there is no table {table}")]
+    NoTable {
+        /// The database's folder.
+        path: PathBuf,
+        /// The table.
+        table: &'static str,
+    },
+}
+
+/// Writes that happen together or not at all.
+#[derive(Default)]
+pub struct Batch(Vec<Change>);
+
+struct Change {
+    table: Table,
+    key: Vec<u8>,
+    value: Option<Vec<u8>>,
+}
+
+impl Batch {
+    /// No writes.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Puts a value, in place of any other under the key.
+    pub fn put(&mut self, table: Table, key: &[u8], value: &impl Encode) {
+        self.put_bytes(table, key, value.to_bytes());
+    }
+
+    /// Puts raw bytes.
+    pub fn put_bytes(&mut self, table: Table, key: &[u8], value: Vec<u8>) {
+        self.0.push(Change { table, key: key.to_vec(), value: Some(value) });
+    }
+
+    /// Removes what is under the key, if anything.
+    pub fn delete(&mut self, table: Table, key: &[u8]) {
+        self.0.push(Change { table, key: key.to_vec(), value: None });
+    }
+
+    /// Whether there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// An open database. One process at a time can have it open.
+pub struct Database {
+    db: DB,
+    path: PathBuf,
+}
+
+impl Database {
+    /// Opens the database in the folder `path`, or makes it there if the folder is empty or
+    /// missing. Refuses a database with another identity.
+    pub fn open(path: &Path, identity: &Identity, tables: &[Table]) -> Result<Self, StorageError> {
+        let names = tables.iter().map(|table| table.0).chain([IDENTITY_TABLE]);
+        let families = names.map(|name| ColumnFamilyDescriptor::new(name, table_options()));
+        let db = DB::open_cf_descriptors(&database_options(), path, families)
+            .map_err(|source| failed(path, "open the database", source))?;
+        let database = Self { db, path: path.to_owned() };
+        database.check_identity(identity)?;
+        Ok(database)
+    }
+
+    /// The folder it lies in.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn check_identity(&self, expected: &Identity) -> Result<(), StorageError> {
+        let table = Table(IDENTITY_TABLE);
+        match self.get::<Identity>(table, IDENTITY_KEY)? {
+            None => {
+                let mut batch = Batch::new();
+                batch.put(table, IDENTITY_KEY, expected);
+                self.write(batch)
+            }
+            Some(found) if found == *expected => Ok(()),
+            Some(found) => Err(StorageError::OtherDatabase {
+                path: self.path.clone(),
+                found: found.to_string(),
+                expected: expected.to_string(),
+            }),
+        }
+    }
+
+    /// Writes a batch: all of it is on the disk when this returns `Ok`. After an error the process
+    /// must end; opening the database again tells what was written.
+    pub fn write(&self, batch: Batch) -> Result<(), StorageError> {
+        let mut writes = WriteBatch::default();
+        for Change { table, key, value } in batch.0 {
+            let family = self.family(table)?;
+            match value {
+                Some(value) => writes.put_cf(family, key, value),
+                None => writes.delete_cf(family, key),
+            }
+        }
+        let mut synced = WriteOptions::default();
+        synced.set_sync(true);
+        self.db.write_opt(writes, &synced).map_err(|source| self.failed("write", source))
+    }
+
+    /// The raw bytes under a key.
+    pub fn get_bytes(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        let family = self.family(table)?;
+        self.db.get_cf(family, key).map_err(|source| self.failed("read", source))
+    }
+
+    /// The value under a key.
+    pub fn get<T: Decode>(&self, table: Table, key: &[u8]) -> Result<Option<T>, StorageError> {
+        let bytes = self.get_bytes(table, key)?;
+        bytes.map(|bytes| self.decode(table, &bytes)).transpose()
+    }
+
+    /// Up to `limit` keys with their bytes, from `first` on in ascending order.
+    pub fn scan(
+        &self,
+        table: Table,
+        first: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StorageError> {
+        self.iterate(table, IteratorMode::From(first, Direction::Forward))?.take(limit).collect()
+    }
+
+    /// The last key with its bytes.
+    pub fn last(&self, table: Table) -> Result<Option<(Vec<u8>, Vec<u8>)>, StorageError> {
+        self.iterate(table, IteratorMode::End)?.next().transpose()
+    }
+
+    /// Decodes bytes read from `table`; an error names this database.
+    pub fn decode<T: Decode>(&self, table: Table, bytes: &[u8]) -> Result<T, StorageError> {
+        T::from_bytes(bytes).map_err(|source| self.damaged(table, source))
+    }
+
+    pub(crate) fn damaged(&self, table: Table, source: DecodeError) -> StorageError {
+        StorageError::Damaged { path: self.path.clone(), table: table.0, source }
+    }
+
+    fn iterate<'a>(
+        &'a self,
+        table: Table,
+        mode: IteratorMode<'_>,
+    ) -> Result<impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), StorageError>> + 'a, StorageError>
+    {
+        let items = self.db.iterator_cf(self.family(table)?, mode);
+        Ok(items.map(|item| {
+            let (key, value) = item.map_err(|source| self.failed("read", source))?;
+            Ok((key.into_vec(), value.into_vec()))
+        }))
+    }
+
+    fn family(&self, table: Table) -> Result<&ColumnFamily, StorageError> {
+        self.db
+            .cf_handle(table.0)
+            .ok_or_else(|| StorageError::NoTable { path: self.path.clone(), table: table.0 })
+    }
+
+    fn failed(&self, action: &'static str, source: rocksdb::Error) -> StorageError {
+        failed(&self.path, action, source)
+    }
+}
+
+fn failed(path: &Path, action: &'static str, source: rocksdb::Error) -> StorageError {
+    StorageError::Database { path: path.to_owned(), action, source }
+}
+
+fn database_options() -> Options {
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    options.set_paranoid_checks(true);
+    // Every write is synced, so only a write that was never acknowledged can be torn at the end of
+    // the log. Damage anywhere else is refused.
+    options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
+    options.set_keep_log_file_num(4);
+    options
+}
+
+fn table_options() -> Options {
+    let mut options = Options::default();
+    // Commitments, proofs, signatures and seals are random bytes: nothing compresses.
+    options.set_compression_type(DBCompressionType::None);
+    options.set_paranoid_checks(true);
+    options
+}
+
+impl std::fmt::Display for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the {} store, format {}, of {}", self.kind, self.format, self.owner)
+    }
+}
+
+impl Encode for Identity {
+    fn encode(&self, out: &mut Writer) {
+        out.bytes(self.kind.as_bytes());
+        out.u32(self.format);
+        self.owner.encode(out);
+    }
+}
+
+impl Decode for Identity {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let kind = String::from_utf8(input.bytes(64, "kind of store")?.to_vec())
+            .map_err(|_| input.invalid("kind of store", "not UTF-8"))?;
+        Ok(Self { kind, format: input.u32("format")?, owner: Digest::decode(input)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: Table = Table("one");
+    const TWO: Table = Table("two");
+
+    fn identity() -> Identity {
+        Identity { kind: "test".into(), format: 1, owner: Digest([7; 32]) }
+    }
+
+    fn open(path: &Path, identity: &Identity) -> Result<Database, StorageError> {
+        Database::open(path, identity, &[ONE, TWO])
+    }
+
+    #[test]
+    fn a_batch_is_there_after_reopening() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = open(folder.path(), &identity()).unwrap();
+        let mut batch = Batch::new();
+        batch.put(ONE, b"b", &2u64);
+        batch.put(ONE, b"a", &1u64);
+        batch.put(TWO, b"a", &3u64);
+        batch.delete(TWO, b"a");
+        database.write(batch).unwrap();
+        drop(database);
+
+        let database = open(folder.path(), &identity()).unwrap();
+        assert_eq!(database.get::<u64>(ONE, b"a").unwrap(), Some(1));
+        assert_eq!(database.get::<u64>(TWO, b"a").unwrap(), None);
+        let keys: Vec<_> =
+            database.scan(ONE, b"", 9).unwrap().into_iter().map(|(key, _)| key).collect();
+        assert_eq!(keys, [b"a", b"b"]);
+        assert_eq!(database.scan(ONE, b"b", 9).unwrap().len(), 1);
+        assert_eq!(database.last(ONE).unwrap().unwrap().0, b"b");
+        assert!(database.last(TWO).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_database_of_another_kind_format_or_owner_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(open(folder.path(), &identity()).unwrap());
+        let others = [
+            Identity { kind: "other".into(), ..identity() },
+            Identity { format: 2, ..identity() },
+            Identity { owner: Digest::ZERO, ..identity() },
+        ];
+        for other in others {
+            let error = open(folder.path(), &other).err().unwrap();
+            assert!(matches!(error, StorageError::OtherDatabase { .. }), "{error}");
+        }
+        open(folder.path(), &identity()).unwrap();
+    }
+
+    #[test]
+    fn a_second_opening_and_damaged_values_are_refused_with_the_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = open(folder.path(), &identity()).unwrap();
+        assert!(matches!(
+            open(folder.path(), &identity()).err().unwrap(),
+            StorageError::Database { action: "open the database", .. }
+        ));
+        let mut batch = Batch::new();
+        batch.put_bytes(ONE, b"a", vec![1, 2, 3]);
+        database.write(batch).unwrap();
+        let error = database.get::<u64>(ONE, b"a").unwrap_err();
+        assert!(error.to_string().contains("table one is damaged: integer: input ends early"));
+    }
+}
