@@ -8,10 +8,14 @@
 
 mod agreement;
 mod blocks;
+mod books;
+mod drafts;
 mod entries;
 mod frames;
+mod keys;
 mod limits;
 mod model;
+mod operations;
 mod returns;
 mod rounds;
 mod world;

@@ -3,6 +3,7 @@
 use quittance_crypto::digest::Digest;
 use quittance_ledger::execute::ExecutionError;
 use quittance_ledger::ids::{AccountId, CreditId, Height};
+use quittance_ledger::state::{Event, EventKind};
 use quittance_ledger::transaction::{Action, CreditReturn, ReturnReason};
 
 use crate::world::{BANKS, COORDINATOR, LIMITS, Net, account, id, key, post};
@@ -133,7 +134,7 @@ fn a_return_moves_the_running_sums_of_both_sides() {
     let sender = account(A, "EUR");
     let (b, a) = (net.state.account(&holder).unwrap(), net.state.account(&sender).unwrap());
     let (b, a) = (b.clone(), a.clone());
-    net.act(reject(credit, holder)).unwrap();
+    let transaction = net.act(reject(credit, holder)).unwrap().transaction.id();
     net.close();
     let amount = net.credits[&credit].commit().point();
     let (b_after, a_after) =
@@ -141,8 +142,9 @@ fn a_return_moves_the_running_sums_of_both_sides() {
     assert_eq!(b_after.outflow.point(), b.outflow.point() + amount);
     assert_eq!(a_after.inflow.point(), a.inflow.point() + amount);
     assert_eq!((b_after.inflow, a_after.outflow), (b.inflow, a.outflow));
-    assert_ne!(b_after.log, b.log);
-    assert_ne!(a_after.log, a.log);
+    let event = |kind| Event { height: Height(4), transaction, kind };
+    assert_eq!(b_after.log, event(EventKind::WentBack { credit }).extend(&b.log));
+    assert_eq!(a_after.log, event(EventKind::CameBack { credit }).extend(&a.log));
     assert_eq!((b_after.sequence, a_after.sequence), (b.sequence, a.sequence));
 }
 

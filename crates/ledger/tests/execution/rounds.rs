@@ -1,9 +1,12 @@
 //! Rounds: who opens and joins, what locks, who settles, when it all ends.
 
 use quittance_crypto::digest::Digest;
+use quittance_crypto::encoding::{Decode, Encode};
 use quittance_ledger::execute::ExecutionError;
 use quittance_ledger::ids::{CommitteeId, Height, RoundId};
-use quittance_ledger::state::{Lock, Round};
+use quittance_ledger::state::{
+    Changes, Event, EventKind, Lock, MAX_MEMBERS, Member, Record, Round,
+};
 use quittance_ledger::transaction::{Action, Body, RoundJoin, RoundOpen, Settlement};
 
 use crate::world::{
@@ -338,4 +341,47 @@ fn credits_that_arrive_during_a_round_wait() {
     net.pay("EUR", post(A).takes(&credits));
     net.close();
     assert_eq!(net.balance(&account(A, "EUR")).value, 507);
+}
+
+#[test]
+fn as_many_may_join_as_fit_into_one_settlement() {
+    let (mut net, round) = opened();
+    let with_members = |net: &Net, count: usize| {
+        let mut record = net.state.round(&round).unwrap().clone();
+        let member = Member { queue_root: Digest::ZERO, bucket: 8 };
+        let names = (0..count).map(|number| id(&format!("X{number:03}DEFF")));
+        record.members = names.map(|name| (name, member)).collect();
+        let mut changes = Changes::new();
+        changes.put(Record::Round(round, Box::new(record)));
+        net.state.replay(&changes).unwrap()
+    };
+    assert_eq!(MAX_MEMBERS, 128);
+    let last = join(&net, round, A);
+    net.state = with_members(&net, MAX_MEMBERS);
+    let error = ExecutionError::RoundFull { round };
+    assert_eq!(net.act(Action::RoundJoin(last.clone())).err(), Some(error));
+    net.state = with_members(&net, MAX_MEMBERS - 1);
+    net.act(Action::RoundJoin(last)).unwrap();
+    net.close();
+    let record = net.state.round(&round).unwrap();
+    assert_eq!(Round::from_bytes(&record.to_bytes()).as_ref(), Ok(record));
+}
+
+#[test]
+fn joining_and_settling_are_in_the_log() {
+    let (mut net, round) = opened();
+    let id_of = account(A, "EUR");
+    let before = net.state.account(&id_of).unwrap().log;
+    let (mine, other) = (join(&net, round, A), join(&net, round, B));
+    let joining = net.act(Action::RoundJoin(mine)).unwrap();
+    net.act(Action::RoundJoin(other)).unwrap();
+    net.close();
+    let candidate = settlement(&mut net, round, "EUR", &[post(A).net(-1), post(B).net(1)], |_| {});
+    net.submit(&candidate).unwrap();
+    net.close();
+    let event = |height, transaction, kind| Event { height: Height(height), transaction, kind };
+    let joined = event(4, joining.transaction.id(), EventKind::Joined { round });
+    let settled = event(5, candidate.transaction.id(), EventKind::Posted { entry: 0 });
+    let expected = settled.extend(&joined.extend(&before));
+    assert_eq!(net.state.account(&id_of).unwrap().log, expected);
 }

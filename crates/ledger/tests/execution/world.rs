@@ -1,238 +1,38 @@
 //! A chain with its banks, in one place: keys, openings of everything, and the block at work.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
-use quittance_crypto::commitment::{Blinding, Commitment, Opening, commit_scalar};
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, Encode};
 use quittance_crypto::field::{Scalar, random_scalar};
-use quittance_crypto::group::Point;
 use quittance_crypto::range_proof;
-use quittance_crypto::seal::SealingKey;
-use quittance_crypto::signature::{Purpose, Signature, SigningKey, Suite, VerifyingKey};
+use quittance_crypto::signature::{Purpose, Signature};
 use quittance_ledger::block::{Block, Header, transactions_root};
-use quittance_ledger::certificate::{Validator, ValidatorSet};
 use quittance_ledger::execute::{BlockContext, ExecutionError, Executor, Outcome, apply};
-use quittance_ledger::genesis::{Genesis, GenesisInstitution};
 use quittance_ledger::ids::{
-    AccountId, AssetId, BlockId, CommitteeId, CreditId, Height, InstitutionId, RoundId, Timestamp,
+    AccountId, AssetId, BlockId, CreditId, Height, InstitutionId, RoundId, Timestamp,
 };
-use quittance_ledger::state::{
-    Account, Asset, Changes, Committee, Limits, Pending, PublicKey, Record, RegisteredKey, Role,
-    State,
-};
+use quittance_ledger::state::{Changes, PublicKey, Record, RegisteredKey, State};
 use quittance_ledger::transaction::{
     Action, Body, Condition, Credit, Entry, InstitutionSignature, Posting, Transaction, Verified,
     signing_digest,
 };
-use quittance_ledger::verify::Directory;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
-pub const SUITE: Suite = Suite::MlDsa65MlKem768;
-
-/// Small, so that tests reach them.
-pub const LIMITS: Limits = Limits {
-    pending_per_sender: 3,
-    refund_after: 3,
-    max_expiry: 20,
-    max_round: 10,
-    block_transactions: 100,
-    block_bytes: 1 << 20,
+use crate::books::check_books;
+pub use crate::drafts::{Draft, Post, Secret, post};
+pub use crate::keys::{
+    BANKS, COORDINATOR, FOREIGN_ASSET, ISSUER, LIMITS, ROTATION, account, asset, id, key,
 };
-
-pub const BANKS: [&str; 5] = ["AAAADEFF", "BBBBFRPP", "CCCCNL2A", "DDDDBEBB", "EEEEESMM"];
-pub const ISSUER: &str = "ZBNKXX2A";
-pub const COORDINATOR: &str = "COORXX2A";
-const PARTIES: [&str; 3] = ["MPCAXX2A", "MPCBXX2A", "MPCCXX2A"];
-const VALIDATOR: &str = "VALIXX2A";
-
-/// Known to the tests' directory, not to the state.
-pub const FOREIGN_ASSET: &str = "XXX";
-
-pub fn id(text: &str) -> InstitutionId {
-    text.parse().unwrap()
-}
-
-pub fn asset(text: &str) -> AssetId {
-    text.parse().unwrap()
-}
-
-pub fn account(institution: &str, code: &str) -> AccountId {
-    AccountId { institution: id(institution), asset: asset(code) }
-}
-
-/// What opens a commitment; negative for an issuer's balance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Secret {
-    pub value: i128,
-    pub blinding: Scalar,
-}
-
-impl Secret {
-    pub const ZERO: Self = Self { value: 0, blinding: Scalar::ZERO };
-
-    pub fn commit(&self) -> Commitment {
-        let magnitude = Scalar::from(self.value.unsigned_abs());
-        let value = if self.value < 0 { -magnitude } else { magnitude };
-        commit_scalar(&value, &self.blinding)
-    }
-
-    fn plus(self, other: Self) -> Self {
-        Self { value: self.value + other.value, blinding: self.blinding + other.blinding }
-    }
-
-    fn minus(self, other: Self) -> Self {
-        Self { value: self.value - other.value, blinding: self.blinding - other.blinding }
-    }
-}
-
-/// What one institution does in an entry.
-#[derive(Debug, Clone)]
-pub struct Post {
-    pub who: InstitutionId,
-    pub takes: Vec<CreditId>,
-    pub gives: Vec<(InstitutionId, u64)>,
-    /// Change of balance beyond that.
-    pub net: i128,
-}
-
-pub fn post(who: &str) -> Post {
-    Post { who: id(who), takes: vec![], gives: vec![], net: 0 }
-}
-
-impl Post {
-    pub fn gives(mut self, to: &str, amount: u64) -> Self {
-        self.gives.push((id(to), amount));
-        self
-    }
-
-    pub fn takes(mut self, credits: &[CreditId]) -> Self {
-        self.takes.extend(credits);
-        self
-    }
-
-    pub fn net(mut self, net: i128) -> Self {
-        self.net = net;
-        self
-    }
-}
-
-/// An entry with the openings of its balances and credits.
-#[derive(Debug, Clone)]
-pub struct Draft {
-    pub entry: Entry,
-    pub balances: Vec<Secret>,
-    pub credits: Vec<Secret>,
-}
-
-impl Draft {
-    /// Openings of the statement: an issuer's balance negated.
-    fn openings(&self, issuer: InstitutionId) -> Vec<Opening> {
-        let balances = self.entry.postings.iter().zip(&self.balances).map(|(posting, secret)| {
-            match posting.institution == issuer {
-                true => Secret::ZERO.minus(*secret),
-                false => *secret,
-            }
-        });
-        let opening = |secret: Secret| {
-            let value = u64::try_from(secret.value).expect("the amounts of a test can be proven");
-            Opening::new(value, Blinding::from_scalar(secret.blinding))
-        };
-        balances.chain(self.credits.iter().copied()).map(opening).collect()
-    }
-}
+use crate::keys::{Keyring, SUITE, genesis, signing_key};
 
 /// A verified transaction with what its owners know about it.
 #[derive(Debug, Clone)]
 pub struct Candidate {
     pub transaction: Transaction<Verified>,
     drafts: Vec<Draft>,
-}
-
-/// All keys of all institutions, also some that the register does not know.
-pub struct Keyring {
-    signing: BTreeMap<Digest, SigningKey>,
-    verifying: BTreeMap<(InstitutionId, Digest), VerifyingKey>,
-}
-
-impl Directory for Keyring {
-    fn transaction_key(&self, by: InstitutionId, fingerprint: &Digest) -> Option<&VerifyingKey> {
-        self.verifying.get(&(by, *fingerprint))
-    }
-
-    fn issuer(&self, _: AssetId) -> Option<InstitutionId> {
-        Some(id(ISSUER))
-    }
-}
-
-fn signing_key(who: InstitutionId, name: &str) -> SigningKey {
-    let seed = Digest::of("test key", &[who.as_str().as_bytes(), name.as_bytes()]);
-    SigningKey::from_seed(SUITE, &seed.0)
-}
-
-impl Keyring {
-    fn add(&mut self, who: InstitutionId, name: &str) -> VerifyingKey {
-        let key = signing_key(who, name);
-        let public = key.verifying_key();
-        self.verifying.insert((who, public.fingerprint()), public.clone());
-        self.signing.insert(public.fingerprint(), key);
-        public
-    }
-}
-
-/// The fingerprint of an institution's key: `transaction`, `round`, `next` (its transaction key
-/// from height [`ROTATION`] on, for the last bank) or `stranger` (never registered).
-pub fn key(who: &str, name: &str) -> Digest {
-    signing_key(id(who), name).verifying_key().fingerprint()
-}
-
-/// The height from which the last of [`BANKS`] has a new transaction key.
-pub const ROTATION: Height = Height(8);
-
-fn roles(who: &str) -> BTreeSet<Role> {
-    let role = match who {
-        COORDINATOR => Role::Coordinator,
-        VALIDATOR => Role::Validator,
-        _ if PARTIES.contains(&who) => Role::MpcParty,
-        _ => Role::Participant,
-    };
-    [role].into()
-}
-
-fn genesis(keyring: &mut Keyring) -> Genesis {
-    let mut institutions = BTreeMap::new();
-    let all = BANKS.iter().chain(&PARTIES).chain(&[ISSUER, COORDINATOR, VALIDATOR]);
-    for who in all {
-        let mut keys = vec![];
-        for (purpose, name) in [
-            (Purpose::Transaction, "transaction"),
-            (Purpose::Vote, "vote"),
-            (Purpose::Round, "round"),
-            (Purpose::Receipt, "receipt"),
-        ] {
-            keys.push(PublicKey::Signing(purpose, keyring.add(id(who), name)));
-        }
-        keyring.add(id(who), "stranger");
-        keyring.add(id(who), "next");
-        keys.push(PublicKey::Sealing(SealingKey::generate(SUITE).public_key().clone()));
-        institutions.insert(id(who), GenesisInstitution { roles: roles(who), keys });
-    }
-    let vote = signing_key(id(VALIDATOR), "vote").verifying_key();
-    let validator = Validator { institution: id(VALIDATOR), key: vote, power: 1 };
-    let issued = Asset { issuer: id(ISSUER), decimals: 2 };
-    let parties = PARTIES.map(id).to_vec();
-    Genesis {
-        name: "test".into(),
-        time: Timestamp(0),
-        suite: SUITE,
-        institutions,
-        assets: [(asset("EUR"), issued), (asset("USD"), issued)].into(),
-        validators: ValidatorSet::new(vec![validator]).unwrap(),
-        committees: [(CommitteeId(1), Committee { parties, threshold: 1 })].into(),
-        limits: LIMITS,
-    }
 }
 
 /// A chain at work.
@@ -250,7 +50,7 @@ pub struct Net {
 }
 
 static FRESH: LazyLock<Net> = LazyLock::new(|| {
-    let mut keyring = Keyring { signing: BTreeMap::new(), verifying: BTreeMap::new() };
+    let mut keyring = Keyring::default();
     let genesis = genesis(&mut keyring);
     let mut net = Net {
         state: State::genesis(&genesis).unwrap(),
@@ -392,8 +192,7 @@ impl Net {
             .collect::<Vec<_>>();
         let signed = signing_digest(&body, &proofs);
         let signatures = body.signers().unwrap().into_iter().map(|(institution, fingerprint)| {
-            let key = &self.keyring.signing[&fingerprint];
-            let signature = key.sign(Purpose::Transaction, &signed);
+            let signature = self.sign(fingerprint, &signed);
             InstitutionSignature { institution, key_fingerprint: fingerprint, signature }
         });
         let transaction = Transaction::new(body, proofs, signatures.collect());
@@ -461,7 +260,7 @@ impl Net {
 
     /// Signs as a transaction, with the key of this fingerprint.
     pub fn sign(&self, fingerprint: Digest, digest: &Digest) -> Signature {
-        self.keyring.signing[&fingerprint].sign(Purpose::Transaction, digest)
+        self.keyring.sign(fingerprint, digest)
     }
 
     /// Builds and submits a transaction with one entry; the ids of its credits.
@@ -544,32 +343,4 @@ pub fn credits_of(transaction: &Transaction<Verified>) -> Vec<CreditId> {
 
 pub fn round_of(transaction: &Transaction<Verified>) -> RoundId {
     RoundId::of(transaction.body().chain, &transaction.body_digest())
-}
-
-/// Double entry, and what each account's leaf says of itself.
-pub fn check_books(state: &State) {
-    let mut sums: BTreeMap<AssetId, Point> = BTreeMap::new();
-    for (id, account, pending) in state.accounts() {
-        let holds = account.balance.point() + pending.sum();
-        *sums.entry(id.asset).or_insert(Point::identity()) += holds;
-        let Account { inflow, outflow, net_settled, .. } = account;
-        assert_eq!(holds, inflow.point() - outflow.point() + net_settled.point(), "{id}");
-        assert_eq!(account.pending_root, pending.root(), "{id}");
-        check_pending(account, pending);
-    }
-    sums.iter().for_each(|(asset, sum)| assert!(sum.is_identity(), "{asset} does not balance"));
-    let again = State::from_records(state.to_changes().iter().map(|(_, r)| r.unwrap().clone()));
-    assert_eq!(again.unwrap().root(), state.root());
-}
-
-fn check_pending(account: &Account, pending: &Pending) {
-    let numbers: Vec<_> = pending.iter().map(|credit| credit.number).collect();
-    assert!(numbers.is_sorted_by(|one, two| one < two));
-    assert!(numbers.iter().all(|number| *number < account.arrivals));
-    for credit in pending.iter() {
-        let proof = pending.prove(&credit.id).unwrap();
-        assert_eq!(proof.verify(&account.pending_root, &credit.to_bytes()), Ok(()));
-        let own = pending.iter().filter(|other| other.sender == credit.sender && !other.returned);
-        assert_eq!(own.count() as u32, pending.from_sender(&credit.sender));
-    }
 }
