@@ -150,7 +150,12 @@ impl ChainStore {
         Ok(record)
     }
 
-    fn check_root(&self, height: Height, expected: Digest, state: &State) -> Result<(), ChainError> {
+    fn check_root(
+        &self,
+        height: Height,
+        expected: Digest,
+        state: &State,
+    ) -> Result<(), ChainError> {
         let found = state.root();
         match expected == found {
             true => Ok(()),
