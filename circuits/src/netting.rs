@@ -91,8 +91,8 @@ pub struct Results<T> {
 /// Why there is no such netting.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NettingError {
-    /// More banks than roles.
-    #[error("{0} banks are too many")]
+    /// Too few banks to net anything, or more than there are roles.
+    #[error("{0} banks; netting is among 2 to 65535")]
     Banks(usize),
     /// More payments than a program can take steps for.
     #[error("{0} payments are too many")]
@@ -157,7 +157,7 @@ pub fn truncate<T: PartialEq>(roster: &[T], payees: &[T]) -> Vec<Owner> {
 impl Netting {
     /// For queues with these payees, by payer. A payer's role is its position.
     pub fn new(queues: Vec<Vec<Owner>>) -> Result<Self, NettingError> {
-        if queues.len() > usize::from(u16::MAX) {
+        if !(2..=usize::from(u16::MAX)).contains(&queues.len()) {
             return Err(NettingError::Banks(queues.len()));
         }
         let payments = queues.iter().map(Vec::len).sum();

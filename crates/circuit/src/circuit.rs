@@ -1,5 +1,6 @@
 //! A validated circuit, and how one comes to be.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use quittance_crypto::digest::Digest;
@@ -37,6 +38,16 @@ pub enum CircuitError {
         /// What is wrong with it.
         source: GateError,
     },
+    /// A group with one commitment only, whose blinding would be zero: it would show its value.
+    #[error("circuit {circuit}, {gate} (output): the only commitment of group {group}")]
+    LonelyCommitment {
+        /// The circuit's name.
+        circuit: String,
+        /// The output.
+        gate: GateId,
+        /// Its group.
+        group: u32,
+    },
 }
 
 /// A circuit: gates in topological order, each operand a wire of an earlier gate and of a kind
@@ -69,7 +80,7 @@ impl Circuit {
             let (id, name) = (assembly.next_gate(), gate.name());
             assembly.push(gate).map_err(|source| assembly.error(id, name, source))?;
         }
-        Ok(assembly.finish())
+        assembly.finish()
     }
 
     /// The circuit's name.
@@ -244,9 +255,23 @@ impl Assembly {
         CircuitError::Gate { circuit: self.name.clone(), gate, name, source }
     }
 
-    pub(crate) fn finish(self) -> Circuit {
+    pub(crate) fn finish(self) -> Result<Circuit, CircuitError> {
+        if let Some((group, gate)) = lonely(&self.gates) {
+            return Err(CircuitError::LonelyCommitment { circuit: self.name, gate, group });
+        }
         let schedule = Schedule::of(&self.gates, &self.first, self.kinds.len());
         let Self { name, owners, gates, kinds, first, .. } = self;
-        Circuit { name, owners, gates, kinds, first, schedule }
+        Ok(Circuit { name, owners, gates, kinds, first, schedule })
     }
+}
+
+/// The first group of commitments with just one member.
+fn lonely(gates: &[Gate]) -> Option<(u32, GateId)> {
+    let mut groups = BTreeMap::<u32, (GateId, usize)>::new();
+    for (index, gate) in gates.iter().enumerate() {
+        if let Gate::Output(_, Destination::Commitment { group, .. }) = gate {
+            groups.entry(*group).or_insert((GateId(index as u32), 0)).1 += 1;
+        }
+    }
+    groups.into_iter().find(|(_, (_, count))| *count == 1).map(|(group, (gate, _))| (group, gate))
 }

@@ -53,7 +53,8 @@ impl Decode for Circuit {
                 .push(gate)
                 .map_err(|error| input.error_at(offset, what, Problem::Invalid(reason(&error))))?;
         }
-        Ok(assembly.finish())
+        let lonely = Problem::Invalid("a group of outputs has one commitment only");
+        assembly.finish().map_err(|_| input.error_at(offset, "gates", lonely))
     }
 }
 

@@ -52,8 +52,10 @@ pub enum Destination {
     Owner(Owner),
     /// Everybody learns a Pedersen commitment to the value; `owner` alone learns its opening.
     ///
-    /// The blindings of all commitments of one `group` sum to zero. So whoever knows that the
-    /// values of a group sum to zero sees the commitments sum to the identity.
+    /// The blindings of all commitments of one `group` sum to zero. So if the values of a group
+    /// sum to zero, everybody sees the commitments sum to the identity. A group has at least two
+    /// commitments; the owners of all but one know the blinding of that one, and its value if the
+    /// sum is known.
     Commitment {
         /// Who learns value and blinding.
         owner: Owner,

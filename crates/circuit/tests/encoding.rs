@@ -23,6 +23,7 @@ fn sample() -> Circuit {
         b.carry((a - c).is_zero());
         b.output(a.bits()[7], Destination::Public);
         b.output(chosen * a, Destination::Owner(Owner(1)));
+        b.output(chosen, Destination::Commitment { owner: Owner(1), group: 7 });
         b.output(
             b.combination([(-Fr::from(3u64), f)], Fr::from(2u64)),
             Destination::Commitment { owner: Owner(0), group: 7 },
@@ -56,7 +57,7 @@ fn fingerprints_are_pinned() {
     let found = [small().fingerprint(), sample().fingerprint(), program().fingerprint()];
     let pinned = [
         "9b2aba31aa7cec89525f5eebca89d47113ad9f1e52b79054eec71583c66034a1",
-        "4923928e15ee94235480a90eea97605b77fac40063ab2d155080f643df3e8e32",
+        "3f7787c1f96173c687ea39059d9af8e584ca529761ba2c59c43b80b266c00bda",
         "59768878b5ec2915f8dbb2eeefe7d86165330660185b6681e2b31c977463ffbf",
     ];
     assert_eq!(found.map(|fingerprint| fingerprint.to_string()), pinned);
@@ -207,6 +208,7 @@ fn malformed_fields_are_refused() {
         bytes
     };
     for (gate, what) in [
+        (vec![11, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 9], "gates"),
         (vec![13], "gate"),
         (vec![0, 3, 0, 0, 8], "source of an input"),
         (vec![0, 0, 0, 0, 129], "kind of an input"),
@@ -241,6 +243,10 @@ fn lists_of_gates_are_held_to_the_same_rules() {
         error.to_string(),
         "circuit late, gate 2 (multiply): operand 2 is not a wire of an earlier gate"
     );
+    let alone = Gate::Output(Wire(0), Destination::Commitment { owner: Owner(0), group: 3 });
+    let error = Circuit::new("alone", 1, vec![bit(), alone.clone()]).unwrap_err();
+    assert_eq!(error.to_string(), "circuit alone, gate 1 (output): the only commitment of group 3");
+    assert!(Circuit::new("two", 1, vec![bit(), alone.clone(), alone]).is_ok());
     // Not 2^n - 1, and a Uint that is a Bit.
     for max in [0, 1, 2, 100] {
         let input = Gate::Input { source: Source::Carried, kind: Kind::Uint { max } };

@@ -267,6 +267,7 @@ fn prices_add_up() {
         b.output(less.select(product, b.uint(0)), Destination::Public);
         b.output(x, Destination::Owner(Owner(0)));
         b.output(y, Destination::Commitment { owner: Owner(0), group: 0 });
+        b.output(x, Destination::Commitment { owner: Owner(0), group: 0 });
     })
     .unwrap();
     let committee = Committee::new(3, 1).unwrap();
@@ -276,19 +277,19 @@ fn prices_add_up() {
         (Task::LessThan { bits: 4 }, 2),
         (Task::PublicOutput, 1),
         (Task::OwnerOutput, 1),
-        (Task::CommittedOutput, 1),
+        (Task::CommittedOutput, 2),
     ];
     assert_eq!(price.tasks, tasks.into_iter().collect());
     assert_eq!(price.levels, 3);
     // Inputs 4 + 4; inner product 3; comparisons 5 + 5; and, select 1 + 1.
     assert_eq!(price.constraints, 23);
     // Rounds: product and comparisons one after the other (1 + 2), and, select, committed and
-    // public outputs. Bytes: 3 products, 2 comparisons of 13 elements; outputs 2, 2 + 2 and 1.
+    // public outputs. Bytes: 3 products, 2 comparisons of 13 elements; outputs 2, 2 * (2 + 2) and 1.
     let cost = Cost {
         multiplications: 3 + 2 * 11,
         random_bits: 8,
         rounds: 1 + 2 + 1 + 1 + 1 + 1,
-        bytes: 32 * (3 + 2 * 13 + 2 + 4 + 1),
+        bytes: 32 * (3 + 2 * 13 + 2 + 8 + 1),
     };
     assert_eq!(price.cost, cost);
 }

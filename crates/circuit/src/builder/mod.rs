@@ -76,7 +76,7 @@ impl Builder {
         }
         match self.error.into_inner() {
             Some(error) => Err(error),
-            None => Ok(self.assembly.into_inner().finish()),
+            None => self.assembly.into_inner().finish(),
         }
     }
 

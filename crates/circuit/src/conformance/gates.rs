@@ -49,10 +49,12 @@ fn linear() -> Case {
         .enumerate()
         {
             c.output(value, somewhere(index));
+            c.output(value, somewhere(index));
         }
     });
     let combination = fr(4) * a - five * b + five;
-    let outputs = vec![a + b, a - b, -a, combination, fr(0), -two, a + a + b, fr(0)];
+    let values = [a + b, a - b, -a, combination, fr(0), -two, a + a + b, fr(0)];
+    let outputs = values.into_iter().flat_map(|value| [value; 2]).collect();
     Case::new("linear combinations", circuit, vec![vec![a], vec![b]], outputs)
 }
 
@@ -160,7 +162,7 @@ fn destinations() -> Case {
             b.output(value, somewhere(index));
             b.output(-crate::Field::from(value), somewhere(index));
         }
-        for group in [0, 1, u32::MAX] {
+        for group in [0, u32::MAX, u32::MAX] {
             let owner = crate::Owner(2);
             b.output(b.uint(7), Destination::Commitment { owner, group });
             b.output(b.uint(7), Destination::Owner(owner));

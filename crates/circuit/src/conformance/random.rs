@@ -4,7 +4,7 @@ use ark_ff::Zero as _;
 
 use super::{Case, Numbers, Results, fr, somewhere};
 use crate::circuit::Assembly;
-use crate::gate::{Gate, Owner, Source, Wire};
+use crate::gate::{Destination, Gate, Owner, Source, Wire};
 use crate::kind::{Kind, small};
 use crate::{Circuit, Fr};
 
@@ -32,7 +32,16 @@ fn case(seed: u64) -> Case {
         // A gate whose operands do not suit it is refused and drawn again.
         built += usize::from(assembly.push(gate(&mut numbers, &assembly)).is_ok());
     }
-    let circuit = assembly.finish();
+    // No group of commitments has just one member.
+    for group in [0, 1] {
+        for owner in [Owner(0), Owner(1)] {
+            let _ = assembly.push(Gate::Output(Wire(0), Destination::Commitment { owner, group }));
+        }
+    }
+    let circuit = match assembly.finish() {
+        Ok(circuit) => circuit,
+        Err(error) => unreachable!("the suite has an invalid circuit: {error}"),
+    };
     let inputs: Vec<_> = [Owner(0), Owner(1)]
         .map(|owner| circuit.inputs_of(owner).map(|(_, kind)| value(kind, &mut numbers)).collect())
         .to_vec();
