@@ -1,0 +1,23 @@
+//! The names of a trial network's own institutions.
+//!
+//! `ZZ` is a country code that ISO 3166 leaves to its users, so none of them is a real BIC.
+
+use quittance_ledger::ids::InstitutionId;
+
+/// The validator.
+pub const VALIDATOR: &str = "VALDZZ01";
+
+/// The coordinator of rounds.
+pub const COORDINATOR: &str = "CORDZZ01";
+
+/// The central bank, issuer of all assets.
+pub const CENTRAL_BANK: &str = "CBNKZZ01";
+
+/// The MPC parties in committee order.
+pub const PARTIES: [&str; 3] = ["MPCAZZ01", "MPCBZZ01", "MPCCZZ01"];
+
+/// Whether a bank can not have this name, because the network's own institutions bear it.
+pub fn is_reserved(institution: InstitutionId) -> bool {
+    let own = [VALIDATOR, COORDINATOR, CENTRAL_BANK];
+    own.iter().chain(&PARTIES).any(|name| *name == institution.as_str())
+}

@@ -1,0 +1,4 @@
+//! What the tests across crates share: plain references and generators.
+
+pub mod reference;
+pub mod sample;
