@@ -3,7 +3,7 @@
 use quittance_crypto::digest::Digest;
 use quittance_ledger::execute::ExecutionError;
 use quittance_ledger::ids::{AccountId, CreditId, Height};
-use quittance_ledger::state::{Event, EventKind};
+use quittance_ledger::state::{Changes, Event, EventKind, Limits, Record};
 use quittance_ledger::transaction::{Action, CreditReturn, ReturnReason};
 
 use crate::world::{BANKS, COORDINATOR, LIMITS, Net, account, id, key, post};
@@ -169,4 +169,37 @@ fn returned_credits_count_for_no_quota() {
     let more = net.submit_with("EUR", &[post(B).gives(A, 1)], |_| {});
     let (account, sender, limit) = (account(A, "EUR"), id(B), LIMITS.pending_per_sender);
     assert_eq!(more, Err(ExecutionError::QuotaExceeded { account, sender, limit }));
+}
+
+#[test]
+fn garbage_in_a_seal_harms_only_its_sender() {
+    // All seals of these tests are garbage, so B cannot open what A has given it. Everything else
+    // goes on: B pays, absorbs what others have told it about, and sends the garbage back.
+    let (mut net, garbage, holder) = given();
+    let good = net.pay("EUR", post(C).gives(B, 20));
+    net.pay("EUR", post(B).takes(&good).gives(C, 1_020));
+    net.act(reject(garbage, holder)).unwrap();
+    net.close();
+    assert_eq!(net.balance(&holder).value, 0);
+    assert!(net.state.pending(&holder).unwrap().is_empty());
+}
+
+#[test]
+fn new_limits_strand_nothing() {
+    let mut net = Net::funded();
+    let credits: Vec<_> = (0..3).flat_map(|_| net.pay("EUR", post(A).gives(B, 1))).collect();
+    net.close();
+    let mut changes = Changes::new();
+    changes.put(Record::Limits(Limits { pending_per_sender: 1, refund_after: 50, ..LIMITS }));
+    net.state = net.state.replay(&changes).unwrap();
+    let more = net.submit_with("EUR", &[post(A).gives(B, 1)], |_| {});
+    let (account, sender) = (account(B, "EUR"), id(A));
+    assert_eq!(more, Err(ExecutionError::QuotaExceeded { account, sender, limit: 1 }));
+    net.pay("EUR", post(B).takes(&credits[..1]));
+    net.act(reject(credits[1], account)).unwrap();
+    net.advance_to(Height(3 + 50));
+    net.act(refund(credits[2], account, A)).unwrap();
+    net.pay("EUR", post(A).takes(&credits[1..]));
+    net.close();
+    assert_eq!(net.balance(&account).value, 1_001);
 }
