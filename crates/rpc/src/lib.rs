@@ -8,10 +8,12 @@
 //! - [`server`] and [`client`]: gRPC servers and channels with all of the above, and no way around.
 //! - [`config`]: the parts of configuration files that the daemons share.
 //! - [`decimal`]: amounts as people write them, exactly.
+//! - [`convert`]: canonical bytes and ledger types in protobuf fields.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 pub mod client;
 pub mod config;
+pub mod convert;
 pub mod decimal;
 pub mod identity;
 pub mod limits;

@@ -13,7 +13,7 @@
 //! | `resets` | 64 per connection | the connection is closed: HTTP/2 rapid reset |
 //! | `header_bytes` | 16 KiB per request | HTTP 431, or the connection is closed |
 //! | `window_bytes` | 1 MiB per stream, twice that per connection | the sender waits |
-//! | `bytes_in_flight` | 128 MiB per institution | `RESOURCE_EXHAUSTED` |
+//! | `bytes_in_flight` | 256 MiB per institution | `RESOURCE_EXHAUSTED` |
 //! | `body_time` | 15 s for a request that is no stream | `DEADLINE_EXCEEDED` |
 //! | `request_time` | 75 s until the answer begins | `DEADLINE_EXCEEDED` |
 //! | `keepalive_interval`, `keepalive_time` | 20 s, 10 s | a silent connection is closed |
@@ -30,9 +30,9 @@
 //! | --- | --- | --- |
 //! | all others | 64 KiB | 64 KiB |
 //! | `Node/Submit` | 1 MiB + 4 KiB | |
-//! | `Node/Account` | | 16 MiB |
+//! | `Node/Account` | | 8 MiB |
 //! | `Node/Round` | | 1 MiB |
-//! | `Node/Blocks` | | 16 MiB each |
+//! | `Node/Blocks` | | 33 MiB each |
 //! | `Node/ChainStatus` | | 4 MiB |
 //! | `Agent/ListExchanges` | | 1 MiB |
 //! | `Agent/ListPayments`, `Agent/Statement` | | 8 MiB |
@@ -101,7 +101,7 @@ impl Default for Limits {
             resets: 64,
             header_bytes: 16 * KIB as u32,
             window_bytes: MIB as u32,
-            bytes_in_flight: 128 * MIB as u64,
+            bytes_in_flight: 256 * MIB as u64,
             body_time: Duration::from_secs(15),
             request_time: Duration::from_secs(75),
             keepalive_interval: Duration::from_secs(20),
@@ -135,9 +135,9 @@ const fn stream(method: &'static str, request: usize, response: usize) -> Method
 /// The methods that differ from [`OTHER`].
 pub const METHODS: &[MethodLimit] = &[
     unary("quittance.node.v1.Node/Submit", MIB + FRAMING, SMALL),
-    unary("quittance.node.v1.Node/Account", SMALL, 16 * MIB),
+    unary("quittance.node.v1.Node/Account", SMALL, 8 * MIB),
     unary("quittance.node.v1.Node/Round", SMALL, MIB),
-    unary("quittance.node.v1.Node/Blocks", SMALL, 16 * MIB),
+    unary("quittance.node.v1.Node/Blocks", SMALL, 33 * MIB),
     unary("quittance.node.v1.Node/ChainStatus", SMALL, 4 * MIB),
     unary("quittance.agent.v1.Agent/ListExchanges", SMALL, MIB),
     unary("quittance.agent.v1.Agent/ListPayments", SMALL, 8 * MIB),
@@ -248,8 +248,19 @@ mod tests {
     }
 
     #[test]
+    fn the_largest_values_of_the_ledger_fit() {
+        use quittance_ledger::{block, certificate, transaction};
+        let submit = of_path("/quittance.node.v1.Node/Submit").request;
+        assert!(submit > transaction::MAX_TRANSACTION_BYTES + 16);
+        // ML-DSA-87 signatures have 4627 bytes.
+        let certificate = certificate::MAX_VALIDATORS * (4627 + 64) + 256;
+        let blocks = of_path("/quittance.node.v1.Node/Blocks").response;
+        assert!(blocks > block::MAX_BLOCK_BYTES + certificate);
+    }
+
+    #[test]
     fn a_service_takes_the_largest_of_its_methods() {
-        assert_eq!(of_service("quittance.node.v1.Node"), (MIB + FRAMING, 16 * MIB));
+        assert_eq!(of_service("quittance.node.v1.Node"), (MIB + FRAMING, 33 * MIB));
         assert_eq!(of_service("quittance.party.v1.Party"), (16 * MIB + FRAMING, 4 * MIB));
         assert_eq!(of_service("unknown"), (SMALL, SMALL));
         assert_eq!(of_path("/quittance.party.v1.Party/Deal").request, 8 * MIB);

@@ -10,6 +10,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, SanType,
 };
+use rustls::pki_types::DnsName;
 use thiserror::Error;
 use time::{Duration, OffsetDateTime};
 use zeroize::Zeroizing;
@@ -159,12 +160,14 @@ fn alternative_names(holder: &Identity, hosts: &[&str]) -> Result<Vec<SanType>, 
         let name = uri.clone().try_into();
         name.map(SanType::URI).map_err(|reason| IssueError::Library { holder: uri, reason })
     };
-    let host = |host: &&str| match host.parse::<IpAddr>() {
-        Ok(address) => Ok(SanType::IpAddress(address)),
-        Err(_) => {
-            let name = (*host).try_into();
-            name.map(SanType::DnsName).map_err(|_| IssueError::Host((*host).to_owned()))
+    let host = |host: &&str| {
+        let unknown = || IssueError::Host((*host).to_owned());
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Ok(SanType::IpAddress(address));
         }
+        // The certificate library would take any text.
+        let name = DnsName::try_from(*host).map_err(|_| unknown())?;
+        name.as_ref().try_into().map(SanType::DnsName).map_err(|_| unknown())
     };
     holder.uris().into_iter().map(uri).chain(hosts.iter().map(host)).collect()
 }

@@ -177,7 +177,10 @@ fn parse<'a>(certificate: &'a CertificateDer<'_>) -> Result<EndEntityCert<'a>, U
 
 fn path_error(identity: Identity, error: webpki::Error) -> Untrusted {
     match error {
-        webpki::Error::UnknownIssuer => Untrusted::UnknownIssuer(identity),
+        // The latter: by a stranger under the name of an authority that we trust.
+        webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey => {
+            Untrusted::UnknownIssuer(identity)
+        }
         webpki::Error::CertExpired { time, not_after } => {
             Untrusted::Expired { identity, not_after: not_after.as_secs(), now: time.as_secs() }
         }

@@ -1,0 +1,214 @@
+//! Each limit, reached and exceeded.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::*;
+use quittance_rpc::client::{ConnectError, Dialer};
+use quittance_rpc::limits::{self, Limits};
+use quittance_rpc::proto::node::v1 as node;
+use quittance_rpc::proto::party::v1 as party;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+use tokio_stream::StreamExt;
+use tonic::Code;
+use tonic::transport::Channel;
+
+const MIB: usize = 1 << 20;
+
+/// A client without limits of its own, to send what ours would not.
+async fn unbounded<C>(network: &Network, make: impl Fn(Channel) -> C) -> C {
+    make(network.dialer(agent("BANKDEFF")).connect(network.target()).await.unwrap())
+}
+
+fn without_limit(channel: Channel) -> node::node_client::NodeClient<Channel> {
+    node::node_client::NodeClient::new(channel).max_decoding_message_size(usize::MAX)
+}
+
+#[tokio::test]
+async fn a_request_above_its_methods_limit_is_refused_by_name() {
+    let network = Network::with(|_| ()).await;
+    let mut node = unbounded(&network, without_limit).await;
+    assert!(node.submit(submit(MIB)).await.is_ok());
+
+    let status = node.submit(submit(MIB + 8 * 1024)).await.unwrap_err();
+    assert_eq!(status.code(), Code::OutOfRange, "{status}");
+    assert!(status.message().contains("1052672"), "names the limit: {status}");
+
+    // The service's codec would take this; the method does not.
+    let account =
+        node::AccountRequest { institution: "x".repeat(100 * 1024), asset: String::new() };
+    let status = node.account(account).await.unwrap_err();
+    assert_eq!(status.code(), Code::OutOfRange, "{status}");
+    assert!(status.message().contains("the limit of 65536 bytes"), "{status}");
+    // The connection lives on.
+    assert!(node.submit(submit(1)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_frame_of_a_stream_is_bounded_and_the_stream_is_not() {
+    let network = Network::with(|_| ()).await;
+    let mut party = unbounded(&network, party::party_client::PartyClient::new).await;
+    let frame = |bytes| party::FramesRequest { frame: vec![0; bytes] };
+
+    // Three times the limit in all.
+    let frames = tokio_stream::iter((0..6).map(move |_| frame(8 * MIB)));
+    let answers = party.frames(frames).await.unwrap().into_inner();
+    assert_eq!(answers.filter(Result::is_ok).fold(0, |count, _| count + 1).await, 6);
+
+    let too_large = tokio_stream::once(frame(16 * MIB + 5000));
+    let mut answers = party.frames(too_large).await.unwrap().into_inner();
+    let status = answers.next().await.unwrap().unwrap_err();
+    assert_eq!(status.code(), Code::OutOfRange, "{status}");
+}
+
+#[tokio::test]
+async fn a_response_above_the_services_limit_is_an_error_not_a_flood() {
+    let network = Network::with(|_| ()).await;
+    let mut node = unbounded(&network, without_limit).await;
+    let request = node::BlocksRequest { from_height: 34 * MIB as u64, to_height: 0 };
+    let mut blocks = node.blocks(request).await.unwrap().into_inner();
+    let status = blocks.next().await.unwrap().unwrap_err();
+    assert_eq!(status.code(), Code::OutOfRange, "{status}");
+}
+
+#[tokio::test]
+async fn an_institution_has_so_many_connections_and_takes_none_of_others() {
+    let network = Network::with(|limits| limits.connections_per_institution = 2).await;
+    let dialer = network.dialer(agent("BANKDEFF"));
+    let first = dialer.connect(network.target()).await.unwrap();
+    let _second = dialer.connect(network.target()).await.unwrap();
+    let error = dialer.connect(network.target()).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Closed { .. }), "{error}");
+    let other = network.dialer(agent("BANKFRPP")).connect(network.target()).await;
+    assert!(other.is_ok());
+
+    drop(first);
+    sleep(Duration::from_millis(100)).await;
+    assert!(dialer.connect(network.target()).await.is_ok());
+}
+
+#[tokio::test]
+async fn connections_above_the_total_are_shed() {
+    let network = Network::with(|limits| limits.connections = 3).await;
+    let mut open = Vec::new();
+    for index in 0..3 {
+        let dialer = network.dialer(agent(&format!("BANKAA0{index}")));
+        open.push(dialer.connect(network.target()).await.unwrap());
+    }
+    let error = network.dialer(agent("BANKFRPP")).connect(network.target()).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Closed { .. }), "{error}");
+    // Those that stand are served.
+    for channel in open {
+        assert!(without_limit(channel).submit(submit(1)).await.is_ok());
+    }
+}
+
+/// Reads until the server closes; whether it did within `within`.
+async fn closed_within(stream: &mut TcpStream, within: Duration) -> bool {
+    timeout(within, stream.read_to_end(&mut Vec::new())).await.is_ok()
+}
+
+#[tokio::test]
+async fn handshakes_are_bounded_in_number_and_time() {
+    let network = Network::with(|limits| {
+        limits.handshakes_per_address = 2;
+        limits.handshake_time = Duration::from_millis(400);
+    })
+    .await;
+    let address = &network.target().address;
+    let begin = Instant::now();
+    let mut silent = Vec::new();
+    for _ in 0..2 {
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
+    sleep(Duration::from_millis(50)).await;
+    // A third that says nothing is closed at once, without any handshake.
+    let mut third = TcpStream::connect(address).await.unwrap();
+    assert!(closed_within(&mut third, Duration::from_millis(200)).await);
+    assert!(begin.elapsed() < Duration::from_millis(400));
+
+    for stream in &mut silent {
+        assert!(closed_within(stream, Duration::from_secs(2)).await);
+    }
+    assert!(begin.elapsed() >= Duration::from_millis(350));
+    assert!(network.node("BANKDEFF").submit(submit(1)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_does_not_hold_its_callers() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let network = Network::with(|_| ()).await;
+    let mut target = network.target().clone();
+    target.address = listener.local_addr().unwrap().to_string();
+    let handshake_time = Duration::from_millis(200);
+    let limits = Limits { handshake_time, ..Limits::default() };
+    let dialer = Dialer::new(tls(&network.authority, agent("BANKDEFF")), limits);
+    let error = dialer.connect(&target).await.unwrap_err();
+    assert_eq!(error, ConnectError::TimedOut { target, after: handshake_time });
+}
+
+#[tokio::test]
+async fn calls_of_one_institution_are_bounded_in_bytes() {
+    let one = limits::of_path("/quittance.node.v1.Node/Submit");
+    let both = (one.request + one.response) as u64;
+    let limits = Limits { bytes_in_flight: 2 * both, ..Limits::default() };
+    let fake = Fake { delay: Duration::from_millis(300) };
+    let network = Network::start(limits, fake).await;
+    let node = network.node("BANKDEFF");
+    let calls: Vec<_> = (0..4)
+        .map(|_| {
+            let mut node = node.clone();
+            tokio::spawn(async move { node.submit(submit(1)).await })
+        })
+        .collect();
+    let other = tokio::spawn({
+        let mut node = network.node("BANKFRPP");
+        async move { node.submit(submit(1)).await }
+    });
+    let mut refused = Vec::new();
+    for call in calls {
+        refused.extend(call.await.unwrap().err());
+    }
+    assert_eq!(refused.len(), 2);
+    for status in refused {
+        assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
+        assert!(status.message().contains("BANKDEFF has too many calls in flight"), "{status}");
+    }
+    assert!(other.await.unwrap().is_ok(), "another institution is not affected");
+    // What was booked has come back.
+    let mut node = node;
+    for _ in 0..3 {
+        assert!(node.submit(submit(1)).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn open_streams_count_until_they_end() {
+    let one = limits::of_path("/quittance.node.v1.Node/Blocks");
+    let both = (one.request + one.response) as u64;
+    let network = Network::with(|limits| limits.bytes_in_flight = both).await;
+    let mut node = network.node("BANKDEFF");
+    let request = node::BlocksRequest { from_height: 1, to_height: 0 };
+    let mut stream = node.blocks(request).await.unwrap().into_inner();
+    assert!(stream.next().await.unwrap().is_ok());
+    let status = node.blocks(request).await.unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    drop(stream);
+    sleep(Duration::from_millis(100)).await;
+    assert!(node.blocks(request).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_answer_that_takes_too_long_is_given_up() {
+    let limits = Limits { request_time: Duration::from_millis(200), ..Limits::default() };
+    let network = Network::start(limits, Fake { delay: Duration::from_secs(60) }).await;
+    let begin = Instant::now();
+    let status = network.node("BANKDEFF").submit(submit(1)).await.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
+    assert!(status.message().contains("no answer within 200ms"), "{status}");
+    assert!(begin.elapsed() < Duration::from_secs(2));
+}
