@@ -2,12 +2,15 @@
 
 #[cfg(test)]
 mod tests;
+mod tip;
 
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Problem, Reader, Writer};
 use quittance_crypto::signature::Suite;
 use rand_core::CryptoRngCore;
 use thiserror::Error;
+
+pub use tip::{HeaderError, Tip};
 
 use crate::ids::{BlockId, ChainId, Height, Timestamp, TransactionId};
 use crate::merkle;
@@ -17,10 +20,13 @@ use crate::verify::{Directory, Verdict, VerificationError, verify_batch};
 /// The version of the header's format; its first byte.
 pub const HEADER_VERSION: u8 = 1;
 
-/// Complete bytes of a block that decoding accepts. A chain's own limit, in its state, is lower.
-pub const MAX_BLOCK_BYTES: usize = 32 << 20;
+/// Bytes of all transactions of a block that decoding accepts. A chain's own limit is not higher.
+pub const MAX_TRANSACTIONS_BYTES: usize = 32 << 20;
 
-/// Transactions of a block that decoding accepts. A chain's own limit, in its state, is lower.
+/// Complete bytes of a block that decoding accepts: header and count of transactions besides.
+pub const MAX_BLOCK_BYTES: usize = MAX_TRANSACTIONS_BYTES + 1024;
+
+/// Transactions of a block that decoding accepts. A chain's own limit is not higher.
 pub const MAX_BLOCK_TRANSACTIONS: usize = 1 << 14;
 
 /// What a block is known by. Its digest is what validators sign.
@@ -38,7 +44,7 @@ pub struct Header {
     pub transactions_root: Digest,
     /// Root of the state *after* this block.
     pub state_root: Digest,
-    /// When it was proposed: later than its parent.
+    /// When it was proposed: later than its parent, the first later than the genesis.
     pub time: Timestamp,
     /// Digest of the validators that decide this block.
     pub validators: Digest,

@@ -11,6 +11,7 @@ use quittance_crypto::signature::{Purpose, Suite};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::block::{MAX_BLOCK_TRANSACTIONS, MAX_TRANSACTIONS_BYTES};
 use crate::certificate::ValidatorSet;
 use crate::ids::{AssetId, ChainId, CommitteeId, InstitutionId, Timestamp};
 use crate::state::{Asset, Committee, Limits, MAX_DECIMALS, MAX_PARTIES, PublicKey, Role};
@@ -116,6 +117,9 @@ pub enum GenesisError {
     /// A limit under which nothing could happen.
     #[error("limit {0} must not be zero")]
     Limit(&'static str),
+    /// A limit on blocks that admits blocks which the format does not.
+    #[error("limit {0} is above what a block can have")]
+    LimitTooHigh(&'static str),
 }
 
 impl Genesis {
@@ -225,10 +229,16 @@ impl Genesis {
             (u64::from(block_transactions), "block_transactions"),
             (u64::from(block_bytes), "block_bytes"),
         ];
-        match limits.into_iter().find(|(value, _)| *value == 0) {
-            Some((_, name)) => Err(GenesisError::Limit(name)),
-            None => Ok(()),
+        if let Some((_, name)) = limits.into_iter().find(|(value, _)| *value == 0) {
+            return Err(GenesisError::Limit(name));
         }
+        if block_transactions as usize > MAX_BLOCK_TRANSACTIONS {
+            return Err(GenesisError::LimitTooHigh("block_transactions"));
+        }
+        if block_bytes as usize > MAX_TRANSACTIONS_BYTES {
+            return Err(GenesisError::LimitTooHigh("block_bytes"));
+        }
+        Ok(())
     }
 
     fn check_role(

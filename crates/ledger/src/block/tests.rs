@@ -110,3 +110,45 @@ fn the_transactions_root_covers_order_and_number() {
         assert_ne!(transactions_root(other), root);
     }
 }
+
+#[test]
+fn headers_form_a_chain() {
+    let one = header(Digest::ZERO);
+    let good = Header {
+        height: Height(2),
+        parent: one.id(),
+        time: Timestamp(3),
+        validators: one.next_validators,
+        ..one.clone()
+    };
+    let tip = Tip::after(&one);
+    assert_eq!(tip.check(&good), Ok(()));
+    let other = Digest([9; 32]);
+    let refused = |header: Header| tip.check(&header).unwrap_err();
+    assert!(matches!(
+        refused(Header { chain: ChainId(other), ..good.clone() }),
+        HeaderError::Chain { .. }
+    ));
+    assert!(matches!(
+        refused(Header { suite: Suite::MlDsa87MlKem1024, ..good.clone() }),
+        HeaderError::Suite { .. }
+    ));
+    for height in [1, 3] {
+        assert!(matches!(
+            refused(Header { height: Height(height), ..good.clone() }),
+            HeaderError::Height { expected: Height(2), .. }
+        ));
+    }
+    assert!(matches!(
+        refused(Header { parent: BlockId(other), ..good.clone() }),
+        HeaderError::Parent { .. }
+    ));
+    assert!(matches!(
+        refused(Header { time: one.time, ..good.clone() }),
+        HeaderError::Time { before: Timestamp(2), found: Timestamp(2) }
+    ));
+    assert!(matches!(
+        refused(Header { validators: one.validators, ..good.clone() }),
+        HeaderError::Validators { .. }
+    ));
+}

@@ -92,8 +92,8 @@ fn the_chain_id_covers_every_part() {
     change(|genesis| genesis.name.push('2'));
     change(|genesis| genesis.time.0 += 1);
     change(|genesis| drop(of(genesis, BANK).keys.pop()));
-    change(|genesis| drop(of(genesis, BANK).roles.insert(Role::Coordinator)));
-    change(|genesis| drop(genesis.assets.pop_last()));
+    change(|genesis| assert!(of(genesis, BANK).roles.insert(Role::Coordinator)));
+    change(|genesis| assert!(genesis.assets.pop_last().is_some()));
     change(|genesis| drop(genesis.committees.pop_last()));
     change(|genesis| genesis.limits.max_expiry += 1);
     change(|genesis| {
@@ -176,5 +176,13 @@ fn validators_and_committees_are_institutions_with_the_role() {
     assert_eq!(
         refuse(|genesis| genesis.limits.block_bytes = 0),
         GenesisError::Limit("block_bytes")
+    );
+    assert_eq!(
+        refuse(|genesis| genesis.limits.block_bytes = (32 << 20) + 1),
+        GenesisError::LimitTooHigh("block_bytes")
+    );
+    assert_eq!(
+        refuse(|genesis| genesis.limits.block_transactions = (1 << 14) + 1),
+        GenesisError::LimitTooHigh("block_transactions")
     );
 }
