@@ -66,18 +66,18 @@ fn every_item_of_every_list_is_proven_and_no_other() {
         let leaves = hashes(&items);
         let root = root(&leaves);
         assert_eq!(Proof::new(&leaves, length), None);
-        for index in 0..length {
+        for (index, item) in items.iter().enumerate() {
             let proof = Proof::new(&leaves, index).unwrap();
-            assert_eq!(proof.verify(&root, &items[index]), Ok(()));
+            assert_eq!(proof.verify(&root, item), Ok(()));
             assert_eq!(Proof::from_bytes(&proof.to_bytes()), Ok(proof.clone()));
             assert!(matches!(proof.verify(&root, b"other"), Err(ProofError::OtherRoot(_))));
             for claimed in (0..length as u64 + 1).filter(|claimed| *claimed != index as u64) {
                 let moved = Proof { index: claimed, ..proof.clone() };
-                assert!(moved.verify(&root, &items[index]).is_err());
+                assert!(moved.verify(&root, item).is_err());
             }
             for claimed in (0..length as u64 + 9).filter(|claimed| *claimed != length as u64) {
                 let resized = Proof { length: claimed, ..proof.clone() };
-                assert!(resized.verify(&root, &items[index]).is_err());
+                assert!(resized.verify(&root, item).is_err());
             }
         }
     }

@@ -47,12 +47,11 @@ impl Executor<'_> {
         let mut postings = Vec::new();
         let mut sum = Point::identity();
         for posting in &entry.postings {
-            let given = given_by(posting.institution, &entry.credits);
-            let (posted, delta) =
-                self.plan_posting(position, entry, posting, given, settling, &mut quotas)?;
-            sum += delta + given;
+            let posted = self.plan_posting(position, entry, posting, settling, &mut quotas)?;
+            sum += posted.net;
             postings.push(posted);
         }
+        // Every credit is given by somebody who posts, so sum(net) = sum(delta) + sum(credits).
         if !sum.is_identity() {
             return Err(ExecutionError::Imbalanced { entry: position });
         }
@@ -66,17 +65,16 @@ impl Executor<'_> {
         Ok(Plan { postings, arrivals })
     }
 
-    /// The posting as it will be written, and
+    /// The posting as it will be written, with `net = delta + sum(given)` and
     /// `delta = new_balance - old_balance - sum(absorbed)`.
     fn plan_posting(
         &self,
         position: u32,
         entry: &Entry,
         posting: &Posting,
-        given: Point,
         settling: Option<RoundId>,
         quotas: &mut Quotas,
-    ) -> Result<(Posted, Point), ExecutionError> {
+    ) -> Result<Posted, ExecutionError> {
         let id = AccountId { institution: posting.institution, asset: entry.asset };
         self.check_holder(id)?;
         let (unused, nothing) = (Account::default(), Pending::default());
@@ -96,7 +94,8 @@ impl Executor<'_> {
             }
         }
         let delta = posting.new_balance.point() - account.balance.point() - absorbed;
-        let posted = Posted {
+        let given = given_by(posting.institution, &entry.credits);
+        Ok(Posted {
             account: id,
             entry: position,
             sequence: posting.sequence,
@@ -104,8 +103,7 @@ impl Executor<'_> {
             new_balance: posting.new_balance,
             given,
             net: delta + given,
-        };
-        Ok((posted, delta))
+        })
     }
 
     /// The credit as it will pend. Absorbed credits of the same entry have made room before.

@@ -7,7 +7,7 @@ use quittance_crypto::group::Point;
 
 use crate::ids::{AccountId, CreditId, Height, RoundId, TransactionId};
 use crate::state::{
-    Account, Changes, Event, EventKind, Key, Pending, PendingCredit, Record, Round, State,
+    Account, Changes, Event, EventKind, Key, Lock, Pending, PendingCredit, Record, Round, State,
 };
 
 /// Reads see the base through what has been written; nothing here can fail. What is not allowed
@@ -137,7 +137,7 @@ impl<'a> Overlay<'a> {
         &mut self,
         id: AccountId,
         sequence: u64,
-        lock: crate::state::Lock,
+        lock: Lock,
         transaction: TransactionId,
     ) {
         let account = &mut self.work(id).account;
@@ -152,7 +152,7 @@ impl<'a> Overlay<'a> {
         *lock = lock.filter(|lock| lock.round != round);
     }
 
-    /// All writes, and the state with them.
+    /// All writes, and the pending credits of each account in them.
     pub(super) fn finish(self) -> (Changes, BTreeMap<AccountId, Pending>) {
         let mut changes = Changes::new();
         let mut all_pending = BTreeMap::new();

@@ -61,16 +61,22 @@ impl FromIterator<Record> for Changes {
 }
 
 /// One write, as the list of writes is encoded.
-struct Write(Key, Option<Record>);
+struct Write<R>(Key, Option<R>);
 
-impl Encode for Write {
+impl Encode for Write<&Record> {
     fn encode(&self, out: &mut Writer) {
         self.0.encode(out);
-        out.option(self.1.as_ref());
+        match self.1 {
+            None => out.u8(0),
+            Some(record) => {
+                out.u8(1);
+                record.encode(out);
+            }
+        }
     }
 }
 
-impl Decode for Write {
+impl Decode for Write<Record> {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let key = Key::decode(input)?;
         let record = match input.tag(2, "write")? {
@@ -83,15 +89,14 @@ impl Decode for Write {
 
 impl Encode for Changes {
     fn encode(&self, out: &mut Writer) {
-        let writes: Vec<_> =
-            self.0.iter().map(|(key, record)| Write(*key, record.clone())).collect();
+        let writes: Vec<_> = self.iter().map(|(key, record)| Write(*key, record)).collect();
         out.list(&writes);
     }
 }
 
 impl Decode for Changes {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let writes: Vec<Write> = input.list(MAX_WRITES, "writes")?;
+        let writes: Vec<Write<Record>> = input.list(MAX_WRITES, "writes")?;
         if !writes.is_sorted_by(|one, two| one.0 < two.0) {
             return Err(input.invalid("writes", "not in strict order of keys"));
         }

@@ -70,7 +70,7 @@ fn forged(net: &mut Net, who: &str, new: Secret, claimed: u64) -> Transaction {
     let context = body.proof_context(&body.digest(), 0);
     let opening = Opening::new(claimed, Blinding::from_scalar(new.blinding));
     let proof = range_proof::prove(&context, &[opening], &mut net.rng).unwrap();
-    let signed = quittance_ledger::transaction::signing_digest(&body, &[proof.clone()]);
+    let signed = quittance_ledger::transaction::signing_digest(&body, std::slice::from_ref(&proof));
     let signing = net.sign(key(who, "transaction"), &signed);
     let signature = quittance_ledger::transaction::InstitutionSignature {
         institution: id(who),

@@ -133,7 +133,7 @@ impl Pair {
         let round = &self.model.rounds[number];
         let mut members = round.members.clone();
         members.sort_unstable();
-        members.truncate(members.len().max(1) - usize::from(raw.pick % 4 == 0));
+        members.truncate(members.len().max(1) - usize::from(raw.pick.is_multiple_of(4)));
         if members.is_empty() || raw.pick % 16 == 1 {
             members = vec![raw.who, raw.other];
             members.sort_unstable();
