@@ -1,4 +1,5 @@
 //! What the tests across crates share: plain references and generators.
 
+pub mod chain;
 pub mod reference;
 pub mod sample;

@@ -1,0 +1,25 @@
+//! The auditor: verifies a chain from its genesis, trusting no node.
+//!
+//! The rules are written here a second time, from `docs/protocols/ledger.md`: of the ledger crate
+//! only types and their decoding are used. Signatures are verified by another library than the
+//! validators use, range proofs one by one by the unmodified verifier of the crate `bulletproofs`,
+//! and the state root is computed from all records by its recursive definition. So a defect must
+//! be made twice to pass unnoticed.
+//!
+//! - [`Audit`] takes blocks one after the other and stops at the first fault, which it places.
+//! - [`archive`] reads and writes the file that a chain is exported to.
+
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
+pub mod archive;
+mod audit;
+mod books;
+mod digests;
+mod execution;
+mod fault;
+mod root;
+mod rounds;
+mod transaction;
+
+pub use audit::{Audit, Totals};
+pub use fault::{Fault, Place};
