@@ -18,6 +18,9 @@ const IDENTITY_KEY: &[u8] = b"identity";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Table(pub &'static str);
 
+/// A key with its value, as bytes.
+pub type Row = (Vec<u8>, Vec<u8>);
+
 /// What a database is, written when it is made and compared when it is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
@@ -179,17 +182,12 @@ impl Database {
     }
 
     /// Up to `limit` keys with their bytes, from `first` on in ascending order.
-    pub fn scan(
-        &self,
-        table: Table,
-        first: &[u8],
-        limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StorageError> {
+    pub fn scan(&self, table: Table, first: &[u8], limit: usize) -> Result<Vec<Row>, StorageError> {
         self.iterate(table, IteratorMode::From(first, Direction::Forward))?.take(limit).collect()
     }
 
     /// The last key with its bytes.
-    pub fn last(&self, table: Table) -> Result<Option<(Vec<u8>, Vec<u8>)>, StorageError> {
+    pub fn last(&self, table: Table) -> Result<Option<Row>, StorageError> {
         self.iterate(table, IteratorMode::End)?.next().transpose()
     }
 
@@ -206,8 +204,7 @@ impl Database {
         &'a self,
         table: Table,
         mode: IteratorMode<'_>,
-    ) -> Result<impl Iterator<Item = Result<(Vec<u8>, Vec<u8>), StorageError>> + 'a, StorageError>
-    {
+    ) -> Result<impl Iterator<Item = Result<Row, StorageError>> + 'a, StorageError> {
         let items = self.db.iterator_cf(self.family(table)?, mode);
         Ok(items.map(|item| {
             let (key, value) = item.map_err(|source| self.failed("read", source))?;

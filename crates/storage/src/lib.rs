@@ -13,4 +13,4 @@ mod chain;
 mod database;
 
 pub use chain::{ChainError, ChainStore, Recovered, StoredBlock};
-pub use database::{Batch, Database, Identity, StorageError, Table};
+pub use database::{Batch, Database, Identity, Row, StorageError, Table};

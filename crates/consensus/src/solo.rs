@@ -1,0 +1,127 @@
+//! The engine of a validator that decides alone.
+
+#[cfg(test)]
+mod tests;
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use quittance_crypto::signature::SigningKey;
+use quittance_ledger::block::Header;
+use quittance_ledger::certificate::{
+    Certificate, ValidatorSet, ValidatorSignature, Vote, VoteKind,
+};
+use quittance_ledger::ids::{InstitutionId, Timestamp};
+use thiserror::Error;
+
+use crate::{Application, Bell, Occasion};
+
+/// How fast blocks follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// The least time between two proposals: what arrives meanwhile shares a block.
+    pub min_interval: Duration,
+    /// After this time without a block an empty one is made, so that heights pass and followers
+    /// see that the chain lives.
+    pub heartbeat: Duration,
+}
+
+/// Why a validator cannot decide alone.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SoloError {
+    /// Not in the set.
+    #[error("{0} is not a validator of this chain")]
+    NotAValidator(InstitutionId),
+    /// The key is not the one in the set.
+    #[error("the vote key of {0} is not the one that the chain has registered")]
+    OtherKey(InstitutionId),
+    /// Others are needed.
+    #[error("{institution} has {power} of {total} voting power: it cannot decide alone")]
+    NoQuorum {
+        /// The validator.
+        institution: InstitutionId,
+        /// Its power.
+        power: u64,
+        /// All power.
+        total: u64,
+    },
+}
+
+/// A validator that decides alone: it proposes, signs a precommit for its proposal, which is the
+/// whole certificate, and commits.
+pub struct Solo {
+    institution: InstitutionId,
+    key: SigningKey,
+    pace: Pace,
+}
+
+impl Solo {
+    /// The engine of `institution`, which votes with `key` and must be a quorum by itself.
+    pub fn new(
+        validators: &ValidatorSet,
+        institution: InstitutionId,
+        key: SigningKey,
+        pace: Pace,
+    ) -> Result<Self, SoloError> {
+        let own = validators.get(institution).ok_or(SoloError::NotAValidator(institution))?;
+        if own.key != key.verifying_key() {
+            return Err(SoloError::OtherKey(institution));
+        }
+        if !validators.is_quorum(own.power) {
+            let (power, total) = (own.power, validators.total_power());
+            return Err(SoloError::NoQuorum { institution, power, total });
+        }
+        Ok(Self { institution, key, pace })
+    }
+
+    /// Makes blocks until the bell is stopped or the application fails. The first one is made at
+    /// once, later ones when the bell is rung and at the pace's heartbeat.
+    pub fn run<A: Application>(&self, application: &mut A, bell: &Bell) -> Result<(), A::Error> {
+        let mut heartbeat = Instant::now();
+        loop {
+            let start = Instant::now();
+            let occasion = match start >= heartbeat {
+                true => Occasion::Heartbeat,
+                false => Occasion::Work,
+            };
+            let block = application.propose(now(), occasion)?;
+            if occasion == Occasion::Heartbeat || block.is_some() {
+                heartbeat = start + self.pace.heartbeat;
+            }
+            // A block may have been too small for all the work there is.
+            let more = match block {
+                Some(block) => {
+                    let certificate = self.certify(&block.header);
+                    let more = !block.transactions.is_empty();
+                    application.commit(block, certificate)?;
+                    more
+                }
+                None => false,
+            };
+            let awake =
+                bell.pause(start + self.pace.min_interval) && (more || bell.wait(heartbeat));
+            if !awake {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The precommit for a block, in round 0, as its certificate.
+    fn certify(&self, header: &Header) -> Certificate {
+        let (height, round, block) = (header.height, 0, header.id());
+        let (kind, chain) = (VoteKind::Precommit, header.chain);
+        let signature = Vote { chain, height, round, kind, block: Some(block) }.sign(&self.key);
+        let institution = self.institution;
+        Certificate {
+            height,
+            round,
+            block,
+            signatures: vec![ValidatorSignature { institution, signature }],
+        }
+    }
+}
+
+/// The time of the system's clock.
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,152 @@
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use quittance_crypto::digest::Digest;
+use quittance_crypto::signature::Suite;
+use quittance_ledger::block::{Block, transactions_root};
+use quittance_ledger::certificate::Validator;
+use quittance_ledger::ids::{BlockId, ChainId, Height};
+use quittance_ledger::transaction::Verified;
+
+use super::*;
+
+const SUITE: Suite = Suite::MlDsa65MlKem768;
+const CHAIN: ChainId = ChainId(Digest([7; 32]));
+
+fn id(text: &str) -> InstitutionId {
+    text.parse().unwrap()
+}
+
+fn key(seed: u8) -> SigningKey {
+    SigningKey::from_seed(SUITE, &[seed; 32])
+}
+
+fn validators(powers: &[(&str, u8, u64)]) -> ValidatorSet {
+    let validator = |(who, seed, power): &(&str, u8, u64)| Validator {
+        institution: id(who),
+        key: key(*seed).verifying_key(),
+        power: *power,
+    };
+    ValidatorSet::new(powers.iter().map(validator).collect()).unwrap()
+}
+
+/// Makes empty blocks at heartbeats only, and tells what it was asked.
+struct Fake {
+    tell: Sender<(Occasion, Option<(Block<Verified>, Certificate)>)>,
+    height: Height,
+    fail_at: Option<Height>,
+}
+
+#[derive(Debug, Error)]
+#[error("the disk is gone")]
+struct DiskGone;
+
+impl Application for Fake {
+    type Error = DiskGone;
+
+    fn propose(
+        &mut self,
+        now: Timestamp,
+        occasion: Occasion,
+    ) -> Result<Option<Block<Verified>>, DiskGone> {
+        if occasion == Occasion::Work {
+            self.tell.send((occasion, None)).unwrap();
+            return Ok(None);
+        }
+        let header = Header {
+            suite: SUITE,
+            chain: CHAIN,
+            height: self.height.next(),
+            parent: BlockId(Digest::ZERO),
+            transactions_root: transactions_root::<Verified>(&[]),
+            state_root: Digest::ZERO,
+            time: now,
+            validators: Digest::ZERO,
+            next_validators: Digest::ZERO,
+        };
+        Ok(Some(Block { header, transactions: vec![] }))
+    }
+
+    fn validate(&mut self, _: Block, _: Timestamp) -> Result<Block<Verified>, DiskGone> {
+        Err(DiskGone)
+    }
+
+    fn commit(&mut self, block: Block<Verified>, certificate: Certificate) -> Result<(), DiskGone> {
+        if self.fail_at == Some(block.header.height) {
+            return Err(DiskGone);
+        }
+        self.height = block.header.height;
+        let _ = self.tell.send((Occasion::Heartbeat, Some((block, certificate))));
+        Ok(())
+    }
+}
+
+type Told = Receiver<(Occasion, Option<(Block<Verified>, Certificate)>)>;
+
+fn start(
+    heartbeat: Duration,
+    fail_at: Option<Height>,
+) -> (Bell, Told, JoinHandle<Result<(), DiskGone>>) {
+    let pace = Pace { min_interval: Duration::from_millis(5), heartbeat };
+    let set = validators(&[("VALAXX2A", 1, 1)]);
+    let solo = Solo::new(&set, id("VALAXX2A"), key(1), pace).unwrap();
+    let ((tell, told), bell) = (channel(), Bell::new());
+    let mut fake = Fake { tell, height: Height(0), fail_at };
+    let own = bell.clone();
+    (bell, told, std::thread::spawn(move || solo.run(&mut fake, &own)))
+}
+
+const LONG: Duration = Duration::from_secs(600);
+const SOON: Duration = Duration::from_secs(20);
+
+#[test]
+fn only_who_is_a_quorum_decides_alone() {
+    let pace = Pace { min_interval: LONG, heartbeat: LONG };
+    let set = validators(&[("VALAXX2A", 1, 5), ("VALBXX2A", 2, 2)]);
+    let of = |who, seed| Solo::new(&set, id(who), key(seed), pace).map(|_| ());
+    assert_eq!(of("VALAXX2A", 1), Ok(()));
+    assert_eq!(of("VALAXX2A", 2), Err(SoloError::OtherKey(id("VALAXX2A"))));
+    assert_eq!(of("VALCXX2A", 1), Err(SoloError::NotAValidator(id("VALCXX2A"))));
+    let (institution, power, total) = (id("VALBXX2A"), 2, 7);
+    assert_eq!(of("VALBXX2A", 2), Err(SoloError::NoQuorum { institution, power, total }));
+    // Exactly two thirds are no quorum.
+    let set = validators(&[("VALAXX2A", 1, 2), ("VALBXX2A", 2, 1)]);
+    let result = Solo::new(&set, id("VALAXX2A"), key(1), pace).map(|_| ());
+    assert!(matches!(result, Err(SoloError::NoQuorum { power: 2, total: 3, .. })));
+}
+
+#[test]
+fn certificates_verify_against_the_set_and_no_other() {
+    let (bell, told, engine) = start(Duration::from_millis(20), None);
+    let set = validators(&[("VALAXX2A", 1, 1)]);
+    let other = validators(&[("VALAXX2A", 2, 1)]);
+    for height in 1..=3 {
+        let (block, certificate) = told.recv_timeout(SOON).unwrap().1.unwrap();
+        assert_eq!(block.header.height, Height(height));
+        assert_eq!((certificate.block, certificate.height), (block.id(), Height(height)));
+        assert_eq!(certificate.verify(CHAIN, &set), Ok(()));
+        assert!(certificate.verify(CHAIN, &other).is_err());
+        assert!(certificate.verify(ChainId(Digest::ZERO), &set).is_err());
+    }
+    bell.stop();
+    engine.join().unwrap().unwrap();
+}
+
+#[test]
+fn rings_ask_for_work_and_silence_does_not() {
+    let (bell, told, engine) = start(LONG, None);
+    assert_eq!(told.recv_timeout(SOON).unwrap().0, Occasion::Heartbeat);
+    assert!(told.recv_timeout(Duration::from_millis(50)).is_err());
+    bell.ring();
+    assert_eq!(told.recv_timeout(SOON).unwrap().0, Occasion::Work);
+    assert!(told.recv_timeout(Duration::from_millis(50)).is_err());
+    bell.stop();
+    engine.join().unwrap().unwrap();
+}
+
+#[test]
+fn a_failed_commit_ends_the_engine() {
+    let (_bell, told, engine) = start(Duration::from_millis(10), Some(Height(2)));
+    assert!(engine.join().unwrap().is_err());
+    assert_eq!(told.iter().count(), 1);
+}

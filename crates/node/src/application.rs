@@ -1,0 +1,204 @@
+//! The chain as consensus sees it.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use quittance_consensus::{Application, Occasion};
+use quittance_ledger::block::{Block, BlockError, Header, HeaderError, transactions_root};
+use quittance_ledger::certificate::{Certificate, CertificateError};
+use quittance_ledger::execute::{
+    ApplyError, BlockContext, ExecutionError, Executor, Outcome, apply,
+};
+use quittance_ledger::ids::{BlockId, Timestamp, TransactionId};
+use quittance_ledger::state::StateError;
+use quittance_ledger::transaction::{Transaction, Verified};
+use quittance_storage::ChainError;
+use rand_core::OsRng;
+use thiserror::Error;
+
+use crate::core::{Core, View};
+use crate::pool::WINDOW;
+use crate::rejection::Rejection;
+
+/// How far a proposal's time may be ahead of our clock, in milliseconds.
+const CLOCK_TOLERANCE: u64 = 5_000;
+
+/// Why a block was not made, accepted or committed.
+#[derive(Debug, Error)]
+pub enum ApplicationError {
+    /// The block could not be stored.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The state contradicts itself.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The header does not follow the last one.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// A transaction of the block does not verify.
+    #[error(transparent)]
+    Block(#[from] BlockError),
+    /// The block does not follow from the state.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// The block comes from the future.
+    #[error("the block's time {time} is too far ahead of {now}")]
+    Early {
+        /// The time in its header.
+        time: Timestamp,
+        /// Our clock's.
+        now: Timestamp,
+    },
+    /// The certificate is of another block.
+    #[error("the certificate is of block {found}, not of {expected}")]
+    OtherBlock {
+        /// The block that is committed.
+        expected: BlockId,
+        /// What the certificate names.
+        found: BlockId,
+    },
+    /// The certificate does not make the block final.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+}
+
+/// Makes blocks of the pool's transactions, and appends what is decided to the chain.
+pub(crate) struct Proposer {
+    core: Arc<Core>,
+    /// What the last block that was proposed or validated leads to, until it is committed.
+    executed: Option<Executed>,
+}
+
+struct Executed {
+    block: BlockId,
+    outcome: Outcome,
+    /// Transactions that cannot follow once the block is part of the chain.
+    rejections: Vec<(TransactionId, Rejection)>,
+}
+
+/// What became of candidates that were tried one after the other.
+#[derive(Default)]
+struct Tried {
+    included: Vec<Transaction<Verified>>,
+    rejections: Vec<(TransactionId, Rejection)>,
+}
+
+impl Proposer {
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        Self { core, executed: None }
+    }
+
+    fn header(
+        &self,
+        view: &View,
+        context: BlockContext,
+        block: &[Transaction<Verified>],
+        outcome: &Outcome,
+    ) -> Header {
+        let chain = view.state.chain();
+        Header {
+            suite: chain.suite,
+            chain: chain.id,
+            height: context.height,
+            parent: view.tip.block(),
+            transactions_root: transactions_root(block),
+            state_root: outcome.root(),
+            time: context.time,
+            validators: view.tip.validators(),
+            next_validators: outcome.state.validators().digest(),
+        }
+    }
+}
+
+impl Application for Proposer {
+    type Error = ApplicationError;
+
+    fn propose(
+        &mut self,
+        now: Timestamp,
+        occasion: Occasion,
+    ) -> Result<Option<Block<Verified>>, ApplicationError> {
+        let view = self.core.view();
+        let height = view.tip.height().next();
+        let time = now.max(Timestamp(view.tip.time().0.saturating_add(1)));
+        let context = BlockContext { height, time };
+        let limit = view.state.limits().block_transactions as usize;
+        let candidates = self.core.pool().select(&view.state, height, limit);
+        let mut executor = Executor::new(&view.state, context);
+        let Tried { included, rejections } = try_all(&mut executor, &candidates);
+        if included.is_empty() && occasion == Occasion::Work {
+            self.core.reject(rejections);
+            return Ok(None);
+        }
+        let outcome = executor.finish()?;
+        let header = self.header(&view, context, &included, &outcome);
+        let block = Block { header, transactions: included };
+        self.executed = Some(Executed { block: block.id(), outcome, rejections });
+        Ok(Some(block))
+    }
+
+    fn validate(
+        &mut self,
+        block: Block,
+        now: Timestamp,
+    ) -> Result<Block<Verified>, ApplicationError> {
+        let view = self.core.view();
+        view.tip.check(&block.header)?;
+        let time = block.header.time;
+        if time.0 > now.0.saturating_add(CLOCK_TOLERANCE) {
+            return Err(ApplicationError::Early { time, now });
+        }
+        let known = |id: &TransactionId| self.core.pool().verdict(id);
+        let block = block.verify(&view.state, known, &mut OsRng)?;
+        let outcome = apply(&view.state, &block)?;
+        self.executed = Some(Executed { block: block.id(), outcome, rejections: Vec::new() });
+        Ok(block)
+    }
+
+    fn commit(
+        &mut self,
+        block: Block<Verified>,
+        certificate: Certificate,
+    ) -> Result<(), ApplicationError> {
+        let view = self.core.view();
+        let id = block.id();
+        if certificate.block != id || certificate.height != block.header.height {
+            let (expected, found) = (id, certificate.block);
+            return Err(ApplicationError::OtherBlock { expected, found });
+        }
+        certificate.verify(view.state.chain().id, view.state.validators())?;
+        let (outcome, rejections) = match self.executed.take() {
+            Some(executed) if executed.block == id => (executed.outcome, executed.rejections),
+            _ => {
+                view.tip.check(&block.header)?;
+                (apply(&view.state, &block)?, Vec::new())
+            }
+        };
+        self.core.store.append(&block, &certificate, &outcome.changes)?;
+        let (height, transactions) = (block.header.height, block.transactions.len());
+        self.core.publish(&block, certificate, outcome, rejections);
+        tracing::debug!(%height, transactions, "block is final");
+        Ok(())
+    }
+}
+
+/// Executes what can be executed.
+fn try_all(executor: &mut Executor<'_>, candidates: &[Arc<Transaction<Verified>>]) -> Tried {
+    let mut tried = Tried::default();
+    for candidate in candidates {
+        match executor.execute(candidate) {
+            Ok(()) => tried.included.push((**candidate).clone()),
+            Err(ExecutionError::BlockFull) if !tried.included.is_empty() => break,
+            // One before it has failed; it waits for another in its place.
+            Err(ExecutionError::SkippedSequence { expected, found, .. })
+                if found.saturating_sub(expected) <= WINDOW => {}
+            Err(error) => {
+                tracing::debug!(transaction = %candidate.id(), %error, "rejected");
+                tried.rejections.push((candidate.id(), Rejection::from(&error)));
+            }
+        }
+    }
+    tried
+}

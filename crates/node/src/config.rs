@@ -1,0 +1,151 @@
+//! The node's configuration file.
+//!
+//! ```toml
+//! institution = "VALDZZ01"
+//! genesis = "../genesis.json"
+//! data = "data"                     # the chain; made if it is missing
+//! keys = "keys.age"                 # the vote key is in it
+//! passphrase = "passphrase"         # opens `keys`; readable by its owner only
+//! # log = "info"                    # unless the environment says otherwise (RUST_LOG)
+//! # min_block_interval_ms = 20
+//! # heartbeat_ms = 1000
+//!
+//! [listen]
+//! address = "127.0.0.1:7001"
+//!
+//! [tls]
+//! certificate = "tls.pem"
+//! key = "tls.key"
+//!
+//! [[tls.trust]]
+//! file = "../ca/ca.pem"
+//! ```
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use quittance_consensus::Pace;
+use quittance_crypto::keyfile::KeyRing;
+use quittance_crypto::signature::{Purpose, SigningKey};
+use quittance_ledger::genesis::Genesis;
+use quittance_ledger::ids::InstitutionId;
+use quittance_rpc::config::{self, Check, ConfigError, Listen, ListenAddress, TlsFiles};
+use quittance_rpc::identity::{Process, ProcessName};
+use quittance_rpc::tls::Tls;
+use serde::{Deserialize, Serialize};
+
+/// A genesis file is not larger than this.
+const MAX_GENESIS_BYTES: u64 = 256 << 20;
+
+/// The file as it is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeFile {
+    /// Which validator this is.
+    pub institution: String,
+    /// The genesis, JSON.
+    pub genesis: PathBuf,
+    /// The folder of the chain.
+    pub data: PathBuf,
+    /// The validator's key file.
+    pub keys: PathBuf,
+    /// The file with the passphrase of `keys`.
+    pub passphrase: PathBuf,
+    /// What is logged, such as `info` or `quittance_node=debug`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+    /// The least time between two blocks; see [`Pace::min_interval`].
+    #[serde(default = "default_min_block_interval_ms")]
+    pub min_block_interval_ms: u64,
+    /// The longest time between two blocks; see [`Pace::heartbeat`].
+    #[serde(default = "default_heartbeat_ms")]
+    pub heartbeat_ms: u64,
+    /// Where the node listens.
+    pub listen: Listen,
+    /// Its certificate, and whom it trusts.
+    pub tls: TlsFiles,
+}
+
+fn default_min_block_interval_ms() -> u64 {
+    20
+}
+
+fn default_heartbeat_ms() -> u64 {
+    1000
+}
+
+/// The file with everything that it names, checked.
+pub struct Config {
+    pub(crate) institution: InstitutionId,
+    pub(crate) genesis: Genesis,
+    pub(crate) data: PathBuf,
+    pub(crate) vote_key: SigningKey,
+    pub(crate) pace: Pace,
+    pub(crate) listen: ListenAddress,
+    pub(crate) tls: Tls,
+    /// What is to be logged; see [`NodeFile::log`].
+    pub log: Option<String>,
+}
+
+impl Config {
+    /// Reads the file and what it names; all that is wrong is reported at once.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        let (read, mut check): (NodeFile, Check) = config::read(file)?;
+        let institution = check.take("institution", read.institution.parse::<InstitutionId>());
+        let genesis = genesis(&read.genesis, &mut check);
+        let vote_key = vote_key(&read, &mut check);
+        let pace = pace(&read, &mut check);
+        let listen = read.listen.check("listen", &mut check);
+        let expected =
+            institution.map(|institution| ProcessName { institution, process: Process::Node });
+        let tls = read.tls.check("tls", expected, &mut check);
+        let data = check.path(&read.data);
+        let log = read.log;
+        let parts = institution.zip(genesis).zip(vote_key).zip(listen).zip(tls);
+        check.finish(parts.map(|((((institution, genesis), vote_key), listen), tls)| Self {
+            institution,
+            genesis,
+            data,
+            vote_key,
+            pace,
+            listen,
+            tls,
+            log,
+        }))
+    }
+}
+
+fn pace(read: &NodeFile, check: &mut Check) -> Pace {
+    if read.heartbeat_ms < read.min_block_interval_ms.max(1) {
+        check.problem("heartbeat_ms", "must be at least 1, and at least min_block_interval_ms");
+    }
+    Pace {
+        min_interval: Duration::from_millis(read.min_block_interval_ms),
+        heartbeat: Duration::from_millis(read.heartbeat_ms),
+    }
+}
+
+fn genesis(path: &Path, check: &mut Check) -> Option<Genesis> {
+    let path = check.path(path);
+    let content = std::fs::metadata(&path).and_then(|about| match about.len() {
+        0..=MAX_GENESIS_BYTES => std::fs::read(&path),
+        _ => Err(std::io::Error::other("it is too large")),
+    });
+    let genesis = content.map_err(|error| error.to_string()).and_then(|bytes| {
+        let genesis: Genesis = serde_json::from_slice(&bytes).map_err(|e| e.to_string())?;
+        genesis.check().map_err(|error| error.to_string())?;
+        Ok(genesis)
+    });
+    let path = path.display();
+    check.take("genesis", genesis.map_err(|error| format!("{path} cannot be used: {error}")))
+}
+
+fn vote_key(read: &NodeFile, check: &mut Check) -> Option<SigningKey> {
+    let passphrase = check.secret("passphrase", &read.passphrase);
+    let file = check.bytes("keys", &read.keys);
+    let (passphrase, file) = passphrase.zip(file)?;
+    let passphrase = check.take("passphrase", std::str::from_utf8(&passphrase))?;
+    let ring = KeyRing::from_encrypted(passphrase.trim_end_matches(['\r', '\n']), &file);
+    let ring = check.take("keys", ring)?;
+    Some(SigningKey::from_seed(ring.suite(), ring.signing(Purpose::Vote).seed()))
+}

@@ -1,0 +1,229 @@
+//! What the threads and handlers of a node share.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use quittance_consensus::Bell;
+use quittance_ledger::block::{Block, Header, Tip};
+use quittance_ledger::certificate::Certificate;
+use quittance_ledger::execute::{ExecutionError, Outcome};
+use quittance_ledger::genesis::Genesis;
+use quittance_ledger::ids::{InstitutionId, TransactionId};
+use quittance_ledger::state::State;
+use quittance_ledger::transaction::{Body, Transaction, Verified};
+use quittance_ledger::verify::verify_batch;
+use quittance_rpc::convert::TransactionStatus;
+use quittance_storage::{ChainError, ChainStore};
+use rand_core::OsRng;
+use thiserror::Error;
+use tokio::sync::{mpsc, watch};
+
+use crate::pool::{Full, Pool, PoolLimits, Stage, next_sequence, slots};
+use crate::rejection::Rejection;
+use crate::watchers::Watchers;
+
+/// Transactions of one batch. What arrives while a batch is verified makes the next one.
+const MAX_BATCH: usize = 512;
+
+/// The end of the chain: what is final.
+pub(crate) struct View {
+    pub tip: Tip,
+    /// The last block's header with its certificate; `None` before the first.
+    pub last: Option<(Header, Certificate)>,
+    pub state: State,
+}
+
+/// Why a transaction was not taken.
+#[derive(Debug, Error)]
+pub(crate) enum SubmitError {
+    #[error(transparent)]
+    Full(#[from] Full),
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+pub(crate) struct Core {
+    pub genesis: Genesis,
+    pub store: ChainStore,
+    pub bell: Bell,
+    pub watchers: Watchers,
+    view: watch::Sender<Arc<View>>,
+    pool: Mutex<Pool>,
+    /// Where transactions go to be verified; `None` once the node is stopping.
+    unverified: Mutex<Option<mpsc::UnboundedSender<Transaction>>>,
+}
+
+impl Core {
+    /// A core, and the queue that [`Core::verify`] takes transactions from.
+    pub(crate) fn new(
+        genesis: Genesis,
+        store: ChainStore,
+        view: View,
+        limits: PoolLimits,
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Transaction>) {
+        // The pool's limits bound the queue: whatever is in it is also in the pool.
+        let (unverified, queue) = mpsc::unbounded_channel();
+        let core = Self {
+            genesis,
+            store,
+            bell: Bell::new(),
+            watchers: Watchers::default(),
+            view: watch::Sender::new(Arc::new(view)),
+            pool: Mutex::new(Pool::new(limits)),
+            unverified: Mutex::new(Some(unverified)),
+        };
+        (Arc::new(core), queue)
+    }
+
+    /// The end of the chain as it is now.
+    pub(crate) fn view(&self) -> Arc<View> {
+        self.view.borrow().clone()
+    }
+
+    /// The end of the chain, for those who wait for the next block.
+    pub(crate) fn follow(&self) -> watch::Receiver<Arc<View>> {
+        self.view.subscribe()
+    }
+
+    /// The pool. Each change of it is complete, so what another thread's panic leaves is sound.
+    pub(crate) fn pool(&self) -> MutexGuard<'_, Pool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What has become of a transaction. While it is being verified it counts as unknown.
+    pub(crate) fn status(&self, id: &TransactionId) -> Result<TransactionStatus, ChainError> {
+        // In this order: a block is stored before its transactions leave the pool.
+        let stage = self.pool().stage(id);
+        if let Some(stage) = stage {
+            return Ok(match stage {
+                Stage::Verifying => TransactionStatus::Unknown,
+                Stage::Candidate { expiry } => TransactionStatus::Pending { expiry },
+            });
+        }
+        if let Some((height, index)) = self.store.transaction(id)? {
+            return Ok(TransactionStatus::Final { height, index });
+        }
+        let rejection = self.pool().rejection(id).cloned();
+        Ok(rejection.map_or(TransactionStatus::Unknown, |Rejection { code, reason }| {
+            TransactionStatus::Rejected { code, reason }
+        }))
+    }
+
+    /// Takes in a transaction, unless it is here already or final. Its status says what becomes of
+    /// it; it changes when it has been verified.
+    pub(crate) fn submit(
+        &self,
+        transaction: Transaction,
+        submitter: InstitutionId,
+    ) -> Result<(), SubmitError> {
+        let id = transaction.id();
+        if self.pool().stage(&id).is_some() || self.store.transaction(&id)?.is_some() {
+            return Ok(());
+        }
+        let view = self.view();
+        if let Err(error) = hopeless(transaction.body(), &view) {
+            self.pool().reject(id, Rejection::from(&error));
+            self.watchers.notify([&id]);
+            return Ok(());
+        }
+        let mut pool = self.pool();
+        if pool.stage(&id).is_some() {
+            return Ok(());
+        }
+        pool.reserve(id, transaction.size(), submitter)?;
+        let known = pool.verdict(&id).map(|verdict| transaction.clone().recall(&verdict));
+        if let Some(Ok(verified)) = known {
+            pool.admit(verified, &view.state);
+            drop(pool);
+            self.bell.ring();
+            return Ok(());
+        }
+        drop(pool);
+        let unverified = self.unverified();
+        let queue = unverified.as_ref().ok_or(SubmitError::Stopping)?;
+        queue.send(transaction).map_err(|_| SubmitError::Stopping)
+    }
+
+    /// Verifies what is submitted, until [`Core::close`]. Blocks its thread.
+    pub(crate) fn verify(&self, mut queue: mpsc::UnboundedReceiver<Transaction>) {
+        let mut batch = Vec::new();
+        while queue.blocking_recv_many(&mut batch, MAX_BATCH) > 0 {
+            self.verify_batch(std::mem::take(&mut batch));
+        }
+    }
+
+    /// Verifies transactions that the pool has taken in; those that hold become candidates.
+    pub(crate) fn verify_batch(&self, batch: Vec<Transaction>) {
+        let ids: Vec<TransactionId> = batch.iter().map(Transaction::id).collect();
+        let view = self.view();
+        let verdicts = verify_batch(batch, &view.state, &mut OsRng);
+        let mut pool = self.pool();
+        for (id, verdict) in ids.iter().zip(verdicts) {
+            match verdict {
+                Ok(verified) => pool.admit(verified, &view.state),
+                Err(error) => pool.reject(*id, Rejection::from(&error)),
+            }
+        }
+        drop(pool);
+        self.watchers.notify(&ids);
+        self.bell.ring();
+    }
+
+    /// Makes a block that is on the disk the end of the chain for everybody.
+    pub(crate) fn publish(
+        &self,
+        block: &Block<Verified>,
+        certificate: Certificate,
+        outcome: Outcome,
+        rejections: Vec<(TransactionId, Rejection)>,
+    ) {
+        let last = Some((block.header.clone(), certificate));
+        let tip = Tip::after(&block.header);
+        self.view.send_replace(Arc::new(View { tip, last, state: outcome.state }));
+        let included: Vec<TransactionId> = block.transactions.iter().map(Transaction::id).collect();
+        let mut pool = self.pool();
+        included.iter().for_each(|id| pool.remove(id));
+        drop(pool);
+        self.watchers.notify(&included);
+        self.reject(rejections);
+    }
+
+    /// Lets go of transactions that will not be executed.
+    pub(crate) fn reject(&self, rejections: Vec<(TransactionId, Rejection)>) {
+        let ids: Vec<TransactionId> = rejections.iter().map(|(id, _)| *id).collect();
+        let mut pool = self.pool();
+        rejections.into_iter().for_each(|(id, rejection)| pool.reject(id, rejection));
+        drop(pool);
+        self.watchers.notify(&ids);
+    }
+
+    /// Nothing more is taken in; the threads end.
+    pub(crate) fn close(&self) {
+        *self.unverified() = None;
+        self.bell.stop();
+    }
+
+    fn unverified(&self) -> MutexGuard<'_, Option<mpsc::UnboundedSender<Transaction>>> {
+        self.unverified.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Rules that a transaction can never keep again, found out before the work of verifying it.
+fn hopeless(body: &Body, view: &View) -> Result<(), ExecutionError> {
+    let chain = view.state.chain();
+    if body.chain != chain.id {
+        return Err(ExecutionError::WrongChain { expected: chain.id, found: body.chain });
+    }
+    let (expiry, height) = (body.expiry, view.tip.height().next());
+    if height > expiry {
+        return Err(ExecutionError::Expired { expiry, height });
+    }
+    for (account, found) in slots(body, &view.state) {
+        let expected = next_sequence(&view.state, &account);
+        if found < expected {
+            return Err(ExecutionError::StaleSequence { account, expected, found });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! The validator's process.
+//!
+//! ```text
+//! Submit -> pool (reserved) -> batch verification -> pool (candidate) -> proposer -> vote
+//!        -> ChainStore::append (synced) -> published: status, accounts, Blocks
+//! ```
+//!
+//! Nothing is said to be final, to anybody, before it is on the disk. A block that cannot be
+//! written ends the process; after a restart the chain goes on from its last whole block, while
+//! transactions that were only pending are forgotten and have to be submitted again.
+//!
+//! Two threads do what takes long: one verifies what has arrived, in batches of whatever came while
+//! the last batch was verified; the other is the engine that makes blocks. Handlers of calls only
+//! look at what is there, and wait.
+
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
+mod application;
+mod blocks;
+mod config;
+mod core;
+mod pool;
+mod rejection;
+mod service;
+mod watchers;
+
+#[cfg(test)]
+#[path = "../tests/common/banks.rs"]
+mod banks;
+#[cfg(test)]
+mod testing;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quittance_consensus::{Solo, SoloError};
+use quittance_crypto::encoding::Decode;
+use quittance_ledger::block::Tip;
+use quittance_ledger::certificate::Certificate;
+use quittance_ledger::genesis::Genesis;
+use quittance_rpc::limits::Limits;
+use quittance_rpc::server::{Bound, ServeError, Server};
+use quittance_rpc::tls::trust::Admission;
+use quittance_storage::{ChainError, ChainStore, Recovered};
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot};
+
+pub use application::ApplicationError;
+pub use config::{Config, NodeFile};
+
+use crate::application::Proposer;
+use crate::core::{Core, View};
+use crate::pool::PoolLimits;
+use crate::service::Service;
+
+/// How long streams may take to end after the server has.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// Why a node did not start, or ended.
+#[derive(Debug, Error)]
+pub enum NodeError {
+    /// The chain on disk cannot be opened.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// The certificate of the last block is damaged or missing.
+    #[error("the certificate of the last block, at height {0}, cannot be read")]
+    LastCertificate(u64),
+    /// This validator cannot decide on its own, and this version knows no other way.
+    #[error(transparent)]
+    Solo(#[from] SoloError),
+    /// The server could not start, or failed.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// A thread could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+    /// No block can be made or stored any more.
+    #[error("the chain cannot go on: {0}")]
+    Application(#[from] ApplicationError),
+    /// A defect: a thread has panicked.
+    #[error("the {0} has panicked")]
+    Panicked(&'static str),
+}
+
+/// Runs a node until `shutdown`. An error means that the process must end.
+pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), NodeError> {
+    let node = Node::start(config).await?;
+    node.serve(shutdown).await
+}
+
+/// A node that makes blocks, and whose listener is bound.
+pub struct Node {
+    core: Arc<Core>,
+    bound: Bound,
+    closing: Closing,
+    engine: oneshot::Receiver<Result<(), ApplicationError>>,
+    verifier: oneshot::Receiver<()>,
+    leases: mpsc::Receiver<()>,
+}
+
+/// Ends the threads, whatever ends the node.
+struct Closing(Arc<Core>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl Node {
+    /// Opens the chain, begins to make blocks, and binds the listener.
+    pub async fn start(config: Config) -> Result<Self, NodeError> {
+        let Config { institution, genesis, data, vote_key, pace, listen, tls, log: _ } = config;
+        let (store, view) = open(&data, &genesis)?;
+        let solo = Solo::new(view.state.validators(), institution, vote_key, pace)?;
+        tracing::info!(height = %view.tip.height(), state_root = %view.state.root(), "chain is open");
+        let (core, queue) = Core::new(genesis, store, view, PoolLimits::default());
+        let closing = Closing(core.clone());
+
+        let server = Server::new(Limits::default());
+        let (lease, leases) = mpsc::channel(1);
+        let service = Service::new(core.clone(), server.stopping(), lease);
+        let bound = server.node(service).bind(&tls, &listen, Admission::everybody()).await?;
+
+        let of_verifier = core.clone();
+        let verifier = thread("verifier", move || of_verifier.verify(queue))?;
+        let (mut proposer, bell) = (Proposer::new(core.clone()), core.bell.clone());
+        let engine = thread("engine", move || solo.run(&mut proposer, &bell))?;
+        tracing::info!(address = %bound.address(), %institution, "node is ready");
+        Ok(Self { core, bound, closing, engine, verifier, leases })
+    }
+
+    /// The address it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.bound.address()
+    }
+
+    /// Serves until `shutdown`; then calls under way may end, and the chain is closed.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), NodeError> {
+        let Self { core, bound, closing, mut engine, mut verifier, mut leases } = self;
+        let panicked = |who| move |_| NodeError::Panicked(who);
+        tokio::select! {
+            ended = &mut engine => {
+                // Never before the bell is stopped, but by an error.
+                return Ok(ended.map_err(panicked("engine"))??);
+            }
+            ended = &mut verifier => return ended.map_err(panicked("verifier")),
+            served = bound.serve(shutdown) => served?,
+        }
+        drop(closing);
+        let ended = engine.await.map_err(panicked("engine"))?;
+        verifier.await.map_err(panicked("verifier"))?;
+        // Whoever still holds the chain holds a lease: none is ever sent, all are dropped.
+        let _ = tokio::time::timeout(LAST_WORDS, leases.recv()).await;
+        tracing::info!(height = %core.view().tip.height(), "node has stopped");
+        Ok(ended?)
+    }
+}
+
+/// Opens the chain, and finds its end.
+fn open(data: &std::path::Path, genesis: &Genesis) -> Result<(ChainStore, View), NodeError> {
+    let (store, Recovered { state, tip: header }) = ChainStore::open(data, genesis)?;
+    let Some(header) = header else {
+        return Ok((store, View { tip: Tip::genesis(genesis), last: None, state }));
+    };
+    let stored = store.block(header.height)?;
+    let certificate = stored.and_then(|stored| Certificate::from_bytes(&stored.certificate).ok());
+    let certificate = certificate.ok_or(NodeError::LastCertificate(header.height.0))?;
+    let tip = Tip::after(&header);
+    Ok((store, View { tip, last: Some((header, certificate)), state }))
+}
+
+/// A thread of its own; what it returns, or an error if it panics.
+fn thread<T: Send + 'static>(
+    name: &'static str,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> Result<oneshot::Receiver<T>, NodeError> {
+    let (result, returned) = oneshot::channel();
+    let run = move || drop(result.send(body()));
+    let started = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+    started.map(|_| returned).map_err(NodeError::Thread)
+}
