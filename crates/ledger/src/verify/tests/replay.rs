@@ -174,3 +174,46 @@ fn a_proof_is_bound_to_chain_suite_and_position_also_without_the_body() {
         assert!(!contexts[index + 1..].contains(context));
     }
 }
+
+#[test]
+fn the_proof_of_a_settlement_serves_no_other_round_attempt_or_kind() {
+    let scene = scene();
+    let banks = [&scene.a, &scene.b];
+    let old = [Opening::random(50, &mut rng(1)), Opening::random(20, &mut rng(2))];
+    let net = Blinding::random(&mut rng(3));
+    let flows = [(0, 30, net.clone()), (30, 0, -&net)];
+    let drafts: Vec<_> = banks
+        .iter()
+        .zip(&old)
+        .zip(&flows)
+        .map(|((bank, old), (receives, pays, net))| {
+            let poster = bank.poster("EUR", Side::Holder, 3, old);
+            poster.settle(*receives, *pays, net, 1, &mut rng(4)).unwrap()
+        })
+        .collect();
+    let postings = drafts.iter().map(|draft| draft.posting.clone()).collect();
+    let round = RoundId(Digest([4; 32]));
+    let body = terms().settlement(round, 0, asset("EUR"), postings, None).unwrap();
+    let openings: Vec<_> = drafts.iter().map(|draft| draft.opening.clone()).collect();
+    let context = body.proof_context(&body.digest(), 0);
+    let proof = range_proof::prove(&context, &openings, &mut rng(5)).unwrap();
+    let honest = signed(Unsigned::new(body, vec![proof]).unwrap(), &banks);
+    assert!(honest.clone().verify(&scene.world).is_ok());
+
+    fn settlement(body: &mut Body) -> &mut crate::transaction::Settlement {
+        let Action::Settlement(settlement) = &mut body.action else { panic!("a settlement") };
+        settlement
+    }
+    let changes: &[Mutation] = &[
+        ("round", |body| settlement(body).round = RoundId(Digest([5; 32]))),
+        ("attempt", |body| settlement(body).attempt = 1),
+        ("attachment", |body| settlement(body).attachment = Some(Digest::ZERO)),
+        ("asset", |body| settlement(body).entry.asset = asset("USD")),
+        ("kind", |body| body.action = Action::Entries(vec![settlement(body).entry.clone()])),
+    ];
+    for (what, change) in changes {
+        assert!(refused(&scene.error(resigned(&honest, change, &banks))), "{what}");
+    }
+    let less = |body: &mut Body| drop(settlement(body).entry.postings.pop());
+    assert!(scene.error(resigned(&honest, less, &banks[..1])).to_string().contains("the proof"));
+}
