@@ -79,16 +79,14 @@ impl Suite {
 
 /// A fresh key for the owner of `to`, and the bytes `ct_M || ct_X` that let the owner find it.
 pub(super) fn encapsulate(to: &SealingPublicKey) -> Result<(Box<[u8]>, Secret), SealError> {
-    let ml_kem = EncapsulationKey::new(to.suite.kem(), &to.ml_kem)
-        .map_err(|_| SealError::Encapsulation { key: to.fingerprint() })?;
-    let (ml_kem_share, ml_kem_secret) =
-        ml_kem.encapsulate().map_err(|_| SealError::Encapsulation { key: to.fingerprint() })?;
-
-    let ephemeral = PrivateKey::generate(&X25519)
-        .map_err(|_| SealError::Encapsulation { key: to.fingerprint() })?;
+    let failed = || SealError::Encapsulation { key: to.fingerprint() };
+    let (ml_kem_share, ml_kem_secret) = EncapsulationKey::new(to.suite.kem(), &to.ml_kem)
+        .map_err(|_| failed())?
+        .encapsulate()
+        .map_err(|_| failed())?;
+    let ephemeral = PrivateKey::generate(&X25519).map_err(|_| failed())?;
     let x25519_share = public_share(&ephemeral);
-    let x25519_secret = shared_secret(&ephemeral, &to.x25519)
-        .ok_or_else(|| SealError::Encapsulation { key: to.fingerprint() })?;
+    let x25519_secret = shared_secret(&ephemeral, &to.x25519).ok_or_else(failed)?;
 
     let secrets = (ml_kem_secret.as_ref(), &x25519_secret);
     let key = combine(to.suite, secrets, &x25519_share, &to.x25519);
@@ -131,7 +129,8 @@ pub(super) fn shared_secret(key: &PrivateKey, share: &[u8; X25519_LENGTH]) -> Op
     .ok()
 }
 
-fn combine(
+/// `SHA3-256(ss_M || ss_X || ct_X || pk_X || label)`.
+pub(super) fn combine(
     suite: Suite,
     (ml_kem_secret, x25519_secret): (&[u8], &Secret),
     x25519_share: &[u8; X25519_LENGTH],

