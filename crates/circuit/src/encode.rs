@@ -9,6 +9,8 @@
 //! number of bits). Kinds of other wires are inferred and not written. Decoding validates gate by
 //! gate, so a decoded circuit is as valid as a built one.
 
+#![deny(clippy::indexing_slicing)]
+
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Problem, Reader, Writer};
 
 use crate::Fr;

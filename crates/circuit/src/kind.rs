@@ -211,7 +211,7 @@ fn linear(
     if terms.is_empty() {
         return Err(GateError::TooFewTerms(0));
     }
-    if terms.windows(2).any(|pair| pair[0].1 >= pair[1].1) {
+    if !terms.is_sorted_by(|(_, a), (_, b)| a < b) {
         return Err(GateError::TermsOutOfOrder);
     }
     let constant = small(constant);
