@@ -133,6 +133,15 @@ fn a_block_holds_so_many_transactions_and_bytes() {
     assert_eq!(net.submit(&candidate), Err(ExecutionError::BlockFull));
     allow(&mut net, Limits { block_bytes: size, ..LIMITS });
     assert_eq!(net.clone().submit(&candidate), Ok(()));
+    // The bytes of all transactions count together; these two have the same size.
+    for (block_bytes, expected) in
+        [(2 * size, Ok(())), (2 * size - 1, Err(ExecutionError::BlockFull))]
+    {
+        let mut net = net.clone();
+        allow(&mut net, Limits { block_bytes, ..LIMITS });
+        net.submit(&candidate).unwrap();
+        assert_eq!(submit_framed(&mut net, |_| {}), expected);
+    }
     allow(&mut net, Limits { block_transactions: 1, ..LIMITS });
     net.submit(&candidate).unwrap();
     assert_eq!(submit_framed(&mut net, |_| {}), Err(ExecutionError::BlockFull));
