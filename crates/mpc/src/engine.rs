@@ -1,0 +1,117 @@
+//! The protocols on shares: one party's engine.
+//!
+//! Every method is called by all parties with shares of the same values in the same order; each is
+//! a fixed number of exchanges whatever the size of its batch, as long as the batch fits one
+//! message per peer (two million elements; larger batches are split).
+
+mod bits;
+mod compare;
+mod decompose;
+mod mask;
+mod open;
+mod reduce;
+mod tree;
+mod zero;
+
+pub use compare::LessThan;
+pub use mask::{MIN_STATISTICAL_BITS, STATISTICAL_BITS};
+
+use quittance_crypto::digest::Digest;
+use quittance_crypto::field::Fr;
+use rand_core::CryptoRngCore;
+
+use crate::parties::{Parties, PartyId};
+use crate::prss::Keys;
+use crate::session::{Abort, Kind, MAX_MESSAGE, Payload, Session, Traffic};
+use crate::shamir::Interpolation;
+use crate::share::Share;
+use crate::wire::{ELEMENT, unpack};
+
+use bits::BitPair;
+use reduce::Resharing;
+use zeroize::Zeroizing;
+
+/// The largest batch that is sent at once.
+const MAX_BATCH: usize = MAX_MESSAGE / ELEMENT;
+
+/// One party's side of a joint computation.
+pub struct Engine {
+    session: Session,
+    keys: Keys,
+    all: Interpolation,
+    resharing: Resharing,
+    /// Random bits made in advance and not yet used.
+    pairs: Vec<BitPair>,
+}
+
+impl Engine {
+    /// Agrees on common seeds with the other parties: three exchanges.
+    ///
+    /// `rng` must be fresh from the operating system in production. An engine is never stored:
+    /// what was interrupted is started anew, in a session of another name.
+    pub async fn start(mut session: Session, mut rng: impl CryptoRngCore) -> Result<Self, Abort> {
+        let keys = Keys::agree(&mut session, &mut rng).await?;
+        let (parties, me) = (session.parties(), session.me());
+        let all = Interpolation::of_all(parties);
+        let resharing = Resharing::new(parties, me);
+        Ok(Self { session, keys, all, resharing, pairs: vec![] })
+    }
+
+    /// The committee.
+    pub fn parties(&self) -> Parties {
+        self.session.parties()
+    }
+
+    /// This party.
+    pub fn me(&self) -> PartyId {
+        self.session.me()
+    }
+
+    /// The name of the session.
+    pub fn session(&self) -> &Digest {
+        self.session.id()
+    }
+
+    /// What this party has sent so far.
+    pub fn traffic(&self) -> Traffic {
+        self.session.traffic()
+    }
+
+    /// Shares of `count` uniform elements that nobody knows; without communication.
+    pub fn random(&mut self, count: usize) -> Vec<Share> {
+        self.keys.random(count)
+    }
+
+    /// Sends the same message to all and returns everybody's, by position.
+    pub(crate) async fn broadcast(
+        &mut self,
+        kind: Kind,
+        message: Payload,
+    ) -> Result<Vec<Payload>, Abort> {
+        let outgoing = vec![message; self.parties().count()];
+        self.session.exchange(kind, outgoing).await
+    }
+
+    /// The elements in a message that `party` sent in the exchange just finished.
+    fn elements(
+        &self,
+        party: PartyId,
+        kind: Kind,
+        message: &[u8],
+        count: usize,
+    ) -> Result<Zeroizing<Vec<Fr>>, Abort> {
+        unpack(message, count).map_err(|problem| self.malformed(party, kind, problem))
+    }
+
+    pub(crate) fn malformed(&self, party: PartyId, kind: Kind, problem: &'static str) -> Abort {
+        Abort::Malformed { party, exchange: self.last_exchange(), kind, problem }
+    }
+
+    /// The number of the exchange just finished.
+    fn last_exchange(&self) -> u32 {
+        self.session.next_exchange().saturating_sub(1)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,43 @@
+//! Openings: everybody learns a shared value.
+
+use quittance_crypto::field::Fr;
+use zeroize::Zeroizing;
+
+use super::{Engine, MAX_BATCH};
+use crate::session::{Abort, Kind};
+use crate::share::Share;
+use crate::wire::pack;
+
+impl Engine {
+    /// The values of which these are the shares, made known to all parties. One exchange.
+    ///
+    /// Shares of all parties are used: if they lie on no polynomial of degree t, somebody lied and
+    /// the session ends. With n = 2t + 1 nobody can tell who; but up to t liars cannot make an
+    /// honest party accept another value, since the t + 1 honest shares define the polynomial.
+    pub async fn open(&mut self, shares: &[&Share]) -> Result<Vec<Fr>, Abort> {
+        let mut values = Vec::with_capacity(shares.len());
+        for batch in shares.chunks(MAX_BATCH) {
+            values.append(&mut self.open_batch(batch).await?);
+        }
+        Ok(values)
+    }
+
+    async fn open_batch(&mut self, shares: &[&Share]) -> Result<Vec<Fr>, Abort> {
+        let message = pack(shares.iter().map(|share| &share.0));
+        let messages = self.broadcast(Kind::Open, message).await?;
+        let points = self
+            .parties()
+            .ids()
+            .zip(&messages)
+            .map(|(party, message)| self.elements(party, Kind::Open, message, shares.len()))
+            .collect::<Result<Vec<_>, _>>()?;
+
+        let mut row = Zeroizing::new(vec![Fr::default(); points.len()]);
+        let mut open = |index: usize| {
+            row.iter_mut().zip(&points).for_each(|(point, points)| *point = points[index]);
+            let inconsistent = Abort::Inconsistent { exchange: self.last_exchange() };
+            self.all.open(&row).ok_or(inconsistent)
+        };
+        (0..shares.len()).map(&mut open).collect()
+    }
+}

@@ -1,0 +1,136 @@
+//! Sessions in memory: all parties in one thread, in an order drawn from a seed.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use std::future::Future;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::{RngCore, SeedableRng};
+
+use crate::engine::Engine;
+use crate::parties::PartiesError;
+use crate::session::{Abort, Binding, Frame, Machine, Progress, Refusal, Traffic};
+
+/// What became of a session.
+pub struct Outcome<T> {
+    /// By position: each party's result.
+    pub results: Vec<Result<T, Abort>>,
+    /// By position: what each party sent.
+    pub traffic: Vec<Traffic>,
+    /// By position: every frame that was delivered to the party, in order; empty unless recorded.
+    pub views: Vec<Vec<Frame>>,
+    /// Frames that their receiver refused, by its number.
+    pub refusals: Vec<(u8, Refusal)>,
+}
+
+/// A network of parties. Frames between two parties arrive in order; which pair is served next is
+/// drawn from the seed.
+pub struct Network<'a, T> {
+    machines: Vec<Machine<T>>,
+    schedule: ChaCha20Rng,
+    record: bool,
+    interfere: Interference<'a>,
+}
+
+/// Sees each frame on its way and says which frames arrive in its place.
+type Interference<'a> = Box<dyn FnMut(Frame) -> Vec<Frame> + 'a>;
+
+impl<'a, T> Network<'a, T> {
+    /// A network of all parties of a session, each running `protocol` on its engine. The parties'
+    /// entropy is derived from the seed as well: for simulation only.
+    pub fn of_engines<F, P>(binding: &Binding, seed: u64, protocol: P) -> Result<Self, PartiesError>
+    where
+        F: Future<Output = Result<T, Abort>> + Send + 'static,
+        P: FnOnce(Engine) -> F + Clone + Send + 'static,
+        T: 'static,
+    {
+        let mut machines = vec![];
+        for party in binding.parties()?.ids() {
+            let mut entropy = ChaCha20Rng::seed_from_u64(seed);
+            entropy.set_stream(u64::from(party.number()));
+            let machine = Machine::new(binding, party.number(), |session| {
+                let protocol = protocol.clone();
+                async move { protocol(Engine::start(session, entropy).await?).await }
+            })?;
+            machines.extend(machine);
+        }
+        Ok(Self::new(machines, seed))
+    }
+
+    /// A network of these parties, party 1 first.
+    pub fn new(machines: Vec<Machine<T>>, seed: u64) -> Self {
+        let schedule = ChaCha20Rng::seed_from_u64(seed);
+        Self { machines, schedule, record: false, interfere: Box::new(|frame| vec![frame]) }
+    }
+
+    /// Keeps every delivered frame in [`Outcome::views`].
+    pub fn recording(mut self) -> Self {
+        self.record = true;
+        self
+    }
+
+    /// Puts somebody on the wire: each frame that is sent is replaced by what the function
+    /// returns. The channels stay authenticated: a frame comes from whoever sent the original.
+    pub fn interfering(mut self, interfere: impl FnMut(Frame) -> Vec<Frame> + 'a) -> Self {
+        self.interfere = Box::new(interfere);
+        self
+    }
+
+    /// Runs until nothing moves any more. Parties that still wait are then ended.
+    pub fn run(mut self) -> Outcome<T> {
+        let count = self.machines.len();
+        let mut results: Vec<Option<Result<T, Abort>>> = (0..count).map(|_| None).collect();
+        let mut views = vec![vec![]; count];
+        let mut refusals = vec![];
+        let mut links = BTreeMap::<(u8, u8), VecDeque<Frame>>::new();
+
+        let mut due: VecDeque<usize> = (0..count).collect();
+        loop {
+            while let Some(position) = due.pop_front() {
+                let poll = self.machines[position].poll();
+                for frame in poll.outgoing {
+                    let link = (frame.from, frame.to);
+                    links.entry(link).or_default().extend((self.interfere)(frame));
+                }
+                match poll.progress {
+                    Progress::Waiting(_) => {}
+                    Progress::Done(result) => results[position] = Some(Ok(result)),
+                    Progress::Aborted(abort) => {
+                        results[position].get_or_insert(Err(abort));
+                    }
+                }
+            }
+            let Some(((from, to), frame)) = self.next_frame(&mut links) else { break };
+            let position = usize::from(to) - 1;
+            if self.record {
+                views[position].push(frame.clone());
+            }
+            match self.machines[position].deliver(from, frame) {
+                Ok(()) => due.push_back(position),
+                Err(refusal) => refusals.push((to, refusal)),
+            }
+        }
+        let results = results.into_iter().zip(&mut self.machines);
+        Outcome {
+            results: results
+                .map(|(result, machine)| result.unwrap_or_else(|| Err(machine.end())))
+                .collect(),
+            traffic: self.machines.iter().map(Machine::traffic).collect(),
+            views,
+            refusals,
+        }
+    }
+
+    fn next_frame(
+        &mut self,
+        links: &mut BTreeMap<(u8, u8), VecDeque<Frame>>,
+    ) -> Option<((u8, u8), Frame)> {
+        links.retain(|_, frames| !frames.is_empty());
+        if links.is_empty() {
+            return None;
+        }
+        let choice = self.schedule.next_u32() as usize % links.len();
+        let (link, frames) = links.iter_mut().nth(choice)?;
+        frames.pop_front().map(|frame| (*link, frame))
+    }
+}

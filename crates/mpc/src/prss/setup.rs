@@ -1,0 +1,210 @@
+//! How the parties of a session come to their common seeds.
+//!
+//! 1. *Commit.* Each member of a set A of n - t parties draws a contribution and sends the other
+//!    members a hash of it, with session, set and its own number inside: nobody can answer with a
+//!    copy of another's commitment.
+//! 2. *Echo.* The members compare digests of all commitments of the set. Whoever told two members
+//!    different things is noticed before anything is revealed.
+//! 3. *Reveal.* Contributions are revealed and checked. The seed is a hash of all of them, so it is
+//!    uniform as long as one member is honest, and n - t > t members include one.
+//!
+//! With the contributions travels the key from which the receiver derives its sub-shares of the
+//! sender's products: any choice of it is as good for the sender as choosing the sub-shares.
+
+use quittance_crypto::digest::Digest;
+use rand_core::CryptoRngCore;
+use zeroize::Zeroizing;
+
+use super::{Keys, Seed, SetKey};
+use crate::parties::{Parties, PartyId, PartySet};
+use crate::session::{Abort, Kind, Payload, Session};
+
+const BYTES: usize = 32;
+
+/// One set of parties that this party belongs to.
+struct Contributions {
+    set: PartySet,
+    /// By position; zero for parties outside the set.
+    commitments: Vec<Digest>,
+    /// By position; this party's own from the start, the others' once revealed.
+    contributions: Vec<Seed>,
+}
+
+struct Setup {
+    session: Digest,
+    parties: Parties,
+    me: PartyId,
+    /// The number of the first exchange.
+    first: u32,
+    sets: Vec<Contributions>,
+}
+
+impl Keys {
+    /// Agrees on the seeds of a session with the other parties. `rng` must be fresh: its output is
+    /// what keeps the session's secrets from the other parties.
+    pub(crate) async fn agree(
+        session: &mut Session,
+        rng: &mut impl CryptoRngCore,
+    ) -> Result<Self, Abort> {
+        let mut setup = Setup::new(session, rng);
+        let outgoing = pair_keys(session, rng);
+
+        let commitments = session.exchange(Kind::Commit, setup.commitments()).await?;
+        setup.accept_commitments(&commitments)?;
+        let echoes = session.exchange(Kind::Echo, setup.echoes()).await?;
+        setup.check_echoes(&echoes)?;
+        let reveals = session.exchange(Kind::Reveal, setup.reveals(&outgoing)).await?;
+        let incoming = setup.accept_reveals(&reveals)?;
+        Ok(setup.finish(outgoing, incoming))
+    }
+}
+
+fn random_seed(rng: &mut impl CryptoRngCore) -> Seed {
+    let mut seed = Zeroizing::new([0; BYTES]);
+    rng.fill_bytes(&mut *seed);
+    seed
+}
+
+/// Keys for those who derive their sub-shares of this party's products.
+fn pair_keys(session: &Session, rng: &mut impl CryptoRngCore) -> Vec<(PartyId, Seed)> {
+    let (parties, me) = (session.parties(), session.me());
+    if !parties.active().any(|id| id == me) {
+        return vec![];
+    }
+    let derived = parties.derived_from(me);
+    parties.ids().filter(|&id| derived.contains(id)).map(|id| (id, random_seed(rng))).collect()
+}
+
+impl Setup {
+    fn new(session: &Session, rng: &mut impl CryptoRngCore) -> Self {
+        let (id, parties, me) = (*session.id(), session.parties(), session.me());
+        let mut sets = vec![];
+        for set in parties.key_sets().filter(|set| set.contains(me)) {
+            let mut contributions = vec![Seed::default(); parties.count()];
+            contributions[me.position()] = random_seed(rng);
+            let mut commitments = vec![Digest::ZERO; parties.count()];
+            commitments[me.position()] = commit(&id, set, me, &contributions[me.position()]);
+            sets.push(Contributions { set, commitments, contributions });
+        }
+        Self { session: id, parties, me, first: session.next_exchange(), sets }
+    }
+
+    /// The sets that this party has in common with `peer`.
+    fn common(&self, peer: PartyId) -> impl Iterator<Item = &Contributions> {
+        self.sets.iter().filter(move |contributions| contributions.set.contains(peer))
+    }
+
+    /// One message per party: for each common set the bytes that `part` gives.
+    fn messages(&self, part: impl Fn(&Contributions) -> [u8; BYTES]) -> Vec<Payload> {
+        let message = |peer| Zeroizing::new(self.common(peer).flat_map(&part).collect());
+        self.parties.ids().map(message).collect()
+    }
+
+    /// Reads back what [`messages`](Self::messages) made: per common set, in order.
+    fn parts<'a>(
+        &self,
+        peer: PartyId,
+        kind: Kind,
+        message: &'a [u8],
+        extra: usize,
+    ) -> Result<&'a [[u8; BYTES]], Abort> {
+        let (parts, rest) = message.as_chunks();
+        if !rest.is_empty() || parts.len() != self.common(peer).count() + extra {
+            let problem = "another number of seeds";
+            let exchange = self.first + kind as u32;
+            return Err(Abort::Malformed { party: peer, exchange, kind, problem });
+        }
+        Ok(parts)
+    }
+
+    fn commitments(&self) -> Vec<Payload> {
+        self.messages(|of| of.commitments[self.me.position()].0)
+    }
+
+    fn accept_commitments(&mut self, messages: &[Payload]) -> Result<(), Abort> {
+        for peer in self.parties.others(self.me) {
+            let parts = self.parts(peer, Kind::Commit, &messages[peer.position()], 0)?;
+            let sets = self.sets.iter_mut().filter(|of| of.set.contains(peer));
+            for (of, part) in sets.zip(parts) {
+                of.commitments[peer.position()] = Digest(*part);
+            }
+        }
+        Ok(())
+    }
+
+    fn echoes(&self) -> Vec<Payload> {
+        self.messages(|of| self.echo(of).0)
+    }
+
+    fn echo(&self, of: &Contributions) -> Digest {
+        let mask = of.set.mask().to_be_bytes();
+        let mut parts: Vec<&[u8]> = vec![self.session.as_bytes(), &mask];
+        parts.extend(of.commitments.iter().map(|commitment| &commitment.as_bytes()[..]));
+        Digest::of("quittance/v1/mpc-seed-echo", &parts)
+    }
+
+    fn check_echoes(&self, messages: &[Payload]) -> Result<(), Abort> {
+        for party in self.parties.others(self.me) {
+            let parts = self.parts(party, Kind::Echo, &messages[party.position()], 0)?;
+            let own = self.common(party).map(|of| self.echo(of).0);
+            if !own.eq(parts.iter().copied()) {
+                return Err(Abort::Equivocation { party });
+            }
+        }
+        Ok(())
+    }
+
+    fn reveals(&self, pair_keys: &[(PartyId, Seed)]) -> Vec<Payload> {
+        let mut messages = self.messages(|of| *of.contributions[self.me.position()]);
+        for (to, key) in pair_keys {
+            messages[to.position()].extend_from_slice(&**key);
+        }
+        messages
+    }
+
+    /// Checks the contributions and returns the pairwise keys by position of their sender.
+    fn accept_reveals(&mut self, messages: &[Payload]) -> Result<Vec<Option<Seed>>, Abort> {
+        let mut keys = vec![None; self.parties.count()];
+        for party in self.parties.others(self.me) {
+            let derives = self.parties.active().any(|dealer| dealer == party)
+                && self.parties.derived_from(party).contains(self.me);
+            let message = &messages[party.position()];
+            let parts = self.parts(party, Kind::Reveal, message, usize::from(derives))?;
+            let mut parts = parts.iter();
+            for of in self.sets.iter_mut().filter(|of| of.set.contains(party)) {
+                let part = parts.next().map(|part| Zeroizing::new(*part)).unwrap_or_default();
+                if commit(&self.session, of.set, party, &part) != of.commitments[party.position()] {
+                    return Err(Abort::SeedNotCommitted { party });
+                }
+                of.contributions[party.position()] = part;
+            }
+            keys[party.position()] = parts.next().map(|part| Zeroizing::new(*part));
+        }
+        Ok(keys)
+    }
+
+    fn finish(self, outgoing: Vec<(PartyId, Seed)>, incoming: Vec<Option<Seed>>) -> Keys {
+        let Self { session, parties, me, sets, .. } = self;
+        let mut seeds = sets.iter();
+        let key = |set: PartySet| {
+            let seed = set.contains(me).then(|| seeds.next()).flatten();
+            SetKey::new(parties, me, set, seed.map(|of| seed_of(&session, parties, of)))
+        };
+        let sets = parties.key_sets().map(key).collect();
+        Keys { session, sets, outgoing, incoming, me, batch: 0 }
+    }
+}
+
+fn commit(session: &Digest, set: PartySet, party: PartyId, contribution: &Seed) -> Digest {
+    let parts: [&[u8]; 4] =
+        [session.as_bytes(), &set.mask().to_be_bytes(), &[party.number()], &**contribution];
+    Digest::of("quittance/v1/mpc-seed-commitment", &parts)
+}
+
+fn seed_of(session: &Digest, parties: Parties, of: &Contributions) -> Seed {
+    let mask = of.set.mask().to_be_bytes();
+    let mut parts: Vec<&[u8]> = vec![session.as_bytes(), &mask];
+    let members = parties.ids().filter(|&id| of.set.contains(id));
+    parts.extend(members.map(|id| &of.contributions[id.position()][..]));
+    Zeroizing::new(Digest::of("quittance/v1/mpc-seed", &parts).0)
+}

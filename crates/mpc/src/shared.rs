@@ -1,0 +1,222 @@
+//! Circuits on shares: the interpreter of a committee.
+
+use std::collections::BTreeMap;
+
+use ark_ff::Field;
+use quittance_circuit::{
+    Comparison, Destination, EvaluationError, InputRequest, Interpreter, Kind, Operand,
+    OutputRequest, Owner, Product as Products, RunError,
+};
+use quittance_crypto::field::Fr;
+
+use crate::engine::{Engine, LessThan};
+use crate::output::{CommittedOutput, CommittedShare};
+use crate::session::Abort;
+use crate::share::{Product, Share};
+use crate::vss::InputShare;
+
+/// The verified input shares of one party, by owner, each list in input order.
+#[derive(Clone, Default)]
+pub struct Inputs(BTreeMap<u16, Vec<InputShare>>);
+
+impl Inputs {
+    /// No inputs.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets what an owner dealt, as returned by [`Dealing::verify`](crate::vss::Dealing::verify).
+    pub fn set(&mut self, owner: Owner, shares: Vec<InputShare>) {
+        self.0.insert(owner.0, shares);
+    }
+}
+
+/// An output as one party has it.
+#[derive(Clone)]
+pub enum Output {
+    /// Known to everybody.
+    Public(Fr),
+    /// This party's share of a value for `owner`; see
+    /// [`combine_private`](crate::output::combine_private).
+    Private {
+        /// Who may learn the value.
+        owner: Owner,
+        /// This party's share, for the owner alone.
+        share: Share,
+    },
+    /// A value that is committed to.
+    Committed {
+        /// Who may learn value and blinding.
+        owner: Owner,
+        /// This party's share, for the owner alone.
+        share: CommittedShare,
+        /// The commitments, for everybody.
+        public: Box<CommittedOutput>,
+    },
+}
+
+/// Evaluates circuits on shares, all independent gates of a level in the same messages.
+pub struct Shared {
+    engine: Engine,
+    inputs: Inputs,
+}
+
+impl Shared {
+    /// With the inputs of all owners.
+    pub fn new(engine: Engine, inputs: Inputs) -> Self {
+        Self { engine, inputs }
+    }
+
+    /// The engine, for preparing random bits and for what has been sent.
+    pub fn engine(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+}
+
+/// The width of the operand of a comparison or decomposition; the circuit has checked the kinds.
+fn width(operand: &Operand<'_, Share>) -> Result<u32, Abort> {
+    let why = || Abort::Unsupported("bits of a field element without a width".to_owned());
+    operand.kind.bits().ok_or_else(why)
+}
+
+impl Interpreter for Shared {
+    type Value = Share;
+    type Output = Output;
+    type Error = Abort;
+
+    fn input(&mut self, request: &InputRequest) -> Result<Share, Abort> {
+        let &InputRequest { owner, index, committed, .. } = request;
+        let input = self.inputs.0.get(&owner.0).and_then(|inputs| inputs.get(index as usize));
+        match input {
+            Some(input) if input.committed || !committed => Ok(input.share.clone()),
+            _ => Err(Abort::Input { owner, index }),
+        }
+    }
+
+    fn linear(&mut self, terms: &[(Fr, &Share)], constant: Fr) -> Share {
+        let mut sum = Share::constant(constant);
+        for (coefficient, value) in terms {
+            if *coefficient == Fr::ONE {
+                sum.0 += value.0;
+            } else if *coefficient == -Fr::ONE {
+                sum.0 -= value.0;
+            } else {
+                sum.0 += *coefficient * value.0;
+            }
+        }
+        sum
+    }
+
+    async fn products(&mut self, batch: &[Products<'_, Share>]) -> Result<Vec<Share>, Abort> {
+        let sum = |gate: &Products<'_, Share>| {
+            let mut sum = Product::zero();
+            gate.pairs.iter().for_each(|&(a, b)| sum += a * b);
+            sum
+        };
+        let products: Vec<_> = batch.iter().map(sum).collect();
+        self.engine.reduce(&products).await
+    }
+
+    async fn less_than(&mut self, batch: &[Comparison<'_, Share>]) -> Result<Vec<Share>, Abort> {
+        let comparison =
+            |gate: &Comparison<'_, Share>| (gate.left.clone(), gate.right.clone(), gate.bits);
+        let operands: Vec<_> = batch.iter().map(comparison).collect();
+        let batch: Vec<_> = operands
+            .iter()
+            .map(|(left, right, bits)| LessThan { left, right, bits: *bits })
+            .collect();
+        self.engine.less_than(&batch).await
+    }
+
+    async fn is_zero(&mut self, batch: &[Operand<'_, Share>]) -> Result<Vec<Share>, Abort> {
+        let wide: Vec<_> = batch
+            .iter()
+            .filter(|gate| gate.kind != Kind::Bit)
+            .map(|gate| (gate.value, gate.kind.bits()))
+            .collect();
+        let mut results = match wide.as_slice() {
+            [] => vec![],
+            wide => self.engine.is_zero(wide).await?,
+        }
+        .into_iter();
+        let result = |gate: &Operand<'_, Share>| match gate.kind {
+            Kind::Bit => Some(gate.value.not()),
+            _ => results.next(),
+        };
+        Ok(batch.iter().filter_map(result).collect())
+    }
+
+    async fn decompose(&mut self, batch: &[Operand<'_, Share>]) -> Result<Vec<Vec<Share>>, Abort> {
+        let operands = batch.iter().map(|gate| Ok((gate.value, width(gate)?)));
+        let operands: Vec<_> = operands.collect::<Result<_, Abort>>()?;
+        self.engine.decompose(&operands).await
+    }
+
+    async fn assert_zero(&mut self, batch: &[Operand<'_, Share>]) -> Result<Vec<bool>, Abort> {
+        let values: Vec<_> = batch.iter().map(|gate| gate.value).collect();
+        self.engine.are_zero(&values).await
+    }
+
+    async fn reveal(&mut self, batch: &[Operand<'_, Share>]) -> Result<Vec<Fr>, Abort> {
+        let values: Vec<_> = batch.iter().map(|gate| gate.value).collect();
+        self.engine.open(&values).await
+    }
+
+    async fn output(&mut self, batch: &[OutputRequest<'_, Share>]) -> Result<Vec<Output>, Abort> {
+        let mut committed = vec![];
+        let mut public = vec![];
+        for gate in batch {
+            match gate.to {
+                Destination::Commitment { group, .. } => committed.push((gate.value, group)),
+                Destination::Public => public.push(gate.value),
+                Destination::Owner(_) => {}
+            }
+        }
+        let committed = match committed.as_slice() {
+            [] => vec![],
+            values => self.engine.commit(values).await?,
+        };
+        let public = match public.as_slice() {
+            [] => vec![],
+            values => self.engine.open(values).await?,
+        };
+        let (mut committed, mut public) = (committed.into_iter(), public.into_iter());
+        let output = |gate: &OutputRequest<'_, Share>| match gate.to {
+            Destination::Public => public.next().map(Output::Public),
+            Destination::Owner(owner) => Some(Output::Private { owner, share: gate.value.clone() }),
+            Destination::Commitment { owner, .. } => committed.next().map(|(share, public)| {
+                let public = Box::new(public);
+                Output::Committed { owner, share, public }
+            }),
+        };
+        Ok(batch.iter().filter_map(output).collect())
+    }
+}
+
+impl From<EvaluationError<Abort>> for Abort {
+    fn from(error: EvaluationError<Abort>) -> Self {
+        let text = error.to_string();
+        match error {
+            EvaluationError::Assertion { circuit, gate } => Self::Assertion { circuit, gate },
+            EvaluationError::Input { source, .. }
+            | EvaluationError::Level { source, .. }
+            | EvaluationError::Output { source, .. } => {
+                // The text ends with that of the source, which is kept as such.
+                let place = text.strip_suffix(&format!(": {source}")).unwrap_or(&text).to_owned();
+                Self::At { place, cause: Box::new(source) }
+            }
+            EvaluationError::Carried { .. } | EvaluationError::Answers { .. } => {
+                Self::Unsupported(text)
+            }
+        }
+    }
+}
+
+impl From<RunError<Abort>> for Abort {
+    fn from(error: RunError<Abort>) -> Self {
+        match error {
+            RunError::Evaluation { source, .. } => source.into(),
+            RunError::NotConverged { circuit, steps } => Self::NotConverged { circuit, steps },
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! A committee in memory, from dealing to combined results.
+#![allow(dead_code, reason = "each test uses its part")]
+
+use std::future::Future;
+use std::sync::Arc;
+
+use quittance_circuit::Owner;
+use quittance_crypto::commitment::{Blinding, commit_scalar};
+use quittance_crypto::digest::Digest;
+use quittance_crypto::field::{Fr, to_scalar};
+use quittance_mpc::memory::{Network, Outcome};
+use quittance_mpc::output::combine_private;
+use quittance_mpc::session::{Abort, Binding};
+use quittance_mpc::vss::deal;
+use quittance_mpc::{Inputs, Output, Parties, Shared};
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+
+/// A committee, and the seed of all randomness of its next session.
+pub struct Committee {
+    parties: Parties,
+    pub seed: u64,
+}
+
+impl Committee {
+    pub fn new(count: usize, threshold: u8) -> Self {
+        Self { parties: Parties::new(count, threshold).unwrap(), seed: 0 }
+    }
+
+    pub fn binding(&self) -> Binding {
+        let [chain, round, circuit, roster, dealings] = [Digest::ZERO; 5];
+        let committee = self.parties.ids().map(|id| Digest([id.number(); 32])).collect();
+        let threshold = self.parties.threshold() as u8;
+        Binding { chain, round, attempt: 0, circuit, roster, dealings, committee, threshold }
+    }
+
+    /// Each owner deals its inputs, each party verifies its shares of them. `statement` says which
+    /// inputs of an owner are committed.
+    pub fn inputs(
+        &self,
+        inputs: &[Vec<Fr>],
+        statement: impl Fn(Owner) -> Vec<bool>,
+    ) -> Vec<Inputs> {
+        let mut rng = ChaCha20Rng::seed_from_u64(self.seed);
+        let mut all: Vec<_> = self.parties.ids().map(|_| Inputs::new()).collect();
+        for (owner, values) in inputs.iter().enumerate() {
+            let owner = Owner(owner as u16);
+            let secrets: Vec<_> =
+                values.iter().map(|value| (*value, Blinding::random(&mut rng))).collect();
+            let (dealing, shares) = deal(self.parties, &secrets, &mut rng);
+            let published: Vec<_> = secrets
+                .iter()
+                .zip(statement(owner))
+                .map(|((value, blinding), committed)| {
+                    committed.then(|| commit_scalar(&to_scalar(value), blinding.as_scalar()))
+                })
+                .collect();
+            for ((me, inputs), shares) in self.parties.ids().zip(&mut all).zip(&shares) {
+                let verified =
+                    dealing.verify(owner, self.parties, me, &published, shares, &mut rng);
+                inputs.set(owner, verified.ok().unwrap());
+            }
+        }
+        all
+    }
+
+    pub fn network<'a, T, F, P>(&mut self, inputs: Vec<Inputs>, protocol: P) -> Network<'a, T>
+    where
+        F: Future<Output = Result<T, Abort>> + Send + 'static,
+        P: FnOnce(Shared) -> F + Clone + Send + 'static,
+        T: 'static,
+    {
+        self.seed += 1;
+        let inputs = Arc::new(inputs);
+        let network = Network::of_engines(&self.binding(), self.seed, move |engine| {
+            let own = inputs[engine.me().position()].clone();
+            protocol(Shared::new(engine, own))
+        });
+        network.unwrap()
+    }
+
+    /// Deals, runs, and returns all parties' results, or the first party's abort.
+    pub fn run<T, F, P>(
+        &mut self,
+        inputs: &[Vec<Fr>],
+        statement: impl Fn(Owner) -> Vec<bool>,
+        protocol: P,
+    ) -> Result<Vec<T>, Abort>
+    where
+        F: Future<Output = Result<T, Abort>> + Send + 'static,
+        P: FnOnce(Shared) -> F + Clone + Send + 'static,
+        T: 'static,
+    {
+        let inputs = self.inputs(inputs, statement);
+        let Outcome { results, .. } = self.network(inputs, protocol).run();
+        results.into_iter().collect()
+    }
+
+    /// What the owners make of all parties' outputs, given by party.
+    pub fn combine(&self, outputs: &[Vec<Output>]) -> Vec<Fr> {
+        (0..outputs[0].len()).map(|index| self.combine_one(outputs, index)).collect()
+    }
+
+    fn combine_one(&self, outputs: &[Vec<Output>], index: usize) -> Fr {
+        let of_all = self.parties.ids().map(|id| (id, &outputs[id.position()][index]));
+        match &outputs[0][index] {
+            Output::Public(value) => {
+                assert!(
+                    of_all.into_iter().all(
+                        |(_, output)| matches!(output, Output::Public(other) if other == value)
+                    )
+                );
+                *value
+            }
+            Output::Private { .. } => {
+                let shares: Vec<_> = of_all
+                    .map(|(id, output)| match output {
+                        Output::Private { share, .. } => (id, vec![share.clone()]),
+                        _ => unreachable!("all parties have the same outputs"),
+                    })
+                    .collect();
+                combine_private(self.parties, &shares).unwrap()[0]
+            }
+            Output::Committed { public, .. } => {
+                let shares: Vec<_> = of_all
+                    .map(|(id, output)| match output {
+                        Output::Committed { share, .. } => (id, share.clone()),
+                        _ => unreachable!("all parties have the same outputs"),
+                    })
+                    .collect();
+                public.combine(&shares).ok().unwrap().value
+            }
+        }
+    }
+}
