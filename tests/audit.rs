@@ -159,7 +159,7 @@ fn a_chain_of_another_genesis_is_refused_at_its_first_block() {
 fn an_archive_comes_back_and_a_torn_one_says_so() {
     let mut writer = Writer::begin(Vec::new(), &CHAIN.genesis).unwrap();
     for (block, certificate) in blocks() {
-        writer.block(&block.to_bytes(), &certificate.to_bytes()).unwrap();
+        writer.block(&block, &certificate).unwrap();
     }
     let bytes = writer.finish().unwrap();
     let read = |bytes: &[u8]| {

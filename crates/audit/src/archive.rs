@@ -59,10 +59,10 @@ impl<W: Write> Writer<W> {
         Ok(writer)
     }
 
-    /// Adds the canonical bytes of the next block and of its certificate.
-    pub fn block(&mut self, block: &[u8], certificate: &[u8]) -> io::Result<()> {
-        self.record(block)?;
-        self.record(certificate)
+    /// Adds the next block and its certificate.
+    pub fn block(&mut self, block: &Block, certificate: &Certificate) -> io::Result<()> {
+        self.record(&block.to_bytes())?;
+        self.record(&certificate.to_bytes())
     }
 
     /// Ends the archive.

@@ -1,0 +1,23 @@
+//! `quittance-audit`: verifies a chain, from a node or from a file.
+//!
+//! Exit status: 0 verified, 1 a fault was found, 2 the audit could not be carried out.
+
+mod command;
+mod source;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use command::{Arguments, Verdict};
+
+#[tokio::main(flavor = "multi_thread", worker_threads = 1)]
+async fn main() -> ExitCode {
+    match command::run(Arguments::parse()).await {
+        Ok(Verdict::Sound) => ExitCode::SUCCESS,
+        Ok(Verdict::Faulty) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("quittance-audit: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
