@@ -1,10 +1,20 @@
 //! What the binary `quittance` is made of.
 //!
-//! [`demo`] holds the demonstration: its input, what it shows, and how it runs. [`testnet`] makes
-//! networks for trying out.
+//! - [`args`] and [`command`]: the command line, and carrying it out.
+//! - [`testnet`]: networks for trying out.
+//! - [`demo`]: the demonstration: its input, its steps, and what it shows.
+//! - [`supervisor`] and [`parent`]: processes that end whatever happens, seen from above and below.
+//! - [`keys`]: looking into key files.
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
+pub mod args;
+pub mod command;
 pub mod demo;
+pub mod keys;
+pub mod log;
+pub mod parent;
+pub mod ports;
+pub mod supervisor;
 pub mod table;
 pub mod testnet;

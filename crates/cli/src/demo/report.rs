@@ -5,6 +5,8 @@
 mod json;
 mod text;
 
+pub(in crate::demo) use text::duration;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -13,11 +13,19 @@ pub const COORDINATOR: &str = "CORDZZ01";
 /// The central bank, issuer of all assets.
 pub const CENTRAL_BANK: &str = "CBNKZZ01";
 
+/// The auditor: no member of the ledger, only the holder of a certificate.
+pub const AUDITOR: &str = "AUDTZZ01";
+
 /// The MPC parties in committee order.
 pub const PARTIES: [&str; 3] = ["MPCAZZ01", "MPCBZZ01", "MPCCZZ01"];
 
 /// Whether a bank can not have this name, because the network's own institutions bear it.
 pub fn is_reserved(institution: InstitutionId) -> bool {
-    let own = [VALIDATOR, COORDINATOR, CENTRAL_BANK];
+    let own = [VALIDATOR, COORDINATOR, CENTRAL_BANK, AUDITOR];
     own.iter().chain(&PARTIES).any(|name| *name == institution.as_str())
+}
+
+/// Names for `count` banks that have none: `BANKZZ01`, `BANKZZ02` and so on.
+pub fn banks(count: u8) -> impl Iterator<Item = String> {
+    (1..=count).map(|number| format!("BANKZZ{number:02}"))
 }

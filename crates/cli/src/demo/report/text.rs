@@ -231,7 +231,7 @@ fn more(text: &mut String, count: usize) {
 }
 
 /// Breaks a text into lines of at most 80 characters.
-pub(crate) fn wrapped(text: &str) -> String {
+fn wrapped(text: &str) -> String {
     let mut lines: Vec<String> = vec![];
     for word in text.split_whitespace() {
         match lines.last_mut() {
@@ -246,7 +246,7 @@ pub(crate) fn wrapped(text: &str) -> String {
 }
 
 /// A duration with three digits or so and its unit.
-pub(crate) fn duration(duration: Duration) -> String {
+pub(in crate::demo) fn duration(duration: Duration) -> String {
     match duration.as_millis() {
         milliseconds @ ..1000 => format!("{milliseconds} ms"),
         1000..60_000 => format!("{:.1} s", duration.as_secs_f64()),

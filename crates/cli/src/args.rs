@@ -1,0 +1,166 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use quittance_crypto::signature::Suite;
+use quittance_ledger::ids::{AssetId, InstitutionId};
+
+use crate::demo::currency::Currency;
+
+/// Confidential settlement between banks.
+#[derive(Debug, Parser)]
+#[command(name = "quittance", version, about, max_term_width = 100)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Shows everything at work: banks, committee, validator and auditor, on this machine.
+    Demo(DemoArguments),
+    /// Makes the keys, certificates and configurations of a network for trying out.
+    Testnet(TestnetArguments),
+    /// Runs a validator.
+    Node(DaemonArguments),
+    /// Looks into key files.
+    #[command(subcommand)]
+    Keys(KeysCommand),
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArguments {
+    /// Starting balances: a CSV file with the columns institution,currency,balance.
+    #[arg(long, value_name = "FILE", requires = "payments")]
+    pub positions: Option<PathBuf>,
+    /// Payments to settle: a CSV file with the columns id,payer,payee,currency,amount.
+    #[arg(long, value_name = "FILE", requires = "positions")]
+    pub payments: Option<PathBuf>,
+    /// Also writes the results to this file, as JSON.
+    #[arg(long, value_name = "OUT")]
+    pub json: Option<PathBuf>,
+    /// Where the network is made; must be empty or not there yet. Default: a new folder among the
+    /// temporary files.
+    #[arg(long, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+/// Arguments of `testnet`.
+#[derive(Debug, Args)]
+pub struct TestnetArguments {
+    /// Where the network is made; must be empty or not there yet.
+    #[arg(long, value_name = "DIR")]
+    pub dir: PathBuf,
+    /// How many banks, named BANKZZ01 and so on, beside the central bank.
+    #[arg(long, value_name = "N", default_value_t = 4, conflicts_with = "banks")]
+    pub institutions: u8,
+    /// The names of the banks instead, like BICs.
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    pub banks: Vec<InstitutionId>,
+    /// The assets that the central bank issues: EUR, JPY, USD, or any other as CODE:DECIMALS.
+    #[arg(long, value_name = "ASSET", value_delimiter = ',', default_value = "EUR,USD")]
+    #[arg(value_parser = asset)]
+    pub assets: Vec<(AssetId, u8)>,
+    /// The first of the consecutive ports of 127.0.0.1 that the processes listen on.
+    #[arg(long, value_name = "PORT", default_value_t = 7100)]
+    pub base_port: u16,
+    /// The chain's name.
+    #[arg(long, default_value = "testnet")]
+    pub name: String,
+    /// The algorithms of all signatures and seals.
+    #[arg(long, default_value_t = Suite::MlDsa65MlKem768)]
+    pub suite: Suite,
+}
+
+/// Arguments of a process of the network.
+#[derive(Debug, Args)]
+pub struct DaemonArguments {
+    /// Its configuration.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Also end when standard input does: for programs that start this one.
+    #[arg(long)]
+    pub stop_with_parent: bool,
+}
+
+/// Subcommands of `keys`.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Shows whose keys a file holds, and the fingerprints of the public ones.
+    Inspect {
+        /// The key file.
+        file: PathBuf,
+        /// A file whose first line is the passphrase. Default: `passphrase` beside the key file.
+        #[arg(long, value_name = "FILE")]
+        passphrase: Option<PathBuf>,
+    },
+}
+
+/// Reads `EUR` or `XAU:4`.
+fn asset(text: &str) -> Result<(AssetId, u8), String> {
+    let (code, decimals) = match text.split_once(':') {
+        Some((code, decimals)) => {
+            let decimals = decimals
+                .parse()
+                .map_err(|_| format!("{decimals:?} is not a number of decimals from 0 to 255"))?;
+            (code, decimals)
+        }
+        None => {
+            let known: Currency = text.parse().map_err(|_| {
+                format!("the decimals of {text:?} are not known: write {text}:2 or the like")
+            })?;
+            (text, known.decimals())
+        }
+    };
+    Ok((code.parse::<AssetId>().map_err(|error| error.to_string())?, decimals))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Command, String> {
+        let words = std::iter::once("quittance").chain(line.split_whitespace());
+        Arguments::try_parse_from(words).map(|it| it.command).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_testnet_is_described_in_full() {
+        let line = "testnet --dir D --banks AAAAZZ01,BBBBZZ01 --assets EUR,JPY,XAU:4";
+        let Ok(Command::Testnet(arguments)) = parse(line) else { panic!() };
+        assert_eq!(arguments.banks.len(), 2);
+        let decimals: Vec<u8> = arguments.assets.iter().map(|(_, decimals)| *decimals).collect();
+        assert_eq!(decimals, [2, 0, 4]);
+        let Ok(Command::Testnet(arguments)) = parse("testnet --dir D") else { panic!() };
+        assert_eq!((arguments.institutions, arguments.assets.len()), (4, 2));
+        for (bad, reason) in [
+            ("testnet", "--dir"),
+            ("testnet --dir D --assets GBP", "the decimals of \"GBP\" are not known"),
+            ("testnet --dir D --assets gbp:2", "is not an asset id"),
+            ("testnet --dir D --banks aaaazz01", "is not an institution id"),
+            ("testnet --dir D --institutions 3 --banks AAAAZZ01", "cannot be used with"),
+        ] {
+            let error = parse(bad).unwrap_err();
+            assert!(error.contains(reason), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn positions_and_payments_go_together() {
+        assert!(parse("demo").is_ok());
+        assert!(parse("demo --positions P --payments Q --json OUT").is_ok());
+        assert!(parse("demo --positions P").unwrap_err().contains("--payments"));
+        assert!(parse("demo --payments Q").unwrap_err().contains("--positions"));
+    }
+}

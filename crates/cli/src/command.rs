@@ -1,0 +1,107 @@
+//! Carrying out what the command line asks for.
+
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::Parser;
+use quittance_ledger::ids::InstitutionId;
+use tokio::runtime::Builder;
+
+use crate::args::{
+    Arguments, Command, DaemonArguments, DemoArguments, KeysCommand, TestnetArguments,
+};
+use crate::demo::error::DemoError;
+use crate::demo::input::Input;
+use crate::demo::run::Options;
+use crate::demo::{closing, run};
+use crate::testnet::plan::Plan;
+use crate::testnet::{self, names};
+use crate::{keys, log, parent};
+
+type Failure = Box<dyn Error>;
+
+/// The whole program.
+pub fn run() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Demo(arguments) => demo(&arguments),
+        Command::Testnet(arguments) => make_testnet(arguments),
+        Command::Node(arguments) => node(&arguments),
+        Command::Keys(KeysCommand::Inspect { file, passphrase }) => {
+            let shown = keys::inspect(&file, passphrase.as_deref());
+            shown.map(|shown| print!("{shown}")).map_err(Failure::from)
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn make_testnet(arguments: TestnetArguments) -> Result<(), Failure> {
+    let TestnetArguments { dir, institutions, mut banks, assets, base_port, name, suite } =
+        arguments;
+    if banks.is_empty() {
+        let named = names::banks(institutions).map(|id| id.parse::<InstitutionId>());
+        banks = named.collect::<Result<_, _>>()?;
+    }
+    let members = testnet::create(&Plan { name, suite, banks, assets, base_port }, &dir)?;
+    print!("{}", closing::made(&dir, &members));
+    Ok(())
+}
+
+fn node(arguments: &DaemonArguments) -> Result<(), Failure> {
+    let config = quittance_node::Config::load(&arguments.config)?;
+    log::begin(config.log.as_deref())?;
+    let shutdown = parent::shutdown(arguments.stop_with_parent);
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    Ok(runtime.block_on(quittance_node::run(config, shutdown))?)
+}
+
+fn demo(arguments: &DemoArguments) -> Result<(), Failure> {
+    let (input, bilateral) = match (&arguments.positions, &arguments.payments) {
+        (Some(positions), Some(payments)) => (Input::read(positions, payments)?, false),
+        _ => (Input::sample()?, true),
+    };
+    if let Some(path) = &arguments.json {
+        // Found out now, and not after minutes of work.
+        let opened = fs::File::options().create(true).append(true).open(path);
+        opened.map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    let directory = arguments.dir.clone().unwrap_or_else(temporary);
+    let options = Options { input, bilateral, directory, auditor: auditor()? };
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let report = runtime.block_on(async {
+        tokio::select! {
+            report = run::run(&options) => report,
+            () = parent::interrupted() => Err(DemoError::Interrupted),
+        }
+    })?;
+    if let Some(path) = &arguments.json {
+        fs::write(path, report.to_json()?)?;
+    }
+    print!("{}{}", report.to_text(), closing::done(&report.directory, &program()?));
+    Ok(())
+}
+
+/// This program.
+fn program() -> Result<PathBuf, Failure> {
+    Ok(std::env::current_exe()?)
+}
+
+/// The auditor's program, which is built beside this one.
+fn auditor() -> Result<PathBuf, Failure> {
+    Ok(program()?.with_file_name("quittance-audit"))
+}
+
+/// A folder among the temporary files that is not there yet.
+fn temporary() -> PathBuf {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let name = format!("quittance-demo-{}-{}", now.as_secs(), std::process::id());
+    std::env::temp_dir().join(Path::new(&name))
+}

@@ -1,0 +1,166 @@
+//! The demonstration's network: its files, its processes, and connections to its agents.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use quittance_crypto::signature::Suite;
+use quittance_ledger::ids::InstitutionId;
+use quittance_rpc::identity::Process;
+use tokio::net::TcpStream;
+use tokio::time::sleep;
+
+use super::bank::Bank;
+use super::error::DemoError;
+use super::input::Input;
+use super::progress::Stage;
+use crate::ports;
+use crate::supervisor::Supervisor;
+use crate::testnet;
+use crate::testnet::plan::{Member, Members, Plan};
+
+/// How long processes may take to end when they are told to.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How long a process may take until it is ready.
+const START: Duration = Duration::from_secs(120);
+
+/// How often something is asked that is waited for.
+pub(super) const POLL: Duration = Duration::from_millis(100);
+
+/// A network on this machine. Its processes end with it.
+pub struct Network {
+    directory: PathBuf,
+    members: Members,
+    processes: RefCell<Supervisor>,
+}
+
+impl Network {
+    /// Makes the files of a network for `input`: its banks, its currencies.
+    pub fn make(input: &Input, directory: &Path) -> Result<Self, DemoError> {
+        let assets = input.currencies().into_iter().map(|currency| {
+            let id = currency.code().parse().map_err(testnet::plan::PlanError::Name)?;
+            Ok((id, currency.decimals()))
+        });
+        let assets = assets.collect::<Result<_, testnet::TestnetError>>()?;
+        let mut plan = Plan {
+            name: "demonstration".to_owned(),
+            suite: Suite::MlDsa65MlKem768,
+            banks: input.banks().into_iter().collect(),
+            assets,
+            base_port: 0,
+        };
+        let count = plan.ports();
+        // Two demonstrations that start at once look in different places.
+        let base = ports::free_range(count, std::process::id());
+        plan.base_port = base.ok_or(DemoError::Ports(count))?;
+        let members = testnet::create(&plan, directory)?;
+        let processes = RefCell::new(Supervisor::new(GRACE));
+        Ok(Self { directory: directory.to_owned(), members, processes })
+    }
+
+    /// Where its files are.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Its processes' names, folders and addresses.
+    pub fn members(&self) -> &Members {
+        &self.members
+    }
+
+    /// Starts all processes, the validator first, and waits until each is ready.
+    pub async fn start(&self, stage: &Stage) -> Result<(), DemoError> {
+        self.launch(&self.members.node)?;
+        self.wait_for(&self.members.node).await?;
+        for member in self.members.iter().skip(1) {
+            self.launch(member)?;
+        }
+        for (number, member) in self.members.iter().enumerate() {
+            stage.note(&format!("{number} of {} are ready", self.members.iter().count()));
+            self.wait_for(member).await?;
+        }
+        Ok(())
+    }
+
+    /// Starts one process with the command that an operator would use.
+    fn launch(&self, member: &Member) -> Result<(), DemoError> {
+        let program = std::env::current_exe()
+            .map_err(|reason| DemoError::File { path: "/proc/self/exe".into(), reason })?;
+        let mut command = Command::new(program);
+        command.arg(subcommand(member.name.process)).arg("--config");
+        command.arg(member.config(&self.directory)).arg("--stop-with-parent");
+        let log = member.path(&self.directory).join("log");
+        Ok(self.processes.borrow_mut().start(&member.folder, command, &log)?)
+    }
+
+    /// Waits until a process listens, and an agent also says that it is ready.
+    async fn wait_for(&self, member: &Member) -> Result<(), DemoError> {
+        let mut bank = match member.name.process {
+            Process::Agent => Some(self.bank(member.institution())?),
+            _ => None,
+        };
+        let began = Instant::now();
+        loop {
+            let listening = TcpStream::connect(member.address).await;
+            let answer = match (listening, &mut bank) {
+                (Err(error), _) => Err(error.to_string()),
+                (Ok(_), None) => Ok(()),
+                (Ok(_), Some(bank)) => bank.ready().await,
+            };
+            match answer {
+                Ok(()) => return Ok(()),
+                Err(reason) if began.elapsed() > START => {
+                    let process = member.folder.clone();
+                    return Err(DemoError::NotReady { process, seconds: START.as_secs(), reason });
+                }
+                Err(_) => sleep(POLL).await,
+            }
+        }
+    }
+
+    /// A connection to a bank's agent.
+    pub fn bank(&self, id: InstitutionId) -> Result<Bank, DemoError> {
+        match self.members.agent(id) {
+            Some(agent) => Bank::new(&self.directory, agent),
+            None => Err(DemoError::Answer { bank: id, what: "nothing: it has no agent".into() }),
+        }
+    }
+
+    /// Ends with an error as soon as a process has ended; never otherwise.
+    pub async fn watch(&self) -> DemoError {
+        loop {
+            if let Err(error) = self.processes.borrow_mut().check() {
+                return error.into();
+            }
+            sleep(POLL).await;
+        }
+    }
+
+    /// Stops all processes. Returns the names of those that had to be killed.
+    pub fn stop(&self) -> Vec<String> {
+        self.processes.borrow_mut().stop()
+    }
+}
+
+/// The subcommand that runs a process.
+pub fn subcommand(process: Process) -> &'static str {
+    match process {
+        Process::Node => "node",
+        Process::Coordinator => "coordinator",
+        Process::Party => "mpc-party",
+        Process::Agent => "agent",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processes_are_started_as_an_operator_would() {
+        let words = Process::ALL.map(subcommand);
+        assert_eq!(words, ["agent", "node", "mpc-party", "coordinator"]);
+    }
+}

@@ -1,0 +1,127 @@
+//! Netting the queued payments of one currency.
+//!
+//! A round that not every bank has joined settles less than it could: payments to a bank that is
+//! left out stay queued, and those behind them. Rounds are repeated until one has brought all
+//! together. Nothing is lost by that: what an earlier round settled is a part of what all together
+//! would have, and a later one continues from there to the same maximum.
+
+use std::time::Duration;
+
+use quittance_rpc::proto::agent::v1::RoundEvent;
+use quittance_rpc::proto::agent::v1::event::Event;
+use quittance_rpc::proto::agent::v1::round_event::Stage as At;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::bank::Bank;
+use super::currency::Currency;
+use super::error::DemoError;
+use super::progress::Stage;
+
+/// How often a round is tried.
+const ATTEMPTS: u32 = 5;
+
+/// How long a round may take. Forty banks on a small machine need minutes.
+const ROUND: Duration = Duration::from_secs(1200);
+
+/// How long after the first bank is done the last one may take.
+const STRAGGLERS: Duration = Duration::from_secs(60);
+
+/// What is known of a round that has settled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// Steps of the netting until nothing changed.
+    pub iterations: u32,
+    /// Duration of the joint computation in milliseconds.
+    pub computation_ms: u64,
+    /// Bytes that each MPC party sent, in committee order.
+    pub bytes_sent_per_party: Vec<u64>,
+}
+
+/// How a round went for one bank.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// It took part until the settlement.
+    Settled(Settled),
+    /// The round ended without it, or for all.
+    Abandoned(String),
+}
+
+/// Runs rounds until one has settled with all banks. All rounds that settled, in order.
+pub async fn net(
+    banks: &mut [Bank],
+    currency: Currency,
+    stage: &Stage,
+) -> Result<Vec<Settled>, DemoError> {
+    let mut done = Vec::new();
+    let mut reason = String::new();
+    for attempt in 1..=ATTEMPTS {
+        let Some(first) = banks.first_mut() else { return Ok(done) };
+        let round = first.request_round(currency).await?;
+        stage.note(&format!("round {}, attempt {attempt}", round.get(..8).unwrap_or(&round)));
+        let parts = observe(banks, &round).await?;
+        let settled = parts.iter().find_map(|part| match part {
+            Part::Settled(settled) => Some(settled.clone()),
+            Part::Abandoned(_) => None,
+        });
+        done.extend(settled);
+        let left_out = parts.iter().find_map(|part| match part {
+            Part::Abandoned(why) => Some(why.clone()),
+            Part::Settled(_) => None,
+        });
+        match left_out {
+            None => return Ok(done),
+            Some(why) => reason = why,
+        }
+    }
+    Err(DemoError::Round { currency, attempts: ATTEMPTS, reason })
+}
+
+/// Follows a round at all banks until it is over for each.
+async fn observe(banks: &[Bank], round: &str) -> Result<Vec<Part>, DemoError> {
+    let mut followers = JoinSet::new();
+    for bank in banks {
+        followers.spawn(follow(bank.clone(), round.to_owned()));
+    }
+    let mut parts = Vec::new();
+    while parts.len() < banks.len() {
+        let patience = if parts.is_empty() { ROUND } else { STRAGGLERS };
+        match timeout(patience, followers.join_next()).await {
+            Ok(Some(Ok(part))) => parts.push(part?),
+            // A follower panics only by a defect of this program; it is not waited for then.
+            Ok(Some(Err(_)) | None) => break,
+            Err(_) if parts.is_empty() => {
+                return Err(DemoError::TooSlow {
+                    what: "a netting round".to_owned(),
+                    seconds: ROUND.as_secs(),
+                });
+            }
+            Err(_) => break,
+        }
+    }
+    let silent = banks.len() - parts.len();
+    parts.extend((0..silent).map(|_| Part::Abandoned("a bank did not hear of it".to_owned())));
+    Ok(parts)
+}
+
+/// Reads one bank's events until it is done with the round.
+async fn follow(mut bank: Bank, round: String) -> Result<Part, DemoError> {
+    let mut events = bank.watch().await?;
+    let mut result = Settled { iterations: 0, computation_ms: 0, bytes_sent_per_party: vec![] };
+    loop {
+        let Some(Event::Round(event)) = bank.next(&mut events).await?.event else { continue };
+        if event.round_id != round {
+            continue;
+        }
+        let at = event.stage();
+        let RoundEvent { reason, iterations, computation_ms, bytes_sent_per_party, .. } = event;
+        if !bytes_sent_per_party.is_empty() {
+            result = Settled { iterations, computation_ms, bytes_sent_per_party };
+        }
+        match at {
+            At::Settled => return Ok(Part::Settled(result)),
+            At::Abandoned => return Ok(Part::Abandoned(format!("{}: {reason}", bank.id))),
+            _ => (),
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The configuration of each process, as text with comments.
+
+use std::fmt::Write;
+
+use quittance_rpc::identity::Process;
+
+use super::names;
+use super::plan::{Member, Members};
+
+/// `directory.toml`: where everybody is.
+pub fn directory(members: &Members) -> String {
+    let remote = |section: &str, member: &Member| {
+        let Member { name, address, .. } = member;
+        format!("[{section}]\naddress = \"{address}\"\nidentity = \"{name}\"\n\n")
+    };
+    let mut text = String::from(
+        "# Where the processes of this network listen. Who answers is checked by certificate, so\n\
+         # a wrong address can delay but not deceive.\n\n",
+    );
+    text += &remote("node", &members.node);
+    text += &remote("coordinator", &members.coordinator);
+    text += "# MPC parties.\n[parties]\n";
+    for party in &members.parties {
+        line(&mut text, party.institution().as_str(), &party.address.to_string());
+    }
+    text += "\n# Agents, as other agents reach them.\n[agents]\n";
+    for agent in &members.agents {
+        if let Some(address) = agent.peer_address {
+            line(&mut text, agent.institution().as_str(), &address.to_string());
+        }
+    }
+    text
+}
+
+/// `config.toml` of one process.
+pub fn process(member: &Member) -> String {
+    let institution = member.institution();
+    let what = match member.name.process {
+        Process::Node => format!("The validator {institution}."),
+        Process::Coordinator => {
+            format!("The coordinator {institution}: arranges rounds, holds no secrets of banks.")
+        }
+        Process::Party => format!("The MPC party {institution}: computes on shares of secrets."),
+        Process::Agent if institution.as_str() == names::CENTRAL_BANK => {
+            format!("The agent of {institution}, the central bank: issues all assets.")
+        }
+        Process::Agent => format!("The agent of {institution}: holds the bank's keys."),
+    };
+    let mut text = format!(
+        "# {what}\n\
+         # Made by `quittance testnet`. Paths are relative to this file.\n\
+         \n\
+         institution = \"{institution}\"\n\
+         # What the chain began with. Its digest is the chain's id.\n\
+         genesis = \"../genesis.json\"\n\
+         # Where this process keeps what it must not lose.\n\
+         data = \"data\"\n\
+         # The institution's secret keys, encrypted, and the file with the passphrase.\n\
+         keys = \"keys.age\"\n\
+         passphrase = \"passphrase\"\n"
+    );
+    if member.name.process != Process::Node {
+        text += "# Where the other processes listen.\ndirectory = \"../directory.toml\"\n";
+    }
+    text += &match member.peer_address {
+        None => listen("listen", "Where everybody reaches this process.", member.address),
+        Some(peer) => {
+            listen("listen", "For the bank's own systems: gRPC.", member.address)
+                + &listen("listen_peers", "For other banks' agents.", peer)
+        }
+    };
+    text += "\n# This process's certificate, and whose certificates it accepts.\n\
+             [tls]\n\
+             certificate = \"tls.pem\"\n\
+             key = \"tls.key\"\n\
+             \n\
+             [[tls.trust]]\n\
+             file = \"../ca/ca.pem\"\n";
+    text
+}
+
+fn listen(section: &str, what: &str, address: std::net::SocketAddr) -> String {
+    format!("\n# {what}\n[{section}]\naddress = \"{address}\"\n")
+}
+
+fn line(text: &mut String, key: &str, value: &str) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{key} = \"{value}\"");
+}

@@ -1,0 +1,262 @@
+//! What a trial network consists of: its members, their processes and addresses.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use quittance_crypto::signature::Suite;
+use quittance_ledger::ids::{AssetId, InstitutionId};
+use quittance_ledger::state::Asset;
+use quittance_rpc::identity::{Process, ProcessName};
+use thiserror::Error;
+
+use super::names;
+
+/// The most banks of a trial network.
+pub const MAX_BANKS: usize = 40;
+
+/// Everything that is decided before a network is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The chain's name.
+    pub name: String,
+    /// The algorithms.
+    pub suite: Suite,
+    /// The banks, without the central bank.
+    pub banks: Vec<InstitutionId>,
+    /// The assets with their decimals. The central bank issues them all.
+    pub assets: Vec<(AssetId, u8)>,
+    /// The first of [`Plan::ports`] consecutive ports of 127.0.0.1.
+    pub base_port: u16,
+}
+
+/// Why a plan is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum PlanError {
+    /// Nobody to pay, or more than one machine carries.
+    #[error("a network has 2 to {MAX_BANKS} banks, not {0}")]
+    Banks(usize),
+    /// Listed twice.
+    #[error("bank {0} is named twice")]
+    BankTwice(InstitutionId),
+    /// One of the network's own names.
+    #[error("bank {0} has the name of one of the network's own institutions")]
+    Reserved(InstitutionId),
+    /// Nothing to hold.
+    #[error("a network has at least one asset")]
+    NoAsset,
+    /// Listed twice.
+    #[error("asset {0} is named twice")]
+    AssetTwice(AssetId),
+    /// The last port would be above 65535.
+    #[error("{ports} ports from {base_port} on are too many: the last port is 65535")]
+    Ports {
+        /// The first port.
+        base_port: u16,
+        /// How many are needed.
+        ports: u16,
+    },
+    /// A name in this program is malformed. Cannot happen.
+    #[error("{0}")]
+    Name(#[from] quittance_ledger::ids::IdError),
+}
+
+/// One process of the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its name in certificates.
+    pub name: ProcessName,
+    /// Its folder in the network's directory.
+    pub folder: String,
+    /// Where it listens: an agent for its bank, any other process for everybody.
+    pub address: SocketAddr,
+    /// Where an agent listens for other agents.
+    pub peer_address: Option<SocketAddr>,
+}
+
+impl Member {
+    /// Its folder under `directory`.
+    pub fn path(&self, directory: &Path) -> PathBuf {
+        directory.join(&self.folder)
+    }
+
+    /// Its configuration under `directory`.
+    pub fn config(&self, directory: &Path) -> PathBuf {
+        self.path(directory).join("config.toml")
+    }
+
+    /// The institution whose process it is.
+    pub fn institution(&self) -> InstitutionId {
+        self.name.institution
+    }
+}
+
+/// All processes of a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Members {
+    /// The validator.
+    pub node: Member,
+    /// The coordinator.
+    pub coordinator: Member,
+    /// The MPC parties in committee order.
+    pub parties: Vec<Member>,
+    /// The central bank's agent, then the banks' in the order of the plan.
+    pub agents: Vec<Member>,
+}
+
+impl Members {
+    /// The validator first, then those that need it.
+    pub fn iter(&self) -> impl Iterator<Item = &Member> {
+        [&self.node, &self.coordinator].into_iter().chain(&self.parties).chain(&self.agents)
+    }
+
+    /// The agent of an institution.
+    pub fn agent(&self, institution: InstitutionId) -> Option<&Member> {
+        self.agents.iter().find(|agent| agent.institution() == institution)
+    }
+}
+
+impl Plan {
+    /// How many ports the network needs: two for each agent, one for each other process.
+    pub fn ports(&self) -> u16 {
+        let agents = u16::try_from(self.banks.len()).unwrap_or(u16::MAX).saturating_add(1);
+        agents.saturating_mul(2).saturating_add(2 + names::PARTIES.len() as u16)
+    }
+
+    /// The assets as the ledger has them.
+    pub fn ledger_assets(&self) -> Result<Vec<(AssetId, Asset)>, PlanError> {
+        let issuer = names::CENTRAL_BANK.parse()?;
+        let asset = |(id, decimals): &(AssetId, u8)| (*id, Asset { issuer, decimals: *decimals });
+        Ok(self.assets.iter().map(asset).collect())
+    }
+
+    /// Checks the plan and lays the processes out.
+    pub fn members(&self) -> Result<Members, PlanError> {
+        self.check()?;
+        let mut ports = self.base_port..=u16::MAX;
+        let mut address = || {
+            // `check` has made sure that there are enough.
+            let port = ports.next().unwrap_or(u16::MAX);
+            SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+        };
+        let mut member = |id: &str, process: Process| -> Result<Member, PlanError> {
+            let institution = id.parse()?;
+            let (folder, address, peer_address) = match process {
+                Process::Node => ("node".to_owned(), address(), None),
+                Process::Coordinator => ("coordinator".to_owned(), address(), None),
+                Process::Party => (format!("party-{id}"), address(), None),
+                Process::Agent => (format!("agent-{id}"), address(), Some(address())),
+            };
+            let name = ProcessName { institution, process };
+            Ok(Member { name, folder, address, peer_address })
+        };
+        let node = member(names::VALIDATOR, Process::Node)?;
+        let coordinator = member(names::COORDINATOR, Process::Coordinator)?;
+        let parties = names::PARTIES.iter().map(|id| member(id, Process::Party));
+        let parties = parties.collect::<Result<_, _>>()?;
+        let banks = self.banks.iter().map(InstitutionId::as_str);
+        let agents = std::iter::once(names::CENTRAL_BANK).chain(banks);
+        let agents = agents.map(|id| member(id, Process::Agent)).collect::<Result<_, _>>()?;
+        Ok(Members { node, coordinator, parties, agents })
+    }
+
+    fn check(&self) -> Result<(), PlanError> {
+        if !(2..=MAX_BANKS).contains(&self.banks.len()) {
+            return Err(PlanError::Banks(self.banks.len()));
+        }
+        let mut seen = BTreeSet::new();
+        if let Some(bank) = self.banks.iter().find(|bank| !seen.insert(**bank)) {
+            return Err(PlanError::BankTwice(*bank));
+        }
+        if let Some(bank) = self.banks.iter().find(|bank| names::is_reserved(**bank)) {
+            return Err(PlanError::Reserved(*bank));
+        }
+        if self.assets.is_empty() {
+            return Err(PlanError::NoAsset);
+        }
+        let mut seen = BTreeSet::new();
+        if let Some((asset, _)) = self.assets.iter().find(|(asset, _)| !seen.insert(*asset)) {
+            return Err(PlanError::AssetTwice(*asset));
+        }
+        let (base_port, ports) = (self.base_port, self.ports());
+        match base_port.checked_add(ports - 1) {
+            Some(_) if base_port > 0 => Ok(()),
+            _ => Err(PlanError::Ports { base_port, ports }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(crate) fn plan() -> Plan {
+        Plan {
+            name: "trial".to_owned(),
+            suite: Suite::MlDsa65MlKem768,
+            banks: ["AAAAZZ01", "BBBBZZ01"].map(|id| id.parse().unwrap()).into(),
+            assets: vec![("EUR".parse().unwrap(), 2), ("JPY".parse().unwrap(), 0)],
+            base_port: 7000,
+        }
+    }
+
+    #[test]
+    fn members_are_laid_out_on_consecutive_ports() {
+        let members = plan().members().unwrap();
+        let lines: Vec<String> = members
+            .iter()
+            .map(|member| {
+                let peers = member.peer_address.map_or(String::new(), |peer| format!(" {peer}"));
+                format!("{} {} {}{peers}", member.name, member.folder, member.address)
+            })
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "urn:quittance:VALDZZ01:node node 127.0.0.1:7000",
+                "urn:quittance:CORDZZ01:coordinator coordinator 127.0.0.1:7001",
+                "urn:quittance:MPCAZZ01:party party-MPCAZZ01 127.0.0.1:7002",
+                "urn:quittance:MPCBZZ01:party party-MPCBZZ01 127.0.0.1:7003",
+                "urn:quittance:MPCCZZ01:party party-MPCCZZ01 127.0.0.1:7004",
+                "urn:quittance:CBNKZZ01:agent agent-CBNKZZ01 127.0.0.1:7005 127.0.0.1:7006",
+                "urn:quittance:AAAAZZ01:agent agent-AAAAZZ01 127.0.0.1:7007 127.0.0.1:7008",
+                "urn:quittance:BBBBZZ01:agent agent-BBBBZZ01 127.0.0.1:7009 127.0.0.1:7010",
+            ]
+        );
+        assert_eq!(plan().ports(), 11);
+        let bank = "BBBBZZ01".parse().unwrap();
+        assert_eq!(members.agent(bank).unwrap().folder, "agent-BBBBZZ01");
+    }
+
+    #[test]
+    fn impossible_plans_are_refused() {
+        let refused = |change: &dyn Fn(&mut Plan)| {
+            let mut plan = plan();
+            change(&mut plan);
+            plan.members().unwrap_err().to_string()
+        };
+        assert_eq!(refused(&|p| p.banks.truncate(1)), "a network has 2 to 40 banks, not 1");
+        assert_eq!(refused(&|p| p.banks.push(p.banks[0])), "bank AAAAZZ01 is named twice");
+        assert_eq!(
+            refused(&|p| p.banks[1] = names::PARTIES[2].parse().unwrap()),
+            "bank MPCCZZ01 has the name of one of the network's own institutions"
+        );
+        assert_eq!(refused(&|p| p.assets.clear()), "a network has at least one asset");
+        assert_eq!(refused(&|p| p.assets.push(p.assets[0])), "asset EUR is named twice");
+        assert_eq!(
+            refused(&|p| p.base_port = 65526),
+            "11 ports from 65526 on are too many: the last port is 65535"
+        );
+        let mut highest = plan();
+        highest.base_port = 65525;
+        assert_eq!(highest.members().unwrap().agents[2].peer_address.unwrap().port(), 65535);
+    }
+
+    #[test]
+    fn the_most_banks_have_names() {
+        let mut plan = plan();
+        plan.banks = names::banks(MAX_BANKS as u8).map(|id| id.parse().unwrap()).collect();
+        assert_eq!(plan.members().unwrap().agents.len(), 41);
+        assert_eq!(plan.banks[39].as_str(), "BANKZZ40");
+    }
+}
