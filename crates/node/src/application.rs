@@ -89,27 +89,6 @@ impl Proposer {
     pub(crate) fn new(core: Arc<Core>) -> Self {
         Self { core, executed: None }
     }
-
-    fn header(
-        &self,
-        view: &View,
-        context: BlockContext,
-        block: &[Transaction<Verified>],
-        outcome: &Outcome,
-    ) -> Header {
-        let chain = view.state.chain();
-        Header {
-            suite: chain.suite,
-            chain: chain.id,
-            height: context.height,
-            parent: view.tip.block(),
-            transactions_root: transactions_root(block),
-            state_root: outcome.root(),
-            time: context.time,
-            validators: view.tip.validators(),
-            next_validators: outcome.state.validators().digest(),
-        }
-    }
 }
 
 impl Application for Proposer {
@@ -133,7 +112,7 @@ impl Application for Proposer {
             return Ok(None);
         }
         let outcome = executor.finish()?;
-        let header = self.header(&view, context, &included, &outcome);
+        let header = header(&view, context, &included, &outcome);
         let block = Block { header, transactions: included };
         self.executed = Some(Executed { block: block.id(), outcome, rejections });
         Ok(Some(block))
@@ -201,4 +180,25 @@ fn try_all(executor: &mut Executor<'_>, candidates: &[Arc<Transaction<Verified>>
         }
     }
     tried
+}
+
+/// The header of the block that executing `transactions` after `view` has led to.
+fn header(
+    view: &View,
+    context: BlockContext,
+    transactions: &[Transaction<Verified>],
+    outcome: &Outcome,
+) -> Header {
+    let chain = view.state.chain();
+    Header {
+        suite: chain.suite,
+        chain: chain.id,
+        height: context.height,
+        parent: view.tip.block(),
+        transactions_root: transactions_root(transactions),
+        state_root: outcome.root(),
+        time: context.time,
+        validators: view.tip.validators(),
+        next_validators: outcome.state.validators().digest(),
+    }
 }

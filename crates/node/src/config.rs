@@ -37,6 +37,9 @@ use serde::{Deserialize, Serialize};
 /// A genesis file is not larger than this.
 const MAX_GENESIS_BYTES: u64 = 256 << 20;
 
+/// The longest heartbeat: an hour.
+const MAX_HEARTBEAT_MS: u64 = 3_600_000;
+
 /// The file as it is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -116,8 +119,10 @@ impl Config {
 }
 
 fn pace(read: &NodeFile, check: &mut Check) -> Pace {
-    if read.heartbeat_ms < read.min_block_interval_ms.max(1) {
-        check.problem("heartbeat_ms", "must be at least 1, and at least min_block_interval_ms");
+    if !(read.min_block_interval_ms.max(1)..=MAX_HEARTBEAT_MS).contains(&read.heartbeat_ms) {
+        let reason =
+            format!("must be at least 1 and min_block_interval_ms, and at most {MAX_HEARTBEAT_MS}");
+        check.problem("heartbeat_ms", reason);
     }
     Pace {
         min_interval: Duration::from_millis(read.min_block_interval_ms),

@@ -243,7 +243,7 @@ impl Pool {
         height: Height,
         limit: usize,
     ) -> Vec<Arc<Transaction<Verified>>> {
-        let mut next = Sequences { state, taken: BTreeMap::new() };
+        let mut sequences = Sequences { state, next: BTreeMap::new() };
         let mut queues: VecDeque<_> =
             self.institutions.values().map(|queue| queue.turns.values()).collect();
         let first = usize::try_from(height.0).unwrap_or(0).checked_rem(queues.len());
@@ -254,7 +254,7 @@ impl Pool {
             let ready = queue
                 .by_ref()
                 .filter_map(|id| self.entries.get(id)?.candidate.as_ref())
-                .find(|candidate| next.take(candidate, height));
+                .find(|candidate| sequences.take(candidate, height));
             let Some(candidate) = ready else { continue };
             if selected.len() == limit {
                 break;
@@ -266,35 +266,27 @@ impl Pool {
     }
 }
 
-/// Sequence numbers as they will be if all that was selected executes.
+/// The next sequence number of each account, if all that was selected executes.
 struct Sequences<'a> {
     state: &'a State,
-    taken: BTreeMap<AccountId, u64>,
+    next: BTreeMap<AccountId, u64>,
 }
 
 impl Sequences<'_> {
-    fn next(&self, account: &AccountId) -> u64 {
-        let taken = self.taken.get(account).map(|taken| taken.saturating_add(1));
-        taken.unwrap_or_else(|| next_sequence(self.state, account))
-    }
-
     /// Whether the candidate is to be tried; then its numbers are taken.
     fn take(&mut self, candidate: &Candidate, height: Height) -> bool {
-        let (mut stale, mut early, mut waits) = (false, false, false);
+        let (mut hopeless, mut waits) = (candidate.transaction.body().expiry < height, false);
         for (account, sequence) in &candidate.slots {
-            let next = self.next(account);
-            stale |= *sequence < next;
-            early |= *sequence > next.saturating_add(WINDOW);
+            let next = self.next.entry(*account);
+            let next = *next.or_insert_with(|| next_sequence(self.state, account));
+            hopeless |= *sequence < next || *sequence > next.saturating_add(WINDOW);
             waits |= *sequence > next;
         }
-        if stale || early || candidate.transaction.body().expiry < height {
-            return true;
+        if !hopeless && !waits {
+            let after = |(account, sequence): &Slot| (*account, sequence.saturating_add(1));
+            self.next.extend(candidate.slots.iter().map(after));
         }
-        if waits {
-            return false;
-        }
-        self.taken.extend(candidate.slots.iter().copied());
-        true
+        hopeless || !waits
     }
 }
 

@@ -267,3 +267,35 @@ async fn the_chain_goes_on_after_a_restart() {
     client.settle(&stale).await;
     node.stop().await;
 }
+
+/// `cargo test --release -p quittance-node --test chain -- --ignored --nocapture` measures.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn throughput() {
+    let (mut site, node, mut client) = start().await;
+    let terms = site.terms();
+    let banks = &mut site.banks;
+    let transfers: Vec<_> =
+        (0..600).map(|_| banks.issuer.pays(terms, &[(&banks.a, 1), (&banks.b, 0)])).collect();
+    let begun = std::time::Instant::now();
+    let lanes = transfers.chunks(10).map(|lane| {
+        let (mut client, lane) = (client.clone(), lane.to_vec());
+        tokio::spawn(async move {
+            for transfer in &lane {
+                client.submit(transfer).await;
+            }
+        })
+    });
+    for lane in lanes.collect::<Vec<_>>() {
+        lane.await.unwrap();
+    }
+    client.outcome(transfers.last().unwrap()).await;
+    let (elapsed, height) = (begun.elapsed(), client.chain().await.height);
+    println!("{} transfers in {elapsed:?}, height {height}", transfers.len());
+    let begun = std::time::Instant::now();
+    let last = banks.issuer.pays(terms, &[(&banks.a, 1)]);
+    let built = begun.elapsed();
+    client.settle(&last).await;
+    println!("one transfer: {built:?} to build, {:?} until it is final", begun.elapsed() - built);
+    node.stop().await;
+}

@@ -30,9 +30,12 @@ fn validators(powers: &[(&str, u8, u64)]) -> ValidatorSet {
     ValidatorSet::new(powers.iter().map(validator).collect()).unwrap()
 }
 
+/// What it was asked, and what was committed.
+type Said = (Occasion, Option<(Block<Verified>, Certificate)>);
+
 /// Makes empty blocks at heartbeats only, and tells what it was asked.
 struct Fake {
-    tell: Sender<(Occasion, Option<(Block<Verified>, Certificate)>)>,
+    tell: Sender<Said>,
     height: Height,
     fail_at: Option<Height>,
 }
@@ -81,7 +84,7 @@ impl Application for Fake {
     }
 }
 
-type Told = Receiver<(Occasion, Option<(Block<Verified>, Certificate)>)>;
+type Told = Receiver<Said>;
 
 fn start(
     heartbeat: Duration,
