@@ -1,0 +1,5 @@
+//! A bank's agent: its wallet.
+
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
+pub mod wallet;

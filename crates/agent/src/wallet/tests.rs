@@ -1,0 +1,7 @@
+//! Wallets on real chains.
+
+mod books;
+mod once;
+mod pipeline;
+mod rounds;
+mod world;
