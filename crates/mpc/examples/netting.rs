@@ -1,4 +1,5 @@
-//! Measures netting on shares: three parties in one thread.
+//! Measures netting on shares: three parties in one thread. Times of a party include its waiting
+//! for the others.
 //!
 //! `cargo run --release -p quittance-mpc --example netting -- [banks] [payments]`
 
@@ -72,17 +73,26 @@ fn run(parties: Parties, program: Program, shares: Vec<Inputs>, steps: u32) -> R
     let (program, shares) = (Arc::new(program), Arc::new(shares));
     let network = Network::of_engines(&binding, 1, move |engine| async move {
         let own = shares[engine.me().position()].clone();
-        Ok(program.run(&mut Shared::new(engine, own)).await?.steps)
+        let mut shared = Shared::new(engine, own);
+        let start = Instant::now();
+        shared.prepare(&program, steps).await?;
+        let (prepared, bytes) = (start.elapsed(), shared.engine().traffic().bytes);
+        let start = Instant::now();
+        let run = program.run(&mut shared).await?;
+        Ok((run.steps, prepared, bytes, start.elapsed()))
     })?;
     let start = Instant::now();
     let outcome = network.run();
     let elapsed = start.elapsed();
-    for result in outcome.results {
-        assert_eq!(result?, steps);
+    for (party, result) in parties.ids().zip(outcome.results) {
+        let (taken, prepared, bytes, online) = result?;
+        assert_eq!(taken, steps);
+        let megabytes = bytes as f64 / 1e6;
+        println!("{party}: random bits {prepared:.1?} ({megabytes:.2} MB), then {online:.1?}");
     }
     let traffic = outcome.traffic[0];
     println!("{gates} gates per step");
-    println!("three parties in one thread: {elapsed:.1?}, each about {:.1?}", elapsed / 3);
+    println!("in one thread, waiting included: {elapsed:.1?}, each about {:.1?}", elapsed / 3);
     println!(
         "each party sends {:.2} MB in {} exchanges",
         traffic.bytes as f64 / 1e6,

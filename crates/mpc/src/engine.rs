@@ -114,4 +114,6 @@ impl Engine {
 }
 
 #[cfg(test)]
+mod attacks;
+#[cfg(test)]
 mod tests;

@@ -52,7 +52,7 @@ impl<'a, T> Network<'a, T> {
                 let protocol = protocol.clone();
                 async move { protocol(Engine::start(session, entropy).await?).await }
             })?;
-            machines.extend(machine);
+            machines.push(machine);
         }
         Ok(Self::new(machines, seed))
     }

@@ -58,6 +58,12 @@ pub enum PartiesError {
         /// Parties named.
         count: usize,
     },
+    /// A number that no party of the committee has.
+    #[error("the committee has no party number {number}")]
+    Unknown {
+        /// The number.
+        number: u8,
+    },
 }
 
 /// A committee: `count` parties of which any `threshold` learn nothing.

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use ark_ff::Field;
+use quittance_circuit::price::{Committee, Price};
 use quittance_circuit::{
     Comparison, Destination, EvaluationError, InputRequest, Interpreter, Kind, Operand,
-    OutputRequest, Owner, Product as Products, RunError,
+    OutputRequest, Owner, Product as Products, Program, RunError,
 };
 use quittance_crypto::field::Fr;
 
@@ -65,6 +66,16 @@ impl Shared {
     /// With the inputs of all owners.
     pub fn new(engine: Engine, inputs: Inputs) -> Self {
         Self { engine, inputs }
+    }
+
+    /// Makes the random bits for so many steps of a program in advance: three exchanges, and none
+    /// later for bits until more steps are taken than that.
+    pub async fn prepare(&mut self, program: &Program, steps: u32) -> Result<(), Abort> {
+        let parties = self.engine.parties();
+        let tariff = Committee::new(parties.count() as u32, parties.threshold() as u32);
+        let why = || Abort::Unsupported("pricing for a committee of this size".to_owned());
+        let price = Price::of_program(program, steps, &tariff.ok_or_else(why)?);
+        self.engine.prepare(price.cost.random_bits as usize).await
     }
 
     /// The engine, for preparing random bits and for what has been sent.

@@ -208,3 +208,28 @@ fn seed_of(session: &Digest, parties: Parties, of: &Contributions) -> Seed {
     parts.extend(members.map(|id| &of.contributions[id.position()][..]));
     Zeroizing::new(Digest::of("quittance/v1/mpc-seed", &parts).0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever answers with a copy of another's commitment cannot open it, since the opener's
+    /// number is inside; nor can a commitment serve in another session or for another set.
+    #[test]
+    fn a_copied_commitment_does_not_open() {
+        let parties = Parties::new(3, 1).unwrap();
+        let sets: Vec<_> = parties.key_sets().collect();
+        let [one, three] = [1, 3].map(|number| parties.id(number).unwrap());
+        let (session, seed) = (Digest::ZERO, Zeroizing::new([7; BYTES]));
+        let commitment = commit(&session, sets[0], one, &seed);
+        assert_eq!(commit(&session, sets[0], one, &seed), commitment);
+        for other in [
+            commit(&session, sets[0], three, &seed),
+            commit(&session, sets[1], one, &seed),
+            commit(&Digest([1; 32]), sets[0], one, &seed),
+            commit(&session, sets[0], one, &Zeroizing::new([8; BYTES])),
+        ] {
+            assert_ne!(other, commitment);
+        }
+    }
+}

@@ -49,20 +49,18 @@ enum State<T> {
 
 impl<T> Machine<T> {
     /// The run of `protocol` as party number `me` in the session that `binding` describes.
-    ///
-    /// Returns `None` in place of a machine when the committee has no such party.
-    pub fn new<F, P>(binding: &Binding, me: u8, protocol: P) -> Result<Option<Self>, PartiesError>
+    pub fn new<F, P>(binding: &Binding, me: u8, protocol: P) -> Result<Self, PartiesError>
     where
         P: FnOnce(Session) -> F,
         F: Future<Output = Result<T, Abort>> + Send + 'static,
     {
         let parties = binding.parties()?;
-        let Some(me) = parties.id(me) else { return Ok(None) };
+        let me = parties.id(me).ok_or(PartiesError::Unknown { number: me })?;
         let id = binding.session();
         let mailbox = Arc::new(Mutex::new(Mailbox::new(id, parties, me)));
         let session = Session { id, parties, me, mailbox: Arc::clone(&mailbox) };
         let state = State::Running(Box::pin(protocol(session)));
-        Ok(Some(Self { me, mailbox, state }))
+        Ok(Self { me, mailbox, state })
     }
 
     /// This party.

@@ -178,22 +178,21 @@ impl Mailbox {
         // A longer message is a defect of a protocol, which must split its batches.
         assert!(message.len() <= MAX_MESSAGE, "messages are bounded");
         self.traffic.bytes += message.len() as u64;
-        let parts = message.len().div_ceil(MAX_FRAME_PAYLOAD).max(1);
-        for part in 0..parts {
-            let start = part * MAX_FRAME_PAYLOAD;
-            let end = message.len().min(start + MAX_FRAME_PAYLOAD);
-            self.traffic.frames += 1;
-            self.outbox.push(Frame {
-                session: self.session,
-                from: self.me.number(),
-                to: to.number(),
-                exchange: self.finished,
-                kind,
-                part: part as u16,
-                last: part + 1 == parts,
-                payload: Zeroizing::new(message[start..end].to_vec()),
-            });
+        if message.len() <= MAX_FRAME_PAYLOAD {
+            return self.push(to, kind, 0, true, message);
         }
+        let parts = message.len().div_ceil(MAX_FRAME_PAYLOAD);
+        for (part, payload) in message.chunks(MAX_FRAME_PAYLOAD).enumerate() {
+            let payload = Zeroizing::new(payload.to_vec());
+            self.push(to, kind, part as u16, part + 1 == parts, payload);
+        }
+    }
+
+    fn push(&mut self, to: PartyId, kind: Kind, part: u16, last: bool, payload: Payload) {
+        let (session, from, to) = (self.session, self.me.number(), to.number());
+        let exchange = self.finished;
+        self.traffic.frames += 1;
+        self.outbox.push(Frame { session, from, to, exchange, kind, part, last, payload });
     }
 
     /// Takes one message from each other party (`None` at the own position) once all are here.

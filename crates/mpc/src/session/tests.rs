@@ -28,12 +28,12 @@ async fn chatter(mut session: Session, rounds: u8, length: usize) -> Result<u8, 
 }
 
 fn machine(binding: &Binding, me: u8, rounds: u8) -> Machine<u8> {
-    Machine::new(binding, me, |session| chatter(session, rounds, 4)).unwrap().unwrap()
+    Machine::new(binding, me, |session| chatter(session, rounds, 4)).unwrap()
 }
 
 fn machines(rounds: u8, length: usize) -> Vec<Machine<u8>> {
     let machine = |me| Machine::new(&binding(3), me, |session| chatter(session, rounds, length));
-    (1..=3).map(|me| machine(me).unwrap().unwrap()).collect()
+    (1..=3).map(|me| machine(me).unwrap()).collect()
 }
 
 /// A frame of exchange 0 from party 2 to party 1, and party 1 waiting for it.
@@ -215,8 +215,11 @@ fn a_result_is_given_once() {
 
 #[test]
 fn a_committee_has_no_further_party() {
-    assert!(Machine::new(&binding(3), 4, |session| chatter(session, 1, 1)).unwrap().is_none());
-    assert!(Machine::new(&binding(2), 1, |session| chatter(session, 1, 1)).is_err());
+    let error = |binding, me| Machine::new(&binding, me, |session| chatter(session, 1, 1)).err();
+    assert_eq!(error(binding(3), 4), Some(PartiesError::Unknown { number: 4 }));
+    assert_eq!(error(binding(3), 0), Some(PartiesError::Unknown { number: 0 }));
+    let (count, threshold) = (2, 1);
+    assert_eq!(error(binding(2), 1), Some(PartiesError::TooFew { count, threshold }));
 }
 
 #[test]
