@@ -60,7 +60,8 @@ fn with_root(block: &mut Block) {
 
 #[test]
 fn each_field_of_a_header_is_checked() {
-    let change: [(&str, fn(&mut Header)); 7] = [
+    type Change = (&'static str, fn(&mut Header));
+    let changes: [Change; 7] = [
         ("height", |header| header.height = Height(9)),
         ("parent", |header| header.parent = BlockId(Digest::ZERO)),
         ("transactions root", |header| header.transactions_root = Digest::ZERO),
@@ -69,7 +70,7 @@ fn each_field_of_a_header_is_checked() {
         ("validators", |header| header.validators = Digest::ZERO),
         ("next validators", |header| header.next_validators = Digest::ZERO),
     ];
-    for (rule, change) in change {
+    for (rule, change) in changes {
         let fault = forged(2, |block| change(&mut block.header));
         assert_eq!((fault.rule, fault.place.height), (rule, 2), "{fault}");
     }
