@@ -1,0 +1,33 @@
+//! What agents and parties tell each other in a settlement round, and what each of them checks.
+//!
+//! ```text
+//! payer's agent --announcement--> payee's agent
+//!       |                              (both: the queue's root is on the ledger)
+//!       +--------dealing--------> MPC party --acknowledgement--> coordinator
+//! ```
+//!
+//! The crate is pure: no clock, socket, disk or ambient entropy beyond that of signing. The
+//! protocol is written down in `docs/protocols/round.md`.
+
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
+pub mod announcement;
+mod joined;
+pub mod queue;
+#[cfg(test)]
+mod testing;
+
+pub use joined::Joined;
+
+use quittance_crypto::encoding::{DecodeError, Problem, Reader};
+
+/// The version of every message of this crate.
+const VERSION: u8 = 1;
+
+fn expect_version(input: &mut Reader<'_>, what: &'static str) -> Result<(), DecodeError> {
+    let offset = input.offset();
+    match input.u8(what)? {
+        VERSION => Ok(()),
+        found => Err(input.error_at(offset, what, Problem::UnknownTag(found))),
+    }
+}

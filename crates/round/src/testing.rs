@@ -1,0 +1,60 @@
+//! A queue of three payments, for the tests of this crate.
+
+use quittance_crypto::digest::Digest;
+use quittance_ledger::ids::{AssetId, ChainId, InstitutionId, RoundId, Uetr};
+use quittance_ledger::payload::Particulars;
+use quittance_ledger::transaction::RoundJoin;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+
+use crate::Joined;
+use crate::queue::{FrozenQueue, QueuePlace, QueueSeed, QueuedPayment};
+
+pub fn rng(seed: u64) -> ChaCha20Rng {
+    ChaCha20Rng::seed_from_u64(seed)
+}
+
+pub fn bank(number: u32) -> InstitutionId {
+    format!("BANKZZ{number:02}").parse().unwrap()
+}
+
+pub fn number(bank: &InstitutionId) -> Option<u32> {
+    bank.to_string()[6..].parse().ok()
+}
+
+pub fn payment(payee: u32, amount: u64, reference: u8) -> QueuedPayment {
+    let uetr = Uetr([reference; 16]);
+    let particulars = Particulars::new(uetr, "E2E", "rent").unwrap();
+    QueuedPayment { payee: bank(payee), amount, particulars }
+}
+
+pub fn queue(seed: u64) -> FrozenQueue {
+    let payments = vec![payment(2, 500, 1), payment(3, u64::MAX, 2), payment(2, 7, 3)];
+    FrozenQueue::freeze(bank(1), payments, number, QueueSeed::random(&mut rng(seed))).ok().unwrap()
+}
+
+pub fn place() -> QueuePlace {
+    QueuePlace {
+        chain: ChainId(Digest([1; 32])),
+        round: RoundId(Digest([2; 32])),
+        asset: "EUR".parse::<AssetId>().unwrap(),
+        institution: bank(1),
+        sequence: 9,
+    }
+}
+
+pub fn join(queue: &FrozenQueue, note: Vec<u8>) -> RoundJoin {
+    RoundJoin {
+        round: place().round,
+        institution: queue.payer(),
+        key_fingerprint: Digest([3; 32]),
+        sequence: place().sequence,
+        queue_root: queue.root(),
+        bucket: queue.bucket(),
+        note,
+    }
+}
+
+pub fn joined(queue: &FrozenQueue) -> Joined {
+    Joined::new(&join(queue, vec![]), 1)
+}
