@@ -224,7 +224,7 @@ impl Wallet {
         }
     }
 
-    fn poster<'a>(
+    pub(super) fn poster<'a>(
         &'a self,
         asset: AssetId,
         account: &'a Account,
@@ -242,7 +242,7 @@ impl Wallet {
     }
 
     /// The draft's new balance is read from its own self note, as a restored wallet would.
-    fn put_under_way(
+    pub(super) fn put_under_way(
         &mut self,
         asset: AssetId,
         entry: EntryDraft,

@@ -115,3 +115,36 @@ fn a_restored_wallet_and_an_old_candidate_pay_once() {
         world.check(&one);
     }
 }
+
+/// Why no absorption stands on another: mounted with a wallet that does it all the same.
+#[test]
+fn two_absorptions_in_a_row_would_let_an_instruction_pay_twice() {
+    let mut world = World::new(4);
+    let mut central = world.restore(CENTRAL);
+    let issue = world.pay(&mut central, &[(ONE, 100)], 200).unwrap();
+    world.block(&[issue]);
+    let mut absorbing = world.restore(ONE);
+    let absorb = world.absorb(&mut absorbing).unwrap();
+    world.block(&[absorb]);
+
+    // Number 2 is taken by one candidate of the instruction. Another one of an earlier life takes
+    // number 4, on two postings that change nothing.
+    let mut first = world.restore(ONE);
+    let old = world.pay(&mut first, &[(TWO, 10)], 1).unwrap();
+    let mut careless = world.restore(ONE);
+    world.absorb(&mut careless).unwrap();
+    let refused = world.absorb(&mut careless).err();
+    assert_eq!(refused, Some(WalletError::AbsorptionInFlight { asset: eur() }));
+    let account = careless.account(eur()).unwrap();
+    let entry = careless.poster(eur(), account).unwrap().absorb(&[], &mut world.rng).unwrap();
+    careless.put_under_way(eur(), entry, None, Height(8)).unwrap();
+    let twin = world.pay(&mut careless, &[(TWO, 10)], 1).unwrap();
+
+    let credit = old.credit_id(0, 0);
+    let back = world.give_back(TWO, TWO, credit);
+    assert_eq!(world.block(&[old, back]), [true, true]);
+    let mut restored = world.restore(ONE);
+    let absorb = world.absorb(&mut restored).unwrap();
+    assert_eq!(world.block(&[absorb, twin]), [true, true], "the ledger alone does not see it");
+    assert_eq!(paid(&world, &world.restore(TWO))[&uetr(1)], 2);
+}
