@@ -78,7 +78,7 @@ fn run(parties: Parties, program: Program, shares: Vec<Inputs>, steps: u32) -> R
         shared.prepare(&program, steps).await?;
         let (prepared, bytes) = (start.elapsed(), shared.engine().traffic().bytes);
         let start = Instant::now();
-        let run = program.run(&mut shared).await?;
+        let run = shared.run(&program).await?;
         Ok((run.steps, prepared, bytes, start.elapsed()))
     })?;
     let start = Instant::now();

@@ -42,6 +42,8 @@ pub struct Engine {
     resharing: Resharing,
     /// Random bits made in advance and not yet used.
     pairs: Vec<BitPair>,
+    /// How many elements are sent to a party at once, at most; the same at all parties.
+    batch: usize,
 }
 
 impl Engine {
@@ -54,7 +56,7 @@ impl Engine {
         let (parties, me) = (session.parties(), session.me());
         let all = Interpolation::of_all(parties);
         let resharing = Resharing::new(parties, me);
-        Ok(Self { session, keys, all, resharing, pairs: vec![] })
+        Ok(Self { session, keys, all, resharing, pairs: vec![], batch: MAX_BATCH })
     }
 
     /// The committee.

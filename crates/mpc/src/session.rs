@@ -142,6 +142,14 @@ pub enum Abort {
         /// Its place among this owner's inputs.
         index: u32,
     },
+    /// An owner dealt a value that is not of the kind that the circuit promises.
+    #[error("input {index} of {owner} is out of its range")]
+    OutOfRange {
+        /// Who dealt it.
+        owner: Owner,
+        /// Its place among this owner's inputs.
+        index: u32,
+    },
     /// A program has not ended within its bound.
     #[error("circuit {circuit} was repeated {steps} times without coming to an end")]
     NotConverged {

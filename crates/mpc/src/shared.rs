@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use ark_ff::Field;
 use quittance_circuit::price::{Committee, Price};
 use quittance_circuit::{
-    Comparison, Destination, EvaluationError, InputRequest, Interpreter, Kind, Operand,
-    OutputRequest, Owner, Product as Products, Program, RunError,
+    Circuit, Comparison, Destination, Evaluation, EvaluationError, InputRequest, Interpreter, Kind,
+    Operand, OutputRequest, Owner, Part, Product as Products, Program, Run, RunError, evaluate,
 };
 use quittance_crypto::field::Fr;
 
@@ -29,6 +29,14 @@ impl Inputs {
     /// Sets what an owner dealt, as returned by [`Dealing::verify`](crate::vss::Dealing::verify).
     pub fn set(&mut self, owner: Owner, shares: Vec<InputShare>) {
         self.0.insert(owner.0, shares);
+    }
+
+    fn share(&self, owner: Owner, index: u32, committed: bool) -> Result<&Share, Abort> {
+        let input = self.0.get(&owner.0).and_then(|inputs| inputs.get(index as usize));
+        match input {
+            Some(input) if input.committed || !committed => Ok(&input.share),
+            _ => Err(Abort::Input { owner, index }),
+        }
     }
 }
 
@@ -57,25 +65,74 @@ pub enum Output {
 }
 
 /// Evaluates circuits on shares, all independent gates of a level in the same messages.
+///
+/// Inputs must have been found to be in the range that the circuit promises before it can use them:
+/// [`run`](Self::run) and [`evaluate`](Self::evaluate) see to it. A value out of range would break
+/// the masks of comparisons, and show secrets of others.
 pub struct Shared {
     engine: Engine,
     inputs: Inputs,
+    /// By owner and place: the width within which an input was found to be.
+    widths: BTreeMap<(u16, u32), u32>,
 }
 
 impl Shared {
     /// With the inputs of all owners.
     pub fn new(engine: Engine, inputs: Inputs) -> Self {
-        Self { engine, inputs }
+        Self { engine, inputs, widths: BTreeMap::new() }
     }
 
-    /// Makes the random bits for so many steps of a program in advance: three exchanges, and none
-    /// later for bits until more steps are taken than that.
+    /// Runs a program whose inputs are these, after checking their ranges.
+    pub async fn run(&mut self, program: &Program) -> Result<Run<Output>, Abort> {
+        self.check_inputs(program.part(Part::Start)).await?;
+        Ok(program.run(self).await?)
+    }
+
+    /// Evaluates a circuit whose inputs are these, after checking their ranges.
+    pub async fn evaluate(
+        &mut self,
+        circuit: &Circuit,
+    ) -> Result<Evaluation<Share, Output>, Abort> {
+        self.check_inputs(circuit).await?;
+        Ok(evaluate(circuit, self, vec![]).await?)
+    }
+
+    /// Checks that each input is of the kind that the circuit promises, and names the first owner
+    /// who dealt another. Of inputs in range nothing becomes known. About a dozen exchanges.
+    pub async fn check_inputs(&mut self, circuit: &Circuit) -> Result<(), Abort> {
+        let mut checked = vec![];
+        for owner in (0..circuit.owners()).map(Owner) {
+            for (index, (committed, kind)) in (0u32..).zip(circuit.inputs_of(owner)) {
+                let share = self.inputs.share(owner, index, committed)?;
+                checked.extend(kind.bits().map(|bits| ((owner, index), (share, bits))));
+            }
+        }
+        let values: Vec<_> = checked.iter().map(|&(_, value)| value).collect();
+        let verdicts = match values.as_slice() {
+            [] => vec![],
+            values => self.engine.in_range(values).await?,
+        };
+        for (&((owner, index), (_, bits)), in_range) in checked.iter().zip(verdicts) {
+            if !in_range {
+                return Err(Abort::OutOfRange { owner, index });
+            }
+            self.widths.insert((owner.0, index), bits);
+        }
+        Ok(())
+    }
+
+    /// Makes the random bits for the checks of a program's inputs and so many of its steps in
+    /// advance: three exchanges, and none later for bits until more steps are taken than that.
     pub async fn prepare(&mut self, program: &Program, steps: u32) -> Result<(), Abort> {
         let parties = self.engine.parties();
         let tariff = Committee::new(parties.count() as u32, parties.threshold() as u32);
         let why = || Abort::Unsupported("pricing for a committee of this size".to_owned());
         let price = Price::of_program(program, steps, &tariff.ok_or_else(why)?);
-        self.engine.prepare(price.cost.random_bits as usize).await
+        let start = program.part(Part::Start);
+        let inputs = (0..start.owners()).flat_map(|owner| start.inputs_of(Owner(owner)));
+        let checks = inputs.map(|(_, kind)| kind.bits().unwrap_or(0).next_multiple_of(2) as usize);
+        let bits = price.cost.random_bits as usize + checks.sum::<usize>();
+        self.engine.prepare(bits).await
     }
 
     /// The engine, for preparing random bits and for what has been sent.
@@ -96,12 +153,13 @@ impl Interpreter for Shared {
     type Error = Abort;
 
     fn input(&mut self, request: &InputRequest) -> Result<Share, Abort> {
-        let &InputRequest { owner, index, committed, .. } = request;
-        let input = self.inputs.0.get(&owner.0).and_then(|inputs| inputs.get(index as usize));
-        match input {
-            Some(input) if input.committed || !committed => Ok(input.share.clone()),
-            _ => Err(Abort::Input { owner, index }),
+        let &InputRequest { owner, index, committed, kind, .. } = request;
+        if let Some(bits) = kind.bits()
+            && self.widths.get(&(owner.0, index)).is_none_or(|&width| width > bits)
+        {
+            return Err(Abort::Unsupported("inputs whose range was not checked".to_owned()));
         }
+        self.inputs.share(owner, index, committed).cloned()
     }
 
     fn linear(&mut self, terms: &[(Fr, &Share)], constant: Fr) -> Share {

@@ -5,7 +5,7 @@
 mod committee;
 
 use quittance_circuit::conformance::{Results, Stopped, Subject, check};
-use quittance_circuit::{Circuit, Fr, Program, Run, evaluate};
+use quittance_circuit::{Circuit, Fr, Program, Run};
 use quittance_mpc::session::Abort;
 use quittance_mpc::{Output, Shared};
 
@@ -24,7 +24,7 @@ impl Subject for Committee {
         let shared = circuit.clone();
         let statement = |owner| circuit.inputs_of(owner).map(|(committed, _)| committed).collect();
         let results = self.run(inputs, statement, move |mut interpreter: Shared| async move {
-            let evaluation = evaluate(&shared, &mut interpreter, vec![]).await?;
+            let evaluation = interpreter.evaluate(&shared).await?;
             Ok((evaluation.revealed, evaluation.outputs))
         });
         let results = results.map_err(stopped)?;
@@ -39,7 +39,7 @@ impl Subject for Committee {
         let start = program.part(quittance_circuit::Part::Start);
         let statement = |owner| start.inputs_of(owner).map(|(committed, _)| committed).collect();
         let results = self.run(inputs, statement, move |mut interpreter: Shared| async move {
-            Ok(shared.run(&mut interpreter).await?)
+            interpreter.run(&shared).await
         });
         let results = results.map_err(stopped)?;
         let steps = results[0].steps;

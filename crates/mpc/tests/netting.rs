@@ -31,7 +31,7 @@ fn check(case: &Case, committee: &mut Committee) {
     let statement = |owner| start.inputs_of(owner).map(|(committed, _)| committed).collect();
     let shared = program.clone();
     let runs = committee.run(&inputs, statement, move |mut interpreter: Shared| async move {
-        Ok(shared.run(&mut interpreter).await?)
+        interpreter.run(&shared).await
     });
     let runs = runs.unwrap();
     assert!(runs.iter().all(|run| run.steps == clear.steps));
@@ -109,7 +109,7 @@ fn a_fixed_number_of_steps_gives_the_result_or_nothing() {
         let clear = program.run_in_clear(inputs.clone()).unwrap();
         let statement = |owner: Owner| vec![true; inputs[usize::from(owner.0)].len()];
         let runs = committee.run(&inputs, statement, move |mut interpreter: Shared| async move {
-            Ok(program.run(&mut interpreter).await?.outputs)
+            Ok(interpreter.run(&program).await?.outputs)
         });
         let outputs = committee.combine(&runs.unwrap());
         assert_eq!(outputs, clear.outputs);

@@ -57,6 +57,7 @@ fn measured(committee: &mut Committee, circuit: &Circuit, inputs: Vec<Fr>) -> u6
     let statement = |_| vec![false; inputs.len()];
     let results =
         committee.run(std::slice::from_ref(&inputs), statement, |mut shared: Shared| async move {
+            shared.check_inputs(&circuit).await?;
             let before = shared.engine().traffic().bytes;
             evaluate(&circuit, &mut shared, vec![]).await?;
             Ok(shared.engine().traffic().bytes - before)
@@ -96,6 +97,7 @@ fn prepared_bits_leave_only_the_priced_rounds() {
         &inputs,
         |_| vec![false; 2],
         move |mut shared: Shared| async move {
+            shared.check_inputs(&circuit).await?;
             shared.engine().prepare(bits).await?;
             let before = shared.engine().traffic().exchanges;
             let evaluation = evaluate(&circuit, &mut shared, vec![]).await?;

@@ -6,7 +6,7 @@ mod committee;
 
 use std::collections::BTreeSet;
 
-use quittance_circuit::{Builder, Circuit, Destination, Fr, Owner, evaluate};
+use quittance_circuit::{Builder, Circuit, Destination, Fr, Owner};
 use quittance_crypto::encoding::{Decode, Encode};
 use quittance_mpc::session::{Frame, Kind};
 
@@ -38,7 +38,7 @@ fn views(left: u64, right: u64, seed: u64) -> Vec<Vec<Frame>> {
     let inputs = [vec![Fr::from(left)], vec![Fr::from(right)]];
     let dealt = committee.inputs(&inputs, |_| vec![true]);
     let network = committee.network(dealt, move |mut shared| async move {
-        Ok(evaluate(&circuit, &mut shared, vec![]).await?.outputs.len())
+        Ok(shared.evaluate(&circuit).await?.outputs.len())
     });
     let outcome = network.recording().run();
     assert!(outcome.results.iter().all(|result| *result == Ok(4)));

@@ -4,7 +4,7 @@ use ark_ff::Field;
 use quittance_crypto::field::Fr;
 
 use super::Engine;
-use super::mask::{Mask, power_of_two};
+use super::mask::{Mask, Masked, power_of_two};
 use crate::session::Abort;
 use crate::share::Share;
 
@@ -40,13 +40,28 @@ impl Engine {
         let masked = self.open_masked(masked).await?;
         let wraps = self.public_less(&masked).await?;
 
-        let bit = |((value, masked), wrap): ((&Share, _), &Share)| {
-            let masked: &super::mask::Masked = masked;
-            let modulus = power_of_two(masked.low);
-            let low = masked.public_low() - masked.mask_low().0 + modulus * wrap.0;
-            let scale = modulus.inverse().expect("a power of two is not zero");
-            Share(Fr::ONE - (value.0 - low) * scale)
+        let bit = |((value, masked), wrap): ((&Share, &Masked), &Share)| {
+            let scale = power_of_two(masked.low).inverse().expect("a power of two is not zero");
+            Share(Fr::ONE - (value.0 - masked.low_part(wrap).0) * scale)
         };
         Ok(values.iter().zip(&masked).zip(&wraps).map(bit).collect())
+    }
+
+    /// Whether shared values are integers below `2^width`, made known to all; of a value that is,
+    /// nothing else becomes known. Each value comes with its width.
+    ///
+    /// For *any* field element a, `(c mod 2^m) - r' + 2^m * [c mod 2^m < r']` is an integer from 0 to
+    /// `2^m - 1`. So if it equals a, then a is one; and if a is one, it equals a.
+    pub async fn in_range(&mut self, batch: &[(&Share, u32)]) -> Result<Vec<bool>, Abort> {
+        let sets = self.parties().key_set_count();
+        let masks = batch.iter().map(|&(value, width)| {
+            Mask::integer(width, width, sets).map(|mask| (value.clone(), mask))
+        });
+        let masked = self.open_masked(masks.collect::<Result<_, _>>()?).await?;
+        let wraps = self.public_less(&masked).await?;
+        let parts = masked.iter().zip(&wraps).map(|(masked, wrap)| masked.low_part(wrap));
+        let excess: Vec<_> =
+            batch.iter().zip(parts).map(|(&(value, _), part)| value - &part).collect();
+        self.are_zero(&excess.iter().collect::<Vec<_>>()).await
     }
 }

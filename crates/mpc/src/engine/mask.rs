@@ -78,8 +78,14 @@ impl Masked {
         if place.is_multiple_of(2) { &pair.low } else { &pair.high }
     }
 
+    /// `(c mod 2^m) - r' + 2^m * wrap`, with `wrap = [c mod 2^m < r']`: the value modulo `2^m`.
+    pub(super) fn low_part(&self, wrap: &Share) -> Share {
+        let mask = mask_low(&self.pairs, self.low);
+        Share(self.public_low() - mask.0 + power_of_two(self.low) * wrap.0)
+    }
+
     /// `c mod 2^m`.
-    pub(super) fn public_low(&self) -> Fr {
+    fn public_low(&self) -> Fr {
         let mut limbs = self.public.0;
         for (index, limb) in limbs.iter_mut().enumerate() {
             let keep = self.low.saturating_sub(64 * index as u32).min(64);
@@ -87,13 +93,9 @@ impl Masked {
         }
         Fr::from_bigint(BigInt::new(limbs)).expect("at most 252 bits are below l")
     }
-
-    /// `r'`.
-    pub(super) fn mask_low(&self) -> Share {
-        mask_low(&self.pairs, self.low)
-    }
 }
 
+/// `r'`.
 fn mask_low(pairs: &[BitPair], low: u32) -> Share {
     let bits = pairs.iter().flat_map(|pair| [&pair.low, &pair.high]).take(low as usize);
     let bits: Vec<_> = bits.collect();

@@ -3,7 +3,7 @@
 use quittance_crypto::field::Fr;
 use zeroize::Zeroizing;
 
-use super::{Engine, MAX_BATCH};
+use super::Engine;
 use crate::session::{Abort, Kind};
 use crate::share::Share;
 use crate::wire::pack;
@@ -16,7 +16,7 @@ impl Engine {
     /// honest party accept another value, since the t + 1 honest shares define the polynomial.
     pub async fn open(&mut self, shares: &[&Share]) -> Result<Vec<Fr>, Abort> {
         let mut values = Vec::with_capacity(shares.len());
-        for batch in shares.chunks(MAX_BATCH) {
+        for batch in shares.chunks(self.batch) {
             values.append(&mut self.open_batch(batch).await?);
         }
         Ok(values)

@@ -21,7 +21,7 @@ use ark_ff::AdditiveGroup;
 use quittance_crypto::field::Fr;
 use zeroize::Zeroizing;
 
-use super::{Engine, MAX_BATCH};
+use super::Engine;
 use crate::parties::{Parties, PartyId};
 use crate::session::{Abort, Kind, Payload};
 use crate::shamir::lagrange;
@@ -68,7 +68,7 @@ impl Engine {
     /// Shares of the values whose points of degree 2t these are. One exchange.
     pub async fn reduce(&mut self, products: &[Product]) -> Result<Vec<Share>, Abort> {
         let mut shares = Vec::with_capacity(products.len());
-        for batch in products.chunks(MAX_BATCH) {
+        for batch in products.chunks(self.batch) {
             shares.append(&mut self.reduce_batch(batch).await?);
         }
         Ok(shares)

@@ -113,15 +113,17 @@ fn one_element_travels_each_way_per_product_of_three_parties() {
 
 #[test]
 fn batches_beyond_one_message_are_split() {
-    let count = MAX_BATCH + 1;
-    let secrets = [Fr::from(6u64), Fr::from(7u64)];
-    let results = run_on(&binding(3, 1), &secrets, move |mut engine, shares| async move {
+    let secrets: Vec<_> = (0..11u64).map(Fr::from).collect();
+    let results = run_on(&binding(3, 1), &secrets, |mut engine, shares| async move {
+        assert!(engine.batch * ELEMENT <= MAX_MESSAGE);
+        engine.batch = 4;
         let before = engine.traffic().exchanges;
-        let products = engine.multiply(&vec![(&shares[0], &shares[1]); count]).await?;
-        let last = engine.open(&[&products[0], &products[count - 1]]).await?;
-        Ok((engine.traffic().exchanges - before, last))
+        let pairs: Vec<_> = shares.iter().map(|share| (share, share)).collect();
+        let products = engine.multiply(&pairs).await?;
+        let squares = engine.open(&products.iter().collect::<Vec<_>>()).await?;
+        Ok((engine.traffic().exchanges - before, squares))
     });
-    let expected = Ok((3, vec![Fr::from(42u64); 2]));
+    let expected = Ok((3 + 3, secrets.iter().map(Field::square).collect()));
     assert!(results.iter().all(|result| *result == expected));
 }
 
@@ -258,6 +260,33 @@ fn decompositions_give_the_bits() {
             .iter()
             .flat_map(|&(value, width)| (0..width).map(move |place| bit(value >> place & 1 == 1)));
         assert_eq!(results, expected.collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn integers_out_of_range_are_told_from_those_within() {
+    for (n, t) in [(3, 1), (5, 2)] {
+        let top = power_of_two(64);
+        let cases = [
+            (Fr::ZERO, 64, true),
+            (top - Fr::ONE, 64, true),
+            (top, 64, false),
+            (-Fr::ONE, 64, false),
+            (power_of_two(200), 64, false),
+            (-top, 64, false),
+            (power_of_two(251), 128, false),
+            (Fr::ONE, 1, true),
+            (Fr::from(2u64), 1, false),
+            (-Fr::ONE, 1, false),
+            (Fr::from(2u64).inverse().unwrap(), 1, false),
+        ];
+        let secrets = cases.map(|(secret, _, _)| secret);
+        let results = run_on(&binding(n, t), &secrets, move |mut engine, shares| async move {
+            let widths = cases.iter().map(|&(_, width, _)| width);
+            engine.in_range(&shares.iter().zip(widths).collect::<Vec<_>>()).await
+        });
+        let expected = cases.map(|(_, _, within)| within).to_vec();
+        assert!(results.iter().all(|result| *result == Ok(expected.clone())));
     }
 }
 
