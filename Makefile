@@ -1,16 +1,11 @@
-# The two commands a newcomer needs: `make demo` and `make test`.
+# The command a newcomer needs: `make test`.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/quittance/target
 
-.PHONY: demo test fmt lint prepare
-
-# Banks, a committee, a validator and an auditor at work, as processes on this machine.
-demo: prepare
-	cargo build --release --workspace --bins --locked
-	$(CARGO_TARGET_DIR)/release/quittance demo
+.PHONY: test fmt lint prepare
 
 # The programs first: tests across processes start them.
 test: prepare
-	cargo build --release --workspace --bins --locked
+	cargo build --release --workspace --bins --tests --locked
 	cargo test --release --workspace --locked
 
 fmt:

@@ -1,5 +1,6 @@
 //! What the tests across crates share: plain references and generators.
 
+pub mod binaries;
 pub mod chain;
 pub mod reference;
 pub mod sample;

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use quittance_crypto::signature::Suite;
 use quittance_ledger::ids::{AssetId, InstitutionId};
 
+use crate::client::ClientArguments;
 use crate::demo::currency::Currency;
 
 /// Confidential settlement between banks.
@@ -21,9 +22,16 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Shows everything at work: banks, committee, validator and auditor, on this machine.
+    #[command(hide = true)] // Needs the daemons of agent, coordinator and MPC party.
     Demo(DemoArguments),
     /// Makes the keys, certificates and configurations of a network for trying out.
     Testnet(TestnetArguments),
+    /// Starts all processes of such a network, and stops them on Ctrl-C.
+    #[command(hide = true)] // Needs the daemons of agent, coordinator and MPC party.
+    Up(UpArguments),
+    /// Calls a bank's agent.
+    #[command(hide = true)] // Needs the daemons of agent, coordinator and MPC party.
+    Client(ClientArguments),
     /// Runs a validator.
     Node(DaemonArguments),
     /// Looks into key files.
@@ -74,6 +82,14 @@ pub struct TestnetArguments {
     /// The algorithms of all signatures and seals.
     #[arg(long, default_value_t = Suite::MlDsa65MlKem768)]
     pub suite: Suite,
+}
+
+/// Arguments of `up`.
+#[derive(Debug, Args)]
+pub struct UpArguments {
+    /// The folder that `quittance testnet` or `quittance demo` has made.
+    #[arg(long, value_name = "DIR")]
+    pub dir: PathBuf,
 }
 
 /// Arguments of a process of the network.
@@ -154,6 +170,18 @@ mod tests {
             let error = parse(bad).unwrap_err();
             assert!(error.contains(reason), "{bad}: {error}");
         }
+    }
+
+    #[test]
+    fn a_client_needs_a_folder_or_files() {
+        assert!(parse("client --bank AAAAZZ01 --dir D balance").is_ok());
+        assert!(parse("client --bank AAAAZZ01 --dir D transfer EUR BBBBZZ01=1 CCCCZZ01=0").is_ok());
+        let files = "client --bank AAAAZZ01 --address a:1 --certificate c --key k --ca a status";
+        assert!(parse(files).is_ok());
+        assert!(parse("client --bank AAAAZZ01 status").unwrap_err().contains("--dir"));
+        let partial = "client --bank AAAAZZ01 --address a:1 --certificate c status";
+        assert!(parse(partial).unwrap_err().contains("--key"));
+        assert!(parse("client --bank AAAAZZ01 --dir D transfer EUR").is_err());
     }
 
     #[test]

@@ -11,15 +11,16 @@ use quittance_ledger::ids::InstitutionId;
 use tokio::runtime::Builder;
 
 use crate::args::{
-    Arguments, Command, DaemonArguments, DemoArguments, KeysCommand, TestnetArguments,
+    Arguments, Command, DaemonArguments, DemoArguments, KeysCommand, TestnetArguments, UpArguments,
 };
+use crate::client::{self, ClientArguments};
 use crate::demo::error::DemoError;
 use crate::demo::input::Input;
 use crate::demo::run::Options;
 use crate::demo::{closing, run};
 use crate::testnet::plan::Plan;
 use crate::testnet::{self, names};
-use crate::{keys, log, parent};
+use crate::{keys, log, parent, up};
 
 type Failure = Box<dyn Error>;
 
@@ -28,6 +29,8 @@ pub fn run() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Demo(arguments) => demo(&arguments),
         Command::Testnet(arguments) => make_testnet(arguments),
+        Command::Up(arguments) => up(&arguments),
+        Command::Client(arguments) => call(arguments),
         Command::Node(arguments) => node(&arguments),
         Command::Keys(KeysCommand::Inspect { file, passphrase }) => {
             let shown = keys::inspect(&file, passphrase.as_deref());
@@ -53,6 +56,21 @@ fn make_testnet(arguments: TestnetArguments) -> Result<(), Failure> {
     let members = testnet::create(&Plan { name, suite, banks, assets, base_port }, &dir)?;
     print!("{}", closing::made(&dir, &members));
     Ok(())
+}
+
+fn up(arguments: &UpArguments) -> Result<(), Failure> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        tokio::select! {
+            error = up::run(&arguments.dir) => Err(error.into()),
+            () = parent::interrupted() => Ok(()),
+        }
+    })
+}
+
+fn call(arguments: ClientArguments) -> Result<(), Failure> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(client::run(arguments))?)
 }
 
 fn node(arguments: &DaemonArguments) -> Result<(), Failure> {
@@ -85,7 +103,8 @@ fn demo(arguments: &DemoArguments) -> Result<(), Failure> {
     if let Some(path) = &arguments.json {
         fs::write(path, report.to_json()?)?;
     }
-    print!("{}{}", report.to_text(), closing::done(&report.directory, &program()?));
+    let bank = report.view.institution;
+    print!("{}{}", report.to_text(), closing::done(&report.directory, &program()?, bank));
     Ok(())
 }
 

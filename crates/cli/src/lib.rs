@@ -4,11 +4,14 @@
 //! - [`testnet`]: networks for trying out.
 //! - [`demo`]: the demonstration: its input, its steps, and what it shows.
 //! - [`supervisor`] and [`parent`]: processes that end whatever happens, seen from above and below.
+//! - [`up`]: all processes of a trial network.
+//! - [`client`]: a bank's own system on the command line.
 //! - [`keys`]: looking into key files.
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 pub mod args;
+pub mod client;
 pub mod command;
 pub mod demo;
 pub mod keys;
@@ -18,3 +21,4 @@ pub mod ports;
 pub mod supervisor;
 pub mod table;
 pub mod testnet;
+pub mod up;

@@ -6,12 +6,9 @@ use std::time::Duration;
 use quittance_crypto::digest::Digest;
 use quittance_ledger::ids::{InstitutionId, Uetr};
 use quittance_rpc::client::Dialer;
-use quittance_rpc::config::Target;
 use quittance_rpc::limits::Limits;
 use quittance_rpc::proto::agent::v1 as api;
 use quittance_rpc::proto::agent::v1::agent_client::AgentClient;
-use quittance_rpc::tls::trust::{Scope, Trust};
-use quittance_rpc::tls::{Credentials, Tls, TlsError};
 use tonic::transport::Channel;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -20,6 +17,7 @@ use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use super::currency::Currency;
 use super::error::DemoError;
 use super::input::Payment;
+use crate::client;
 use crate::testnet::plan::Member;
 
 /// The longest that an agent is asked to wait before it answers, in milliseconds.
@@ -34,38 +32,22 @@ pub struct Bank {
     health: HealthClient<Channel>,
 }
 
-/// Reads a file, naming it if that fails.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, DemoError> {
-    std::fs::read(path).map_err(|reason| DemoError::File { path: path.to_owned(), reason })
-}
-
 /// The UETR of an instruction of this run: a version 4 UUID (RFC 9562) made from its name, so that
 /// the same instruction always has the same one.
 pub fn uetr(name: &str) -> Uetr {
     let digest = Digest::of("quittance/v1/demonstration-uetr", &[name.as_bytes()]);
     let mut bytes = [0; 16];
     bytes.copy_from_slice(digest.0.split_at(16).0);
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    Uetr(bytes)
+    client::version_4(bytes)
 }
 
 impl Bank {
     /// A connection, made when it is first used, with the bank's certificate from the network's
     /// directory.
     pub fn new(directory: &Path, agent: &Member) -> Result<Self, DemoError> {
-        let folder = directory.join("clients");
         let id = agent.institution();
-        let certificate = read(&folder.join(format!("{id}.pem")))?;
-        let key = read(&folder.join(format!("{id}.key")))?;
-        let authority = read(&directory.join("ca/ca.pem"))?;
-        let tls = || -> Result<Tls, TlsError> {
-            let mut trust = Trust::new();
-            trust.add_pem(&authority, Scope::Any)?;
-            Ok(Tls::new(Credentials::from_pem(&certificate, &key)?, trust))
-        };
-        let tls = tls().map_err(|reason| DemoError::Certificate { path: folder, reason })?;
-        let target = Target { address: agent.address.to_string(), identity: agent.name };
+        let tls = client::credentials_in(directory, id)?;
+        let target = client::target(id, agent.address.to_string());
         let dialer = Dialer::new(tls, Limits::default());
         let health = HealthClient::new(dialer.channel(&target)?);
         Ok(Self { id, client: dialer.agent(&target)?, health })

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use quittance_ledger::ids::InstitutionId;
 use quittance_rpc::client::ConnectError;
-use quittance_rpc::tls::TlsError;
 use thiserror::Error;
 
 use super::currency::Currency;
 use super::input::Problems;
+use crate::client::ClientError;
 use crate::supervisor::ProcessError;
 use crate::testnet::TestnetError;
 
@@ -36,14 +36,9 @@ pub enum DemoError {
         /// Why not.
         reason: io::Error,
     },
-    /// A client's certificate is of no use.
-    #[error("certificates in {path}: {reason}", path = .path.display())]
-    Certificate {
-        /// Where.
-        path: PathBuf,
-        /// Why not.
-        reason: TlsError,
-    },
+    /// A bank's certificate cannot be used.
+    #[error(transparent)]
+    Client(#[from] ClientError),
     /// No connection to an agent.
     #[error(transparent)]
     Connect(#[from] ConnectError),

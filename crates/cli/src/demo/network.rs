@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use quittance_crypto::signature::Suite;
@@ -19,9 +18,7 @@ use crate::ports;
 use crate::supervisor::Supervisor;
 use crate::testnet;
 use crate::testnet::plan::{Member, Members, Plan};
-
-/// How long processes may take to end when they are told to.
-const GRACE: Duration = Duration::from_secs(10);
+use crate::up;
 
 /// How long a process may take until it is ready.
 const START: Duration = Duration::from_secs(120);
@@ -56,7 +53,7 @@ impl Network {
         let base = ports::free_range(count, std::process::id());
         plan.base_port = base.ok_or(DemoError::Ports(count))?;
         let members = testnet::create(&plan, directory)?;
-        let processes = RefCell::new(Supervisor::new(GRACE));
+        let processes = RefCell::new(Supervisor::new(up::GRACE));
         Ok(Self { directory: directory.to_owned(), members, processes })
     }
 
@@ -86,11 +83,8 @@ impl Network {
 
     /// Starts one process with the command that an operator would use.
     fn launch(&self, member: &Member) -> Result<(), DemoError> {
-        let program = std::env::current_exe()
+        let command = up::command(subcommand(member.name.process), &member.config(&self.directory))
             .map_err(|reason| DemoError::File { path: "/proc/self/exe".into(), reason })?;
-        let mut command = Command::new(program);
-        command.arg(subcommand(member.name.process)).arg("--config");
-        command.arg(member.config(&self.directory)).arg("--stop-with-parent");
         let log = member.path(&self.directory).join("log");
         Ok(self.processes.borrow_mut().start(&member.folder, command, &log)?)
     }

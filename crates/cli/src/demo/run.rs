@@ -253,7 +253,7 @@ pub fn audit_arguments(directory: &Path, node: &str) -> Vec<String> {
         file("auditor.pem"),
         "--key".to_owned(),
         file("auditor.key"),
-        "--authority".to_owned(),
+        "--ca".to_owned(),
         file("ca/ca.pem"),
         "--genesis".to_owned(),
         file("genesis.json"),
