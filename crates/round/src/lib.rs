@@ -12,6 +12,7 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 pub mod announcement;
+pub mod dealing;
 mod joined;
 pub mod queue;
 #[cfg(test)]

@@ -1,0 +1,90 @@
+//! A party's word that a dealing is right.
+
+use quittance_crypto::digest::Digest;
+use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};
+use quittance_crypto::signature::{Purpose, Signature, SignatureError, SigningKey, VerifyingKey};
+use quittance_ledger::ids::{InstitutionId, RoundId};
+
+use super::DealtInputs;
+use crate::{VERSION, expect_version};
+
+/// Says that `party` holds correct shares of the dealing with this digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acknowledgement {
+    /// In which round. Its id binds the chain.
+    pub round: RoundId,
+    /// Whose dealing.
+    pub dealer: InstitutionId,
+    /// Who acknowledges.
+    pub party: InstitutionId,
+    /// Digest of the common part.
+    pub dealing: Digest,
+    /// By the party's round key, over round, dealer, party and digest.
+    pub signature: Signature,
+}
+
+fn signed(round: RoundId, dealer: InstitutionId, party: InstitutionId, dealing: &Digest) -> Digest {
+    let mut out = Writer::new();
+    round.encode(&mut out);
+    dealer.encode(&mut out);
+    party.encode(&mut out);
+    dealing.encode(&mut out);
+    Digest::of("quittance/v1/dealing-acknowledgement", &[&out.into_bytes()])
+}
+
+impl DealtInputs {
+    /// In which round it was dealt.
+    pub fn round(&self) -> RoundId {
+        self.round
+    }
+
+    /// Who dealt.
+    pub fn dealer(&self) -> InstitutionId {
+        self.dealer
+    }
+
+    /// Digest of the common part.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The signed acknowledgement. Only who has accepted a dealing can make one.
+    pub fn acknowledge(&self, party: InstitutionId, key: &SigningKey) -> Acknowledgement {
+        let Self { round, dealer, digest: dealing, .. } = *self;
+        let signature = key.sign(Purpose::Round, &signed(round, dealer, party, &dealing));
+        Acknowledgement { round, dealer, party, dealing, signature }
+    }
+}
+
+impl Acknowledgement {
+    /// Checks the signature by the round key that `self.party` has registered. The caller compares
+    /// round, dealer, party and digest with what it has asked for.
+    pub fn verify(&self, key: &VerifyingKey) -> Result<(), SignatureError> {
+        let digest = signed(self.round, self.dealer, self.party, &self.dealing);
+        key.verify(Purpose::Round, &digest, &self.signature)
+    }
+}
+
+impl Encode for Acknowledgement {
+    fn encode(&self, out: &mut Writer) {
+        out.u8(VERSION);
+        self.round.encode(out);
+        self.dealer.encode(out);
+        self.party.encode(out);
+        self.dealing.encode(out);
+        self.signature.encode(out);
+    }
+}
+
+impl Decode for Acknowledgement {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        expect_version(input, "version of an acknowledgement")?;
+        Ok(Self {
+            round: RoundId::decode(input)?,
+            dealer: InstitutionId::decode(input)?,
+            party: InstitutionId::decode(input)?,
+            dealing: Digest::decode(input)?,
+            signature: Signature::decode(input)?,
+        })
+    }
+}
