@@ -23,6 +23,8 @@
 //! identity = "urn:quittance:NODEXXAA:node"
 //! ```
 
+mod material;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

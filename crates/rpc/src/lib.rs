@@ -7,6 +7,9 @@
 //! - [`limits`]: every bound on what a peer may cost us, in one table.
 //! - [`server`] and [`client`]: gRPC servers and channels with all of the above, and no way around.
 //! - [`config`]: the parts of configuration files that the daemons share.
+//! - [`directory`]: where everybody listens.
+//! - [`follow`]: certified blocks from a node, whatever becomes of the connection.
+//! - [`submit`]: transactions to a node, and what became of them.
 //! - [`decimal`]: amounts as people write them, exactly.
 //! - [`convert`]: canonical bytes and ledger types in protobuf fields.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
@@ -15,8 +18,11 @@ pub mod client;
 pub mod config;
 pub mod convert;
 pub mod decimal;
+pub mod directory;
+pub mod follow;
 pub mod identity;
 pub mod limits;
 pub mod proto;
 pub mod server;
+pub mod submit;
 pub mod tls;

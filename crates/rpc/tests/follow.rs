@@ -1,0 +1,394 @@
+//! Following a chain over TLS, from nodes that go away and from nodes that lie.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use common::*;
+use quittance_crypto::digest::Digest;
+use quittance_crypto::encoding::Encode;
+use quittance_crypto::signature::{Purpose, SigningKey, Suite};
+use quittance_ledger::block::{Block, Header, HeaderError, Tip, transactions_root};
+use quittance_ledger::certificate::{
+    Certificate, CertificateError, Validator, ValidatorSet, ValidatorSignature,
+};
+use quittance_ledger::genesis::{Genesis, GenesisInstitution};
+use quittance_ledger::ids::{CommitteeId, Height, Timestamp};
+use quittance_ledger::state::{Limits as ChainLimits, PublicKey, Role};
+use quittance_ledger::transaction::{Action, Body, RoundOpen, Transaction, Unverified};
+use quittance_rpc::convert::FinalBlock;
+use quittance_rpc::follow::{self, FollowError, Following, WrongChain};
+use quittance_rpc::identity::Identity;
+use quittance_rpc::limits::Limits;
+use quittance_rpc::proto::node::v1 as node;
+use quittance_rpc::server::Server;
+use quittance_rpc::tls::issue::Authority;
+use quittance_rpc::tls::trust::Admission;
+use tokio::time::timeout;
+use tokio_stream::{Stream, StreamExt};
+use tonic::{Request, Response, Status};
+
+const SUITE: Suite = Suite::MlDsa65MlKem768;
+const VALIDATOR: &str = "NODEXXAA";
+
+fn vote_key(seed: u8) -> SigningKey {
+    SigningKey::from_seed(SUITE, &[seed; 32])
+}
+
+fn genesis(name: &str) -> Genesis {
+    let (institution, key) = (VALIDATOR.parse().unwrap(), vote_key(1).verifying_key());
+    let registered = GenesisInstitution {
+        roles: [Role::Validator].into(),
+        keys: vec![PublicKey::Signing(Purpose::Vote, key.clone())],
+    };
+    Genesis {
+        name: name.to_owned(),
+        time: Timestamp(0),
+        suite: SUITE,
+        institutions: BTreeMap::from([(institution, registered)]),
+        assets: BTreeMap::new(),
+        validators: ValidatorSet::new(vec![Validator { institution, key, power: 1 }]).unwrap(),
+        committees: BTreeMap::new(),
+        limits: ChainLimits::default(),
+    }
+}
+
+/// The block after `tip`; `salt` makes it differ from others.
+fn block(tip: &Tip, genesis: &Genesis, salt: u8) -> Block {
+    let validators = genesis.validators.digest();
+    let header = Header {
+        suite: SUITE,
+        chain: genesis.chain_id(),
+        height: tip.height().next(),
+        parent: tip.block(),
+        transactions_root: transactions_root::<Unverified>(&[]),
+        state_root: Digest([salt; 32]),
+        time: Timestamp(tip.time().0 + 1),
+        validators,
+        next_validators: validators,
+    };
+    Block { header, transactions: vec![] }
+}
+
+fn certify(block: Block, genesis: &Genesis, key: &SigningKey) -> FinalBlock {
+    let mut certificate = Certificate {
+        height: block.header.height,
+        round: 0,
+        block: block.id(),
+        signatures: vec![],
+    };
+    let signature = certificate.vote(genesis.chain_id()).sign(key);
+    let institution = VALIDATOR.parse().unwrap();
+    certificate.signatures.push(ValidatorSignature { institution, signature });
+    FinalBlock { block, certificate }
+}
+
+fn chain(genesis: &Genesis, length: usize) -> Vec<FinalBlock> {
+    let mut tip = Tip::genesis(genesis);
+    let next = |_| {
+        let made = certify(block(&tip, genesis, 0), genesis, &vote_key(1));
+        tip = Tip::after(&made.block.header);
+        made
+    };
+    (0..length).map(next).collect()
+}
+
+/// A node that serves what it is told to.
+#[derive(Clone)]
+struct StandIn {
+    genesis: Genesis,
+    /// What is answered, from the block with the height asked for on.
+    blocks: Arc<Mutex<Vec<node::BlocksResponse>>>,
+    /// From which heights it was asked.
+    asked: Arc<Mutex<Vec<u64>>>,
+    /// Blocks of one stream before it breaks.
+    breaks_after: usize,
+}
+
+impl StandIn {
+    fn new(genesis: &Genesis, blocks: &[FinalBlock]) -> Self {
+        let blocks = blocks.iter().map(node::BlocksResponse::from).collect();
+        Self {
+            genesis: genesis.clone(),
+            blocks: Arc::new(Mutex::new(blocks)),
+            asked: Arc::default(),
+            breaks_after: usize::MAX,
+        }
+    }
+}
+
+type Blocks = Pin<Box<dyn Stream<Item = Result<node::BlocksResponse, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl node::node_server::Node for StandIn {
+    type BlocksStream = Blocks;
+
+    async fn submit(
+        &self,
+        _: Request<node::SubmitRequest>,
+    ) -> Result<Response<node::SubmitResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn transaction_status(
+        &self,
+        _: Request<node::TransactionStatusRequest>,
+    ) -> Result<Response<node::TransactionStatusResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn account(
+        &self,
+        _: Request<node::AccountRequest>,
+    ) -> Result<Response<node::AccountResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn round(
+        &self,
+        _: Request<node::RoundRequest>,
+    ) -> Result<Response<node::RoundResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn blocks(
+        &self,
+        request: Request<node::BlocksRequest>,
+    ) -> Result<Response<Blocks>, Status> {
+        let from = request.get_ref().from_height;
+        self.asked.lock().unwrap().push(from);
+        let blocks = self.blocks.lock().unwrap().clone();
+        let rest: Vec<_> = blocks.into_iter().skip(from as usize - 1).map(Ok).collect();
+        let broken = rest.len() > self.breaks_after;
+        let rest = tokio_stream::iter(rest.into_iter().take(self.breaks_after));
+        Ok(Response::new(match broken {
+            true => Box::pin(rest.chain(tokio_stream::once(Err(Status::unavailable("broken"))))),
+            false => Box::pin(rest.chain(tokio_stream::pending())),
+        }))
+    }
+
+    async fn chain_status(
+        &self,
+        _: Request<node::ChainStatusRequest>,
+    ) -> Result<Response<node::ChainStatusResponse>, Status> {
+        let chain_id = self.genesis.chain_id().to_bytes();
+        let height = self.blocks.lock().unwrap().len() as u64;
+        Ok(Response::new(node::ChainStatusResponse { chain_id, height, ..Default::default() }))
+    }
+}
+
+struct Site {
+    authority: Authority,
+    genesis: Genesis,
+}
+
+impl Site {
+    fn new() -> Self {
+        Self { authority: Authority::create("test").unwrap(), genesis: genesis("followed") }
+    }
+
+    async fn serve(&self, stand_in: StandIn, address: &str) -> Running {
+        let tls = tls(&self.authority, Identity::Process(the_node()));
+        let mut listen = loopback();
+        listen.socket = address.parse().unwrap();
+        let server = Server::new(Limits::default()).node(stand_in);
+        Running::start(server.bind(&tls, &listen, Admission::everybody()).await.unwrap())
+    }
+
+    fn follow(&self, running: &Running, tip: Tip) -> Following {
+        let tls = tls(&self.authority, agent("BANKDEFF"));
+        let dialer = quittance_rpc::client::Dialer::new(tls, Limits::default());
+        follow::follow(&dialer, &running.target, &self.genesis, tip).unwrap()
+    }
+
+    /// What following this node ends with, after how many blocks.
+    async fn wrong(&self, stand_in: StandIn) -> (usize, WrongChain) {
+        let running = self.serve(stand_in, "127.0.0.1:0").await;
+        let mut following = self.follow(&running, Tip::genesis(&self.genesis));
+        let mut good = 0;
+        loop {
+            match next(&mut following).await {
+                Ok(_) => good += 1,
+                Err(FollowError::Wrong { wrong, node }) => {
+                    assert_eq!(node, running.target);
+                    assert_eq!(next(&mut following).await, Err(FollowError::Ended));
+                    return (good, wrong);
+                }
+                Err(other) => panic!("{other}"),
+            }
+        }
+    }
+}
+
+async fn next(following: &mut Following) -> Result<FinalBlock, FollowError> {
+    timeout(Duration::from_secs(20), following.next()).await.expect("something in time")
+}
+
+#[tokio::test]
+async fn blocks_come_in_order_from_where_one_was() {
+    let site = Site::new();
+    let blocks = chain(&site.genesis, 12);
+    let stand_in = StandIn::new(&site.genesis, &blocks);
+    let running = site.serve(stand_in, "127.0.0.1:0").await;
+    let mut following = site.follow(&running, Tip::genesis(&site.genesis));
+    for block in &blocks {
+        assert_eq!(next(&mut following).await.as_ref(), Ok(block));
+    }
+    assert_eq!(following.node_height(), Some(Height(12)));
+    assert!(following.has_caught_up(Height(12)) && !following.has_caught_up(Height(11)));
+    let mut later = site.follow(&running, Tip::after(&blocks[9].block.header));
+    assert_eq!(next(&mut later).await.as_ref(), Ok(&blocks[10]));
+    drop((following, later));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_that_goes_away_is_followed_on_from_the_same_place() {
+    let site = Site::new();
+    let blocks = chain(&site.genesis, 9);
+    // Breaks every stream after two blocks.
+    let mut stand_in = StandIn::new(&site.genesis, &blocks[..5]);
+    stand_in.breaks_after = 2;
+    let asked = stand_in.asked.clone();
+    let running = site.serve(stand_in, "127.0.0.1:0").await;
+    let mut following = site.follow(&running, Tip::genesis(&site.genesis));
+    for block in &blocks[..5] {
+        assert_eq!(next(&mut following).await.as_ref(), Ok(block));
+    }
+    assert_eq!(*asked.lock().unwrap(), [1, 3, 5]);
+    // The whole process goes, and comes back with more.
+    let address = running.target.address.clone();
+    running.stop().await;
+    let waiting = timeout(Duration::from_millis(300), following.next()).await;
+    assert!(waiting.is_err(), "{waiting:?}");
+    let stand_in = StandIn::new(&site.genesis, &blocks);
+    let asked = stand_in.asked.clone();
+    let _running = site.serve(stand_in, &address).await;
+    for block in &blocks[5..] {
+        assert_eq!(next(&mut following).await.as_ref(), Ok(block));
+    }
+    assert_eq!(*asked.lock().unwrap(), [6]);
+    assert!(following.has_caught_up(Height(9)));
+}
+
+#[tokio::test]
+async fn another_chain_is_refused() {
+    let site = Site::new();
+    let other = genesis("another");
+    // By what the node says.
+    let (good, wrong) = site.wrong(StandIn::new(&other, &chain(&other, 3))).await;
+    let (expected, found) = (site.genesis.chain_id(), other.chain_id());
+    assert_eq!((good, wrong), (0, WrongChain::Chain { expected, found }));
+    // By its blocks, when it claims to be of our chain.
+    let (good, wrong) = site.wrong(StandIn::new(&site.genesis, &chain(&other, 3))).await;
+    let reason = HeaderError::Chain { expected, found };
+    assert_eq!((good, wrong), (0, WrongChain::Header { after: Height(0), reason }));
+}
+
+#[tokio::test]
+async fn gaps_and_forks_are_refused() {
+    let site = Site::new();
+    let mut gap = chain(&site.genesis, 4);
+    gap.remove(2);
+    let (good, wrong) = site.wrong(StandIn::new(&site.genesis, &gap)).await;
+    let reason = HeaderError::Height { expected: Height(3), found: Height(4) };
+    assert_eq!((good, wrong), (2, WrongChain::Header { after: Height(2), reason }));
+    // A certified block on another parent of the same height.
+    let mut fork = chain(&site.genesis, 3);
+    let before = Tip::after(&fork[0].block.header);
+    let other = block(&before, &site.genesis, 7);
+    let (expected, found) = (fork[1].block.id(), other.id());
+    let onto = block(&Tip::after(&other.header), &site.genesis, 0);
+    fork[2] = certify(onto, &site.genesis, &vote_key(1));
+    let (good, wrong) = site.wrong(StandIn::new(&site.genesis, &fork)).await;
+    let reason = HeaderError::Parent { expected, found };
+    assert_eq!((good, wrong), (2, WrongChain::Header { after: Height(2), reason }));
+}
+
+#[tokio::test]
+async fn forged_certificates_are_refused() {
+    let site = Site::new();
+    let good_chain = chain(&site.genesis, 2);
+    let with = |last: FinalBlock| StandIn::new(&site.genesis, &[good_chain[0].clone(), last]);
+    // Signed by somebody else.
+    let forged = certify(good_chain[1].block.clone(), &site.genesis, &vote_key(2));
+    let (good, wrong) = site.wrong(with(forged)).await;
+    let is_signature =
+        matches!(wrong, WrongChain::Certificate { reason: CertificateError::Signature { .. }, .. });
+    assert!(good == 1 && is_signature, "{good} {wrong}");
+    // Signed by nobody.
+    let mut unsigned = good_chain[1].clone();
+    unsigned.certificate.signatures.clear();
+    let (_, wrong) = site.wrong(with(unsigned)).await;
+    let reason = CertificateError::NoQuorum { found: 0, total: 1 };
+    assert_eq!(wrong, WrongChain::Certificate { height: Height(2), reason });
+    // The good certificate of the block before.
+    let mut other = good_chain[1].clone();
+    other.certificate = good_chain[0].certificate.clone();
+    assert_eq!(site.wrong(with(other)).await.1, WrongChain::OtherBlock(Height(2)));
+    // Good for its header, which is of other transactions.
+    let mut changed = good_chain[1].clone();
+    let opening = RoundOpen {
+        salt: [0; 16],
+        opener: "COORZZ01".parse().unwrap(),
+        key_fingerprint: Digest([1; 32]),
+        asset: "EUR".parse().unwrap(),
+        program: Digest([2; 32]),
+        committee: CommitteeId(1),
+        minimum_roster: 2,
+        attempts: 1,
+        join_until: Height(10),
+        deadline: Height(20),
+    };
+    let (chain, expiry) = (site.genesis.chain_id(), Height(5));
+    let body = Body { suite: SUITE, chain, expiry, action: Action::RoundOpen(opening) };
+    changed.block.transactions.push(Transaction::new(body, vec![], vec![]));
+    assert_eq!(site.wrong(with(changed)).await.1, WrongChain::Transactions(Height(2)));
+    // Validators that appoint themselves.
+    let mut usurped = good_chain[1].block.clone();
+    usurped.header.next_validators = Digest([9; 32]);
+    let usurped = certify(usurped, &site.genesis, &vote_key(1));
+    let mut after = block(&Tip::after(&usurped.block.header), &site.genesis, 0);
+    after.header.validators = Digest([9; 32]);
+    let after = certify(after, &site.genesis, &vote_key(1));
+    let stand_in = StandIn::new(&site.genesis, &[good_chain[0].clone(), usurped, after]);
+    let found = Digest([9; 32]);
+    assert_eq!(
+        site.wrong(stand_in).await,
+        (2, WrongChain::Validators { height: Height(3), found })
+    );
+}
+
+#[tokio::test]
+async fn bytes_that_do_not_decode_are_refused() {
+    let site = Site::new();
+    let stand_in = StandIn::new(&site.genesis, &chain(&site.genesis, 2));
+    stand_in.blocks.lock().unwrap()[1].block.push(0);
+    let (good, wrong) = site.wrong(stand_in).await;
+    assert!(
+        matches!(&wrong, WrongChain::Malformed { after: Height(1), reason } if reason.field == "block")
+    );
+    assert_eq!(good, 1);
+}
+
+#[tokio::test]
+async fn nobody_is_called_once_it_is_dropped() {
+    let site = Site::new();
+    let mut stand_in = StandIn::new(&site.genesis, &chain(&site.genesis, 2));
+    stand_in.breaks_after = 0;
+    let asked = stand_in.asked.clone();
+    let running = site.serve(stand_in, "127.0.0.1:0").await;
+    let following = site.follow(&running, Tip::genesis(&site.genesis));
+    while asked.lock().unwrap().is_empty() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    drop(following);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let before = asked.lock().unwrap().len();
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert_eq!(asked.lock().unwrap().len(), before);
+}
