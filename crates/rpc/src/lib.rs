@@ -9,6 +9,7 @@
 //! - [`config`]: the parts of configuration files that the daemons share.
 //! - [`directory`]: where everybody listens.
 //! - [`follow`]: certified blocks from a node, whatever becomes of the connection.
+//! - [`frames`]: joint computations over the streams between MPC parties.
 //! - [`submit`]: transactions to a node, and what became of them.
 //! - [`decimal`]: amounts as people write them, exactly.
 //! - [`convert`]: canonical bytes and ledger types in protobuf fields.
@@ -20,6 +21,7 @@ pub mod convert;
 pub mod decimal;
 pub mod directory;
 pub mod follow;
+pub mod frames;
 pub mod identity;
 pub mod limits;
 pub mod proto;
