@@ -1,0 +1,147 @@
+//! What can be wrong with the parties' shares of a result.
+
+use std::fmt;
+
+use quittance_ledger::ids::{InstitutionId, RoundId};
+use quittance_mpc::PartyId;
+use quittance_mpc::output::OutputError;
+use thiserror::Error;
+
+/// A part of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The bit of an own payment.
+    Settled {
+        /// Its place in the queue.
+        place: usize,
+    },
+    /// The bit of a payment addressed to the participant.
+    Received {
+        /// Who pays.
+        payer: InstitutionId,
+        /// The payment's place in the payer's queue.
+        place: u32,
+    },
+    /// The sum of the settled payments addressed to it.
+    Inflow,
+    /// Its net.
+    Net,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Settled { place } => write!(f, "the bit of the own payment at place {place}"),
+            Self::Received { payer, place } => {
+                write!(f, "the bit of the payment at place {place} of {payer}")
+            }
+            Self::Inflow => f.write_str("the inflow"),
+            Self::Net => f.write_str("the net"),
+        }
+    }
+}
+
+/// Why the shares of the parties are no result.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ResultError {
+    /// With fewer than `2t + 1` shares a wrong one would not be noticed.
+    #[error("results of {found} parties where {needed} are needed")]
+    TooFew {
+        /// How many parties have answered.
+        found: usize,
+        /// How many must.
+        needed: usize,
+    },
+    /// Two results of one party.
+    #[error("{0} gave two results")]
+    Repeated(PartyId),
+    /// A party outside the committee.
+    #[error("{0} is not in the committee")]
+    Unknown(PartyId),
+    /// A result of another round.
+    #[error("{party} gave a result of the round {found}")]
+    OtherRound {
+        /// Who gave it.
+        party: PartyId,
+        /// Its round.
+        found: RoundId,
+    },
+    /// A result of another attempt.
+    #[error("{party} gave a result of attempt {found}")]
+    OtherAttempt {
+        /// Who gave it.
+        party: PartyId,
+        /// Its attempt.
+        found: u8,
+    },
+    /// What all should say alike they do not. Named are those who differ from more than t others
+    /// that agree, or else all.
+    #[error("{what}: not the same from all parties; disputed: {}", list(.parties))]
+    Differ {
+        /// What is public to all parties.
+        what: &'static str,
+        /// Who says something else.
+        parties: Vec<PartyId>,
+    },
+    /// Another number of own payments than there are up to the first payee outside the roster.
+    #[error("bits of {found} own payments where there should be {expected}")]
+    Queue {
+        /// How many take part.
+        expected: usize,
+        /// How many bits there are.
+        found: usize,
+    },
+    /// Another number of nets than the roster has members.
+    #[error("{found} nets for a roster of {expected}")]
+    Roster {
+        /// The size of the roster.
+        expected: usize,
+        /// How many nets there are.
+        found: usize,
+    },
+    /// A payment from nobody, or from the participant to itself.
+    #[error("a payment of the member at place {payer}, which pays nothing to this one")]
+    Payer {
+        /// The place in the roster.
+        payer: u16,
+    },
+    /// The nets do not sum to the identity: money would come from nowhere.
+    #[error("the nets do not sum to zero")]
+    NotBalanced,
+    /// The net's shares are not what these parties have published commitments to.
+    #[error("the share of the net is not what was published by {}", list(.parties))]
+    NetShare {
+        /// Who gave another share than it published.
+        parties: Vec<PartyId>,
+    },
+    /// The shares do not open the result in a way that has no other name here.
+    #[error(transparent)]
+    Output(OutputError),
+    /// The shares lie on no polynomial of degree t; disputed: all parties.
+    #[error("the shares of {0} do not fit together; disputed: all parties")]
+    Disputed(Part),
+    /// Neither 0 nor 1.
+    #[error("{0} is neither 0 nor 1")]
+    NotABit(Part),
+    /// An own payment settles although an earlier one does not.
+    #[error("the own payment at place {place} settles, the one before it does not")]
+    NotAPrefix {
+        /// The place of the later payment.
+        place: usize,
+    },
+    /// A payment settles although an earlier one of the same payer does not.
+    #[error("the payment at place {place} of {payer} settles, an earlier one does not")]
+    Overtaken {
+        /// Who pays.
+        payer: InstitutionId,
+        /// The place of the later payment.
+        place: u32,
+    },
+    /// No sum of so many amounts.
+    #[error("{0} is no sum of amounts")]
+    OutOfRange(Part),
+}
+
+fn list(parties: &[PartyId]) -> String {
+    parties.iter().map(PartyId::to_string).collect::<Vec<_>>().join(", ")
+}
