@@ -12,9 +12,17 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 pub mod announcement;
+pub mod book;
+pub mod committee;
 pub mod dealing;
+pub mod envelope;
 mod joined;
+pub mod message;
+pub mod program;
 pub mod queue;
+pub mod receipt;
+pub mod result;
+pub mod start;
 #[cfg(test)]
 mod testing;
 

@@ -1,0 +1,230 @@
+//! What the ledger says about rounds, read from its blocks.
+//!
+//! Coordinator, agents and parties each keep a [`Book`] of their own, made from certified blocks
+//! and from nothing else, so that none of them has to believe another about who has joined, with
+//! which balance, and how a round has ended.
+//!
+//! A book is much less than a state: balances as commitments, rounds, and the register. Whether a
+//! transaction is valid has been decided by the validators whose certificate the caller has
+//! checked; what no valid block can contain is an error all the same.
+
+mod page;
+
+use std::collections::BTreeMap;
+
+use quittance_crypto::commitment::Commitment;
+use quittance_crypto::signature::{Purpose, VerifyingKey};
+use quittance_ledger::block::Block;
+use quittance_ledger::genesis::Genesis;
+use quittance_ledger::ids::{AccountId, AssetId, ChainId, Height, InstitutionId, RoundId};
+use quittance_ledger::state::{Committee, PublicKey, Settled, State, StateError};
+use quittance_ledger::transaction::RoundOpen;
+use thiserror::Error;
+
+use crate::Joined;
+use page::Page;
+
+/// The rounds and balances after some block.
+#[derive(Debug, Clone)]
+pub struct Book {
+    /// The register, assets, committees and limits. There is no governance in this version: they
+    /// stay as the genesis has them.
+    registry: State,
+    height: Height,
+    balances: BTreeMap<AccountId, Commitment>,
+    rounds: BTreeMap<RoundId, RoundFacts>,
+}
+
+/// A round as its book has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoundFacts {
+    /// What it was opened with.
+    pub terms: RoundOpen,
+    /// At which height it was opened.
+    pub opened: Height,
+    /// Who has joined.
+    pub members: BTreeMap<InstitutionId, Member>,
+    /// How it has settled, if it has.
+    pub settled: Option<Settled>,
+}
+
+/// A member of a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Member {
+    /// What it has joined with.
+    pub joined: Joined,
+    /// The balance of its account when it joined. Since the account is locked, it has that balance
+    /// until the round is over.
+    pub balance: Commitment,
+}
+
+/// Why a block does not fit a book. No certified chain leads there.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum BookError {
+    /// Of another chain.
+    #[error("the block is of chain {found}, not of {expected}")]
+    Chain {
+        /// The book's chain.
+        expected: ChainId,
+        /// The block's.
+        found: ChainId,
+    },
+    /// Not the next block.
+    #[error("the block has height {found}, the next one is {expected}")]
+    Height {
+        /// The next height.
+        expected: Height,
+        /// The block's.
+        found: Height,
+    },
+    /// A round that was opened before.
+    #[error("block {height} opens round {round} again")]
+    OpenedTwice {
+        /// The block.
+        height: Height,
+        /// The round.
+        round: RoundId,
+    },
+    /// A round that is not on record.
+    #[error("block {height} names the unknown round {round}")]
+    UnknownRound {
+        /// The block.
+        height: Height,
+        /// The round.
+        round: RoundId,
+    },
+    /// A round that has settled.
+    #[error("block {height} changes round {round}, which has settled")]
+    Settled {
+        /// The block.
+        height: Height,
+        /// The round.
+        round: RoundId,
+    },
+    /// A member that joined before.
+    #[error("block {height}: {institution} joins round {round} again")]
+    JoinedTwice {
+        /// The block.
+        height: Height,
+        /// The round.
+        round: RoundId,
+        /// Who.
+        institution: InstitutionId,
+    },
+    /// Nobody with this id.
+    #[error("block {height}: {institution} is not registered")]
+    NotRegistered {
+        /// The block.
+        height: Height,
+        /// Who.
+        institution: InstitutionId,
+    },
+}
+
+impl RoundFacts {
+    /// Whether no block after `height` can settle the round any more.
+    pub fn is_over(&self, height: Height) -> bool {
+        self.settled.is_some() || height >= self.terms.deadline
+    }
+
+    /// Whether a block after `height` can still bring members.
+    pub fn is_joinable(&self, height: Height) -> bool {
+        self.settled.is_none() && height < self.terms.join_until
+    }
+}
+
+impl Book {
+    /// The book before the first block.
+    pub fn new(genesis: &Genesis) -> Result<Self, StateError> {
+        Ok(Self {
+            registry: State::genesis(genesis)?,
+            height: Height::GENESIS,
+            balances: BTreeMap::new(),
+            rounds: BTreeMap::new(),
+        })
+    }
+
+    /// The height of the last block.
+    pub fn height(&self) -> Height {
+        self.height
+    }
+
+    /// The chain.
+    pub fn chain(&self) -> ChainId {
+        self.registry.chain().id
+    }
+
+    /// Register, assets, committees and limits; its accounts and rounds are those of the genesis.
+    pub fn registry(&self) -> &State {
+        &self.registry
+    }
+
+    /// The key with which `institution` signs for `purpose` in the next block.
+    pub fn key(&self, institution: &InstitutionId, purpose: Purpose) -> Option<&VerifyingKey> {
+        let register = self.registry.institution(institution)?;
+        match register.signing_key(purpose, self.height.next())?.key() {
+            PublicKey::Signing(_, key) => Some(key),
+            PublicKey::Sealing(_) => None,
+        }
+    }
+
+    /// The present balance of an account; the identity before its first posting.
+    pub fn balance(&self, account: &AccountId) -> Commitment {
+        self.balances.get(account).copied().unwrap_or(Commitment::identity())
+    }
+
+    /// The round, if it is open or was not long ago.
+    pub fn round(&self, id: &RoundId) -> Option<&RoundFacts> {
+        self.rounds.get(id)
+    }
+
+    /// All rounds on record.
+    pub fn rounds(&self) -> impl Iterator<Item = (RoundId, &RoundFacts)> {
+        self.rounds.iter().map(|(id, round)| (*id, round))
+    }
+
+    /// The round of an asset that can still settle; of several the one opened last.
+    pub fn open_round(&self, asset: AssetId) -> Option<(RoundId, &RoundFacts)> {
+        let open = self
+            .rounds()
+            .filter(|(_, round)| round.terms.asset == asset && !round.is_over(self.height));
+        open.max_by_key(|(id, round)| (round.opened, *id))
+    }
+
+    /// The parties that compute a round.
+    pub fn committee(&self, round: &RoundFacts) -> Option<&Committee> {
+        self.registry.committee(round.terms.committee)
+    }
+
+    /// Takes the next block. The caller has checked its certificate and its transactions root.
+    ///
+    /// # Errors
+    /// If the block cannot follow. Then the book is as it was.
+    pub fn apply<S>(&mut self, block: &Block<S>) -> Result<(), BookError> {
+        let header = &block.header;
+        let (expected, found) = (self.chain(), header.chain);
+        if found != expected {
+            return Err(BookError::Chain { expected, found });
+        }
+        let (expected, found) = (self.height.next(), header.height);
+        if found != expected {
+            return Err(BookError::Height { expected, found });
+        }
+        let mut page = Page::new(self);
+        for transaction in &block.transactions {
+            page.write(transaction)?;
+        }
+        let (balances, rounds) = page.finish();
+        self.height = found;
+        self.balances.extend(balances);
+        self.rounds.extend(rounds);
+        self.forget();
+        Ok(())
+    }
+
+    /// Drops what the ledger no longer keeps either.
+    fn forget(&mut self) {
+        let (height, max_expiry) = (self.height, self.registry.limits().max_expiry);
+        self.rounds.retain(|_, round| round.terms.deadline.plus(max_expiry) >= height);
+    }
+}
