@@ -2,4 +2,5 @@
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
+pub mod exchange;
 pub mod wallet;

@@ -44,7 +44,7 @@ mod error;
 mod event;
 mod posting;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 
@@ -57,8 +57,9 @@ use quittance_ledger::build::Terms;
 use quittance_ledger::ids::{
     AccountId, AssetId, ChainId, CreditId, Height, InstitutionId, RoundId, TransactionId, Uetr,
 };
+use quittance_ledger::payload::{CreditPayload, PayloadError};
 use quittance_ledger::state::Lock;
-use quittance_ledger::transaction::{RoundOpen, Side};
+use quittance_ledger::transaction::{Credit, RoundOpen, Side};
 
 use account::Account;
 
@@ -247,6 +248,15 @@ impl Wallet {
     /// be included in a later block: until then the instruction must not be reported as failed.
     pub fn may_still_land(&self, uetr: &Uetr) -> bool {
         self.ghosts.contains_key(uetr)
+    }
+
+    /// Opens the payload of a credit to this institution that is not on the ledger yet.
+    pub fn open_credit(
+        &self,
+        asset: AssetId,
+        credit: &Credit,
+    ) -> Result<CreditPayload, PayloadError> {
+        CreditPayload::open(self.facts.chain, asset, credit, &self.keys.sealing)
     }
 
     /// The terms of a round that has neither settled nor passed its deadline.

@@ -4,4 +4,4 @@ mod books;
 mod once;
 mod pipeline;
 mod rounds;
-mod world;
+pub(crate) mod world;

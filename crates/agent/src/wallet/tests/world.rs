@@ -19,44 +19,44 @@ use rand_core::SeedableRng;
 
 use super::super::*;
 
-pub(super) const SUITE: Suite = Suite::MlDsa65MlKem768;
-pub(super) const CENTRAL: &str = "CBNKZZ01";
-pub(super) const ONE: &str = "AAAABE01";
-pub(super) const TWO: &str = "BBBBDE01";
+pub(crate) const SUITE: Suite = Suite::MlDsa65MlKem768;
+pub(crate) const CENTRAL: &str = "CBNKZZ01";
+pub(crate) const ONE: &str = "AAAABE01";
+pub(crate) const TWO: &str = "BBBBDE01";
 const COORDINATOR: &str = "CORDZZ01";
 const VALIDATOR: &str = "VALDZZ01";
 const PARTIES: [&str; 3] = ["MPCAZZ01", "MPCBZZ01", "MPCCZZ01"];
 
-pub(super) fn id(text: &str) -> InstitutionId {
+pub(crate) fn id(text: &str) -> InstitutionId {
     text.parse().unwrap()
 }
 
-pub(super) fn eur() -> AssetId {
+pub(crate) fn eur() -> AssetId {
     "EUR".parse().unwrap()
 }
 
-pub(super) fn usd() -> AssetId {
+pub(crate) fn usd() -> AssetId {
     "USD".parse().unwrap()
 }
 
-pub(super) fn uetr(number: u8) -> Uetr {
+pub(crate) fn uetr(number: u8) -> Uetr {
     Uetr([number; 16])
 }
 
-fn key(who: &str, purpose: Purpose) -> SigningKey {
+pub(crate) fn key(who: &str, purpose: Purpose) -> SigningKey {
     let seed = Digest::of("test key", &[who.as_bytes(), purpose.label().as_bytes()]);
     SigningKey::from_seed(SUITE, &seed.0)
 }
 
-pub(super) struct World {
-    pub(super) state: State,
-    pub(super) blocks: Vec<Block<Verified>>,
-    pub(super) rng: ChaCha20Rng,
+pub(crate) struct World {
+    pub(crate) state: State,
+    pub(crate) blocks: Vec<Block<Verified>>,
+    pub(crate) rng: ChaCha20Rng,
     sealing: BTreeMap<InstitutionId, SealingKey>,
 }
 
 impl World {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let mut roles = vec![(COORDINATOR, Role::Coordinator), (VALIDATOR, Role::Validator)];
         roles.extend([CENTRAL, ONE, TWO].map(|bank| (bank, Role::Participant)));
         roles.extend(PARTIES.map(|party| (party, Role::MpcParty)));
@@ -90,7 +90,7 @@ impl World {
     }
 
     /// A wallet made from keys and brought up to date from the chain alone.
-    pub(super) fn restore(&self, who: &str) -> Wallet {
+    pub(crate) fn restore(&self, who: &str) -> Wallet {
         let keys = WalletKeys {
             transaction_key: key(who, Purpose::Transaction).verifying_key().fingerprint(),
             sealing: SealingKey::from_secret_bytes(
@@ -109,26 +109,26 @@ impl World {
         wallet
     }
 
-    pub(super) fn sealing_key(&self, who: &str) -> SealingPublicKey {
+    pub(crate) fn sealing_key(&self, who: &str) -> SealingPublicKey {
         self.sealing[&id(who)].public_key().clone()
     }
 
-    pub(super) fn height(&self) -> Height {
+    pub(crate) fn height(&self) -> Height {
         Height(self.blocks.len() as u64)
     }
 
-    pub(super) fn sign(&self, who: &str, unsigned: Unsigned) -> Transaction<Verified> {
+    pub(crate) fn sign(&self, who: &str, unsigned: Unsigned) -> Transaction<Verified> {
         self.sign_all(&[who], unsigned)
     }
 
-    pub(super) fn sign_all(&self, who: &[&str], unsigned: Unsigned) -> Transaction<Verified> {
+    pub(crate) fn sign_all(&self, who: &[&str], unsigned: Unsigned) -> Transaction<Verified> {
         let sign = |who: &&str| unsigned.sign(id(who), &key(who, Purpose::Transaction)).unwrap();
         let signatures = who.iter().map(sign).collect();
         unsigned.assemble(signatures).unwrap().verify(&self.state).unwrap()
     }
 
     /// A payment under way and submitted.
-    pub(super) fn pay(
+    pub(crate) fn pay(
         &mut self,
         wallet: &mut Wallet,
         to: &[(&str, u64)],
@@ -152,7 +152,7 @@ impl World {
         Ok(self.submit(wallet, draft))
     }
 
-    pub(super) fn absorb(
+    pub(crate) fn absorb(
         &mut self,
         wallet: &mut Wallet,
     ) -> Result<Transaction<Verified>, WalletError> {
@@ -169,13 +169,13 @@ impl World {
         transaction
     }
 
-    pub(super) fn act(&self, who: &str, action: Action) -> Transaction<Verified> {
+    pub(crate) fn act(&self, who: &str, action: Action) -> Transaction<Verified> {
         let terms =
             Terms { suite: SUITE, chain: self.state.chain().id, expiry: self.height().plus(6) };
         self.sign(who, Unsigned::new(terms.act(action).unwrap(), Vec::new()).unwrap())
     }
 
-    pub(super) fn give_back(
+    pub(crate) fn give_back(
         &self,
         holder: &str,
         by: &str,
@@ -192,7 +192,7 @@ impl World {
         self.act(by, Action::Return(back))
     }
 
-    pub(super) fn open_round(&self, deadline: u64) -> (RoundId, Transaction<Verified>) {
+    pub(crate) fn open_round(&self, deadline: u64) -> (RoundId, Transaction<Verified>) {
         let fingerprint = key(COORDINATOR, Purpose::Transaction).verifying_key().fingerprint();
         let open = RoundOpen {
             salt: [5; 16],
@@ -211,7 +211,7 @@ impl World {
     }
 
     /// A block of those transactions that are valid in this order; says which.
-    pub(super) fn block(&mut self, transactions: &[Transaction<Verified>]) -> Vec<bool> {
+    pub(crate) fn block(&mut self, transactions: &[Transaction<Verified>]) -> Vec<bool> {
         let height = self.height().next();
         let time = Timestamp(1_000 + height.0);
         let mut executor = Executor::new(&self.state, BlockContext { height, time });
@@ -236,12 +236,12 @@ impl World {
         valid
     }
 
-    pub(super) fn last(&self) -> &Block<Verified> {
+    pub(crate) fn last(&self) -> &Block<Verified> {
         self.blocks.last().unwrap()
     }
 
     /// What the wallet says it holds is what the chain has a commitment to.
-    pub(super) fn check(&self, wallet: &Wallet) {
+    pub(crate) fn check(&self, wallet: &Wallet) {
         for (asset, account) in &wallet.accounts {
             let on_chain = self.state.account(&wallet.account_id(*asset)).cloned();
             let on_chain = on_chain.unwrap_or_default();
