@@ -8,6 +8,8 @@
 //! that of a corrupt party, and the payer, who knows the others, could tell it which share turns the
 //! bit over. Of `2t + 1` that lie on one polynomial of degree t, `t + 1` are honest and fix it.
 
+use std::collections::BTreeMap;
+
 use quittance_circuit::Fr;
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};
@@ -166,6 +168,17 @@ impl Receipt {
             SignedShare { party, share, signature }
         });
         Ok(Self { subject, shares: signed.collect() })
+    }
+
+    /// The receipts of all payments that these shares are about, by payer and place: what payer or
+    /// payee makes of the answers of all parties.
+    pub fn gather(shares: Vec<ReceiptShare>) -> Vec<Result<Self, ReceiptError>> {
+        let mut payments = BTreeMap::<_, Vec<_>>::new();
+        for share in shares {
+            let payment = (share.subject.payer, share.subject.place);
+            payments.entry(payment).or_default().push(share);
+        }
+        payments.into_values().map(Self::new).collect()
     }
 
     /// What the receipt is about. The caller finds the settlement on the ledger, and the payer's

@@ -211,3 +211,26 @@ fn a_receipt_has_one_encoding() {
     let none = Receipt { subject, shares: vec![] };
     assert!(Receipt::from_bytes(&none.to_bytes()).is_err());
 }
+
+#[test]
+fn receipts_are_gathered_by_payment_and_a_strange_share_spoils_its_own_only() {
+    let other = Subject { payee: bank(3), place: 0, ..subject() };
+    let sign = |share: &ReceiptShare, subject| {
+        let id = parties().id(share.party).unwrap();
+        ReceiptShare::sign(subject, id, share.share.clone(), &key(share.party))
+    };
+    let good = shares(1, parties());
+    let mut all: Vec<_> = shares(0, parties()).iter().map(|share| sign(share, other)).collect();
+    all.extend(good.clone());
+    let gathered: Vec<_> = Receipt::gather(all.clone()).into_iter().map(Result::ok).collect();
+    let subjects: Vec<_> = gathered.iter().flatten().map(|receipt| *receipt.subject()).collect();
+    assert_eq!(subjects, [other, subject()]);
+
+    all[1] = sign(&all[1], Subject { payee: bank(4), ..other });
+    let spoilt = Receipt::gather(all);
+    assert_eq!(spoilt[0].as_ref().err(), Some(&ReceiptError::OtherSubject { party: 2 }));
+    let keys = keys(3);
+    let signers = Signers { parties: parties(), keys: &keys };
+    assert_eq!(spoilt[1].as_ref().unwrap().verify(signers, &leaf()), Ok(true));
+    assert!(Receipt::gather(vec![]).is_empty());
+}

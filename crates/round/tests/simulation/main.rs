@@ -91,14 +91,13 @@ fn check_balances(world: &World, settled: &Settled) {
 /// By bank: the receipts of all its payments, given and taken.
 fn receipts(world: &World, settled: &Settled, bank: InstitutionId) -> Vec<Receipt> {
     let settlement = TransactionId(Digest([9; 32]));
-    let by_party: Vec<Vec<ReceiptShare>> = world
-        .committee
-        .iter()
-        .zip(&settled.outcomes)
-        .map(|(party, outcome)| outcome.receipts(&bank, settlement, party.me, &party.receipt_key))
+    let parties = world.committee.iter().zip(&settled.outcomes);
+    let shares: Vec<ReceiptShare> = parties
+        .flat_map(|(party, outcome)| {
+            outcome.receipts(&bank, settlement, party.me, &party.receipt_key)
+        })
         .collect();
-    let of_payment = |k: usize| by_party.iter().map(|shares| shares[k].clone()).collect();
-    (0..by_party[0].len()).map(|k| Receipt::new(of_payment(k)).ok().unwrap()).collect()
+    Receipt::gather(shares).into_iter().map(|receipt| receipt.ok().unwrap()).collect()
 }
 
 fn check_receipts(world: &World, settled: &Settled) {

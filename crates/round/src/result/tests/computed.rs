@@ -1,0 +1,149 @@
+//! What a committee tells bank 1, honestly or not.
+
+use crate::queue::{FrozenQueue, QueueSeed};
+use crate::result::*;
+use crate::start::{Roster, Seat, Start};
+use crate::testing::{bank, number, payment, place, rng};
+use quittance_circuit::Fr;
+use quittance_crypto::commitment::commit_scalar;
+use quittance_crypto::field::{random_field, to_scalar};
+use quittance_mpc::{Parties, PartyId, split};
+use rand_chacha::ChaCha20Rng;
+
+pub fn parties() -> Parties {
+    Parties::new(3, 1).unwrap()
+}
+
+pub fn party(number: u8) -> PartyId {
+    Parties::new(9, 4).unwrap().id(number).unwrap()
+}
+
+/// Bank 1 pays 500 and 7 to bank 2, then something to bank 9, which is not in the roster.
+pub fn queue() -> FrozenQueue {
+    let payments = vec![payment(2, 500, 1), payment(2, 7, 2), payment(9, 1, 3), payment(3, 2, 4)];
+    FrozenQueue::freeze(bank(1), payments, number, QueueSeed::random(&mut rng(1))).ok().unwrap()
+}
+
+pub fn start() -> Start {
+    let seat = |number| Seat { institution: bank(number), dealing: Digest([number as u8; 32]) };
+    let roster = Roster::new([1, 2, 3].map(seat).to_vec()).unwrap();
+    Start { round: place().round, attempt: 1, roster }
+}
+
+pub fn expected(parties: Parties) -> Expected {
+    Expected::new(&start(), &queue(), parties).unwrap()
+}
+
+/// What bank 1 has been told of: 300 from bank 2, and 1000 and then 9 from bank 3.
+pub fn announced(payer: &InstitutionId, place: u32) -> Option<u64> {
+    let all = [((bank(2), 0), 300), ((bank(3), 1), 1000), ((bank(3), 2), 9)];
+    all.into_iter().find(|(payment, _)| *payment == (*payer, place)).map(|(_, amount)| amount)
+}
+
+/// What a committee has computed for bank 1, honestly or not.
+#[derive(Clone)]
+pub struct Computed {
+    pub settled: Vec<Fr>,
+    pub received: Vec<(u16, u32, Fr)>,
+    pub inflow: Fr,
+    pub nets: Vec<Fr>,
+    /// The sum of all blindings of the nets.
+    pub excess: Fr,
+}
+
+pub fn fr(value: u64) -> Fr {
+    Fr::from(value)
+}
+
+/// 500 goes out, 300 and 1000 come in.
+pub fn computed() -> Computed {
+    Computed {
+        settled: vec![fr(1), fr(0)],
+        received: vec![(1, 0, fr(1)), (2, 1, fr(1)), (2, 2, fr(0))],
+        inflow: fr(1300),
+        nets: vec![fr(800), fr(200), -fr(1000)],
+        excess: fr(0),
+    }
+}
+
+pub type Shares = Vec<(PartyId, ResultShare)>;
+
+impl Computed {
+    /// The shares of all parties for the bank at `place` of the roster.
+    pub fn shares_for(&self, place: usize, parties: Parties, rng: &mut ChaCha20Rng) -> Shares {
+        let settled: Vec<_> = self.settled.iter().map(|bit| split(*bit, parties, rng)).collect();
+        let bits = self.received.iter();
+        let received: Vec<_> = bits.map(|(.., bit)| split(*bit, parties, rng)).collect();
+        let inflow = split(self.inflow, parties, rng);
+        let mut blindings: Vec<_> = self.nets.iter().map(|_| random_field(rng)).collect();
+        let sum: Fr = blindings[1..].iter().sum();
+        blindings[0] = self.excess - sum;
+        let nets: Vec<_> = self
+            .nets
+            .iter()
+            .zip(&blindings)
+            .map(|(net, blinding)| {
+                let (values, blindings) =
+                    (split(*net, parties, rng), split(*blinding, parties, rng));
+                values
+                    .iter()
+                    .zip(&blindings)
+                    .map(|(w, s)| [w.to_bytes(), s.to_bytes()].concat())
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        let commit = |share: &Vec<u8>| {
+            let half = |half: &[u8]| to_scalar(&Fr::from_bytes(half).unwrap());
+            commit_scalar(&half(&share[..32]), &half(&share[32..]))
+        };
+        let public = nets.iter().map(|net| net.iter().map(commit).collect());
+        let public: Vec<_> =
+            public.map(|net| CommittedOutput::new(parties, net).unwrap()).collect();
+        let share = |id: PartyId| ResultShare {
+            round: start().round,
+            attempt: start().attempt,
+            session: Digest([7; 32]),
+            steps: 3,
+            bytes_sent: 1000 + u64::from(id.number()),
+            milliseconds: 40 + u64::from(id.number()),
+            settled: settled.iter().map(|shares| shares[id.position()].clone()).collect(),
+            received: received
+                .iter()
+                .zip(&self.received)
+                .map(|(shares, &(payer, place, _))| ReceivedShare {
+                    payer,
+                    place,
+                    share: shares[id.position()].clone(),
+                })
+                .collect(),
+            inflow: inflow[id.position()].clone(),
+            net: CommittedShare::from_bytes(&nets[place][id.position()]).ok().unwrap(),
+            nets: public.clone(),
+        };
+        parties.ids().map(|id| (id, share(id))).collect()
+    }
+
+    pub fn shares(&self) -> Shares {
+        self.shares_for(0, parties(), &mut rng(3))
+    }
+
+    /// What bank 1 makes of it, all parties telling the same.
+    pub fn combined(&self) -> Result<Unchecked, ResultError> {
+        combine(&expected(parties()), &self.shares())
+    }
+
+    pub fn refused(&self) -> ResultError {
+        self.combined().err().unwrap()
+    }
+
+    pub fn check(&self) -> Result<BankResult, CheckError> {
+        self.combined().ok().unwrap().check(&queue(), announced)
+    }
+}
+
+/// The error when party `liar` changes its share in this way.
+pub fn refused_from(liar: u8, change: impl Fn(&mut ResultShare)) -> ResultError {
+    let mut shares = computed().shares();
+    change(&mut shares[usize::from(liar) - 1].1);
+    combine(&expected(parties()), &shares).err().unwrap()
+}
