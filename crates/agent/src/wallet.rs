@@ -48,7 +48,7 @@ pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 
-use quittance_crypto::commitment::Opening;
+use quittance_crypto::commitment::{Commitment, Opening};
 use quittance_crypto::digest::Digest;
 use quittance_crypto::note::NoteKey;
 use quittance_crypto::seal::SealingKey;
@@ -198,6 +198,20 @@ impl Wallet {
     pub fn projected_balance(&self, asset: AssetId) -> Result<i128, WalletError> {
         let account = self.account(asset)?;
         account.projected_balance().ok_or(WalletError::BalanceUnknown { asset })
+    }
+
+    /// The most that the next draft could give: the projected balance with the credits that it
+    /// would absorb, or for an issuer what is left of 64 bits.
+    pub fn available(&self, asset: AssetId) -> Result<u128, WalletError> {
+        let account = self.account(asset)?;
+        account.available().ok_or(WalletError::BalanceUnknown { asset })
+    }
+
+    /// The commitment to the balance that the ledger has, by the chain alone.
+    pub fn commitment(&self, asset: AssetId) -> Result<Commitment, WalletError> {
+        let account = self.account(asset)?;
+        let opening = account.opening.as_ref().ok_or(WalletError::BalanceUnknown { asset })?;
+        Ok(account.side.proven(opening.commit()))
     }
 
     /// The sum of the credits that wait to be absorbed, malformed ones left out.

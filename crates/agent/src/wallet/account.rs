@@ -111,6 +111,18 @@ impl Account {
         self.top().map(|opening| self.signed(opening.value))
     }
 
+    /// The most that the next draft could give.
+    pub(super) fn available(&self) -> Option<u128> {
+        let top = u128::from(self.top()?.value);
+        let absorbable = self.absorbable();
+        let absorbed: u128 =
+            absorbable.iter().map(|absorbed| u128::from(absorbed.opening.value)).sum();
+        Some(match self.side {
+            Side::Holder => top + absorbed,
+            Side::Issuer => u128::from(u64::MAX) - top + absorbed,
+        })
+    }
+
     pub(super) fn pending_sum(&self) -> u128 {
         let openings = self.pending.iter().filter_map(|waiting| waiting.opening.as_ref());
         openings.map(|opening| u128::from(opening.value)).sum()
