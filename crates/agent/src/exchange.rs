@@ -23,10 +23,14 @@
 //!
 //! Until A has signed nothing can land, and either side may walk away: O withdraws its draft when A
 //! does not complete in [`TALK_MS`]. Once A has signed, O alone decides until the expiry whether the
-//! transaction lands, as whoever signs last always can. A keeps its candidate until then. Each side
-//! signs **at most once** for a reference: what it has signed is stored before the signature leaves,
-//! and afterwards the exchange can only become final or fail. So however often either side is
-//! restarted, an exchange lands once or nothing has moved, and the [`Record`] says which.
+//! transaction lands, as whoever signs last always can. A keeps its account for it, unless it gets
+//! no transaction within [`KEEP_MS`]: then the account goes on, and whatever is included on it
+//! first decides.
+//!
+//! Each side signs **at most once** for a reference: what it has signed is stored before the
+//! signature leaves, and afterwards the exchange can only become final or fail. So however often
+//! either side is restarted, an exchange lands once or nothing has moved, and the [`Record`] says
+//! which.
 //!
 //! - [`Answered`] is O's part of one attempt, [`Joining`] and [`Signed`] are A's: pure, with all
 //!   checks.
@@ -39,18 +43,23 @@ mod desk;
 mod error;
 mod offering;
 mod record;
+mod service;
+mod show;
 #[cfg(test)]
 mod tests;
+mod work;
 
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};
 use quittance_ledger::ids::{AssetId, Height, InstitutionId, Uetr};
 use quittance_ledger::transaction::Entry;
 
 pub use accepting::{Joining, Signed};
-pub use desk::{CallError, Desk, Effect, Means, Offer, Proposal, Refusal, TALK_MS};
+pub use desk::{CallError, Desk, Effect, KEEP_MS, Means, Offer, Proposal, Refusal, TALK_MS};
 pub use error::ExchangeError;
 pub use offering::Answered;
 pub use record::{Record, Stage};
+pub(crate) use service::{accept, list, propose};
+pub(crate) use work::Exchanges;
 
 /// An amount of an asset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -143,6 +143,7 @@ impl Core {
         delay: Duration,
         then: impl FnOnce(&mut Self) -> Result<(), Failure> + Send + 'static,
     ) {
-        self.spawn(tokio::time::sleep(delay), |core, ()| then(core));
+        // The timer is made on the runtime: the core's own thread has none.
+        self.spawn(async move { tokio::time::sleep(delay).await }, |core, ()| then(core));
     }
 }

@@ -24,6 +24,10 @@ use crate::wallet::{CandidateId, InstructionStatus, Wallet, WalletEvent};
 /// How long an unsigned draft waits for the other side, in milliseconds.
 pub const TALK_MS: u64 = 5_000;
 
+/// How long the accepting side, once it has signed, keeps its account for a transaction that it
+/// does not get, in milliseconds.
+pub const KEEP_MS: u64 = 30_000;
+
 /// Shortest and longest time that an offer may be valid, in milliseconds.
 const VALID_MS: std::ops::RangeInclusive<u64> = 1_000..=600_000;
 /// By how much the clocks of two institutions may differ, in milliseconds.
@@ -66,8 +70,15 @@ pub enum Effect {
     },
     /// Deletes a record.
     Forget(Uetr),
-    /// Candidates were withdrawn, with what stood on them.
-    Wallet(Vec<WalletEvent>),
+    /// A candidate was drafted; what is drafted after it stands on it.
+    Drafted {
+        /// Which.
+        candidate: CandidateId,
+        /// For which exchange.
+        uetr: Uetr,
+    },
+    /// A candidate was withdrawn, with what stood on it.
+    Withdrawn(Vec<WalletEvent>),
     /// Calls `OfferExchange`; the end goes to [`Desk::offer_delivered`].
     Offer {
         /// Whom.
@@ -98,7 +109,12 @@ pub enum Effect {
         signature: Signature,
     },
     /// Sends a transaction to the ledger.
-    Submit(Box<Transaction<Verified>>),
+    Submit {
+        /// The candidate of this side; none if it is of an earlier life of the wallet.
+        candidate: Option<CandidateId>,
+        /// The transaction.
+        transaction: Box<Transaction<Verified>>,
+    },
 }
 
 /// What the bank wants to offer.
@@ -174,7 +190,7 @@ enum Talk {
     /// The accepting side: a join is on its way.
     Joining { joining: Box<Joining>, until: Timestamp, tries: u32 },
     /// The accepting side: signed, and the complete transaction is wanted.
-    Completing { signed: Box<Signed>, at: Timestamp, tries: u32, calling: bool },
+    Completing { signed: Box<Signed>, at: Timestamp, until: Timestamp, tries: u32, calling: bool },
     /// Either side, after a restart: the transaction is to be submitted again.
     Submitting,
 }
@@ -232,6 +248,11 @@ impl Desk {
         records
     }
 
+    /// Whether nothing can change any more.
+    pub fn is_idle(&self) -> bool {
+        self.records.values().all(|record| record.stage.is_over())
+    }
+
     /// Whether an unsigned draft stands on the account: what is drafted on top of it now is lost if
     /// it is withdrawn, which takes at most [`TALK_MS`].
     pub fn holds(&self, asset: AssetId) -> bool {
@@ -268,7 +289,7 @@ impl Desk {
     /// Gives up an unsigned draft, if there is one.
     fn withdraw<R>(&mut self, means: &mut Means<'_, R>, uetr: &Uetr) {
         if let Some(draft) = self.talks.remove(uetr).and_then(|talk| talk.draft()) {
-            means.effects.push(Effect::Wallet(means.wallet.withdraw(draft)));
+            means.effects.push(Effect::Withdrawn(means.wallet.withdraw(draft)));
         }
     }
 

@@ -7,8 +7,8 @@ use quittance_ledger::transaction::{Body, Transaction};
 use rand_core::CryptoRngCore;
 
 use super::{
-    CallError, Desk, Effect, Joining, MAX_ENDED, MAX_OPEN, Means, Offer, Refusal, SKEW_MS, TALK_MS,
-    Talk, VALID_MS, again, later,
+    CallError, Desk, Effect, Joining, KEEP_MS, MAX_ENDED, MAX_OPEN, Means, Offer, Refusal, SKEW_MS,
+    TALK_MS, Talk, VALID_MS, again, later,
 };
 use crate::exchange::{Agreement, ExchangeError, Money, Record, Stage};
 use crate::wallet::{CandidateId, WalletError};
@@ -120,6 +120,7 @@ impl Desk {
             }
         };
         let (candidate, join) = (joining.candidate(), Box::new(joining.join()));
+        means.effects.push(Effect::Drafted { candidate, uetr: *uetr });
         means.effects.push(Effect::Join { to: agreement.offerer, uetr: *uetr, candidate, join });
         let until = later(means.now, 2 * TALK_MS);
         self.talks.insert(*uetr, Talk::Joining { joining: Box::new(joining), until, tries });
@@ -150,12 +151,12 @@ impl Desk {
         let (body, range_proof) = match result {
             Ok(answer) => answer,
             Err(CallError::Again(why)) => {
-                means.effects.push(Effect::Wallet(means.wallet.withdraw(candidate)));
+                means.effects.push(Effect::Withdrawn(means.wallet.withdraw(candidate)));
                 self.wait(means.now, uetr, tries, why);
                 return;
             }
             Err(CallError::Refused(why)) => {
-                means.effects.push(Effect::Wallet(means.wallet.withdraw(candidate)));
+                means.effects.push(Effect::Withdrawn(means.wallet.withdraw(candidate)));
                 self.save(means, uetr, Stage::failed(format!("the other side refused: {why}")));
                 return;
             }
@@ -169,13 +170,13 @@ impl Desk {
             Ok(signed) => {
                 let (expiry, sequence) = (signed.expiry(), candidate.sequence);
                 self.save(means, uetr, Stage::Signed { expiry, sequence, transaction: None });
-                let (signed, at) = (Box::new(signed), means.now);
-                let talk = Talk::Completing { signed, at, tries: 0, calling: false };
+                let (signed, at, until) = (Box::new(signed), means.now, later(means.now, KEEP_MS));
+                let talk = Talk::Completing { signed, at, until, tries: 0, calling: false };
                 self.talks.insert(*uetr, talk);
                 self.send_signature(means, uetr);
             }
             Err(error) => {
-                means.effects.push(Effect::Wallet(means.wallet.withdraw(candidate)));
+                means.effects.push(Effect::Withdrawn(means.wallet.withdraw(candidate)));
                 self.save(means, uetr, Stage::failed(format!("the other side's answer: {error}")));
             }
         }
@@ -208,27 +209,21 @@ impl Desk {
         uetr: &Uetr,
         result: Result<Transaction, CallError>,
     ) {
-        let Some(Talk::Completing { signed, at, tries, calling }) = self.talks.get_mut(uetr) else {
+        let Some(Talk::Completing { signed, at, tries, calling, .. }) = self.talks.get_mut(uetr)
+        else {
             return;
         };
-        let transaction = match result {
-            Ok(transaction) => signed.check(transaction, means.register).ok(),
-            Err(CallError::Refused(_)) => None,
-            Err(CallError::Again(_)) => {
-                (*at, *calling) = (again(means.now, *tries), false);
-                *tries = tries.saturating_add(1);
-                return;
-            }
-        };
+        let complete = result.ok().and_then(|complete| signed.check(complete, means.register).ok());
+        (*at, *calling) = (again(means.now, *tries), false);
+        *tries = tries.saturating_add(1);
         let (candidate, expiry) = (signed.candidate(), signed.expiry());
-        self.talks.remove(uetr);
-        if let Some(transaction) = transaction {
+        if let Some(transaction) = complete {
+            self.talks.remove(uetr);
             let stored = Some(Box::new(transaction.clone().into_unverified()));
             let sequence = candidate.sequence;
             self.save(means, uetr, Stage::Signed { expiry, sequence, transaction: stored });
-            // The candidate may have landed already.
-            drop(means.wallet.submitted(candidate, &transaction));
-            means.effects.push(Effect::Submit(Box::new(transaction)));
+            let (candidate, transaction) = (Some(candidate), Box::new(transaction));
+            means.effects.push(Effect::Submit { candidate, transaction });
         }
     }
 }

@@ -118,6 +118,7 @@ impl Desk {
             .map_err(|error| refusal(&error))?;
         seen.push(digest);
         let answer = (answered.body().clone(), answered.range_proof().clone());
+        means.effects.push(Effect::Drafted { candidate: answered.candidate(), uetr });
         let until = later(means.now, TALK_MS);
         self.talks.insert(uetr, Talk::Answered { answered: Box::new(answered), until });
         Ok(answer)
@@ -161,9 +162,8 @@ impl Desk {
         let stored = Some(Box::new(complete.clone()));
         let sequence = candidate.sequence;
         self.save(means, &uetr, Stage::Signed { expiry, sequence, transaction: stored });
-        // It is the candidate's transaction: the wallet drafted one of its entries.
-        drop(means.wallet.submitted(candidate, &transaction));
-        means.effects.push(Effect::Submit(Box::new(transaction)));
+        let (candidate, transaction) = (Some(candidate), Box::new(transaction));
+        means.effects.push(Effect::Submit { candidate, transaction });
         Ok(complete)
     }
 

@@ -74,6 +74,13 @@ impl Desk {
                 self.withdraw(means, uetr);
                 self.wait(means.now, uetr, tries, "the other side did not answer".to_owned());
             }
+            // What is signed may still land. But the account is free: whatever is included first
+            // on it decides.
+            Some(Talk::Completing { signed, until, .. }) if *until < means.now => {
+                let events = means.wallet.withdraw(signed.candidate());
+                means.effects.push(Effect::Withdrawn(events));
+                self.talks.remove(uetr);
+            }
             _ => {}
         }
     }
@@ -112,7 +119,8 @@ impl Desk {
         if let Some(Stage::Signed { transaction: Some(transaction), .. }) = stage
             && let Ok(transaction) = (**transaction).clone().verify(means.register)
         {
-            means.effects.push(Effect::Submit(Box::new(transaction)));
+            let transaction = Box::new(transaction);
+            means.effects.push(Effect::Submit { candidate: None, transaction });
         }
     }
 }

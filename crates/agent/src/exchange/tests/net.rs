@@ -103,12 +103,16 @@ impl Net {
                     }
                 }
                 Effect::Forget(uetr) => drop(agent.disk.remove(&uetr)),
-                Effect::Wallet(events) => {
+                Effect::Withdrawn(events) => {
                     for event in &events {
                         if let WalletEvent::Lost(lost) = event {
                             agent.desk.lost(self.now, lost);
                         }
                     }
+                }
+                Effect::Drafted { candidate, uetr } => {
+                    let draft = agent.wallet.in_flight(candidate.asset).unwrap().last().copied();
+                    assert_eq!((draft, uetr.0.len()), (Some(candidate), 16));
                 }
                 other => agent.effects.push_back(other),
             }
@@ -175,7 +179,13 @@ impl Net {
     fn carry_out(&mut self, which: usize, effect: Effect) {
         let from = id(self.agents[which].who);
         match effect {
-            Effect::Submit(transaction) => self.pool.push(*transaction),
+            Effect::Submit { candidate, transaction } => {
+                if let Some(candidate) = candidate {
+                    // It may have landed by the other side's hand.
+                    drop(self.agents[which].wallet.submitted(candidate, &transaction));
+                }
+                self.pool.push(*transaction);
+            }
             Effect::Offer { offer, .. } => {
                 let handle = |net: &mut Self, other| {
                     net.act(other, |desk, means| desk.offer(means, from, &offer))
@@ -206,7 +216,10 @@ impl Net {
                     self.act(which, |desk, means| desk.complete_answered(means, &uetr, result));
                 }
             }
-            Effect::Save { .. } | Effect::Forget(_) | Effect::Wallet(_) => {}
+            Effect::Save { .. }
+            | Effect::Forget(_)
+            | Effect::Drafted { .. }
+            | Effect::Withdrawn(_) => {}
         }
     }
 
