@@ -1,12 +1,18 @@
-# The command a newcomer needs: `make test`.
+# The commands a newcomer needs: `make test` and `make demo`.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/quittance/target
 
-.PHONY: test fmt lint prepare
+.PHONY: test demo fmt lint prepare
 
 # The programs first: tests across processes start them.
 test: prepare
 	cargo build --release --workspace --bins --tests --locked
 	cargo test --release --workspace --locked
+
+# Together with one small test, so that cargo chooses features as for `make test`: whichever of the
+# two runs second builds nothing anew.
+demo: prepare
+	cargo build --release --workspace --bins --test sample --locked
+	$(CARGO_TARGET_DIR)/release/quittance demo
 
 fmt:
 	cargo fmt --all --check

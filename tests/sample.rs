@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use proptest::prelude::*;
+use quittance_cli::demo::bilateral;
 use quittance_cli::demo::currency::Currency;
 use quittance_cli::demo::gross;
 use quittance_cli::demo::input::{Input, Payment, Source};
 use quittance_ledger::ids::InstitutionId;
+use quittance_tests::expected::Expected;
 use quittance_tests::{reference, sample};
 
 /// With `WRITE_SAMPLE=1` in the environment this test writes the files that it otherwise compares.
@@ -149,6 +151,62 @@ proptest! {
         prop_assert!(reference::pay_in_order(&input, Currency::Jpy) <= in_passes);
         prop_assert!(in_passes <= netted);
         prop_assert_eq!(gross::settled(&input, Currency::Jpy), in_passes);
+    }
+}
+
+/// Nothing is created, nobody is overdrawn, each payment has one fate, and what the sample run does
+/// after the rounds can be paid.
+#[test]
+fn the_sample_adds_up() {
+    let input = Input::sample().unwrap();
+    let expected = Expected::of(&input);
+    for (currency, banks) in &expected.net {
+        assert_eq!(banks.values().sum::<i128>(), 0, "{currency}");
+    }
+    assert!(expected.balances.values().flat_map(BTreeMap::values).all(|balance| *balance >= 0));
+    let mut all = [&expected.settled[..], &expected.queued].concat();
+    all.sort();
+    assert_eq!(all, (1..=200).map(|number| format!("P{number:03}")).collect::<Vec<_>>());
+
+    let balances = |currency| -> bilateral::Balances {
+        let banks = expected.balances[&currency].iter();
+        banks.map(|(bank, balance)| (*bank, (*balance).try_into().unwrap())).collect()
+    };
+    let plan = bilateral::plan(&balances(Currency::Eur), &balances(Currency::Usd)).unwrap();
+    assert_eq!(plan.transfers.len(), 2);
+}
+
+#[test]
+fn differences_from_the_reference_are_found() {
+    let input = Input::sample().unwrap();
+    let expected = Expected::of(&input);
+    let amounts = |amounts: &BTreeMap<Currency, BTreeMap<InstitutionId, i128>>| {
+        let mut json = serde_json::json!({});
+        for (currency, banks) in amounts {
+            for (bank, amount) in banks {
+                json[currency.code()][bank.as_str()] = currency.format(*amount).into();
+            }
+        }
+        json
+    };
+    let report = serde_json::json!({
+        "settled": expected.settled,
+        "queued": expected.queued,
+        "net": amounts(&expected.net),
+        "balances": amounts(&expected.balances),
+        "rounds": [],
+    });
+    assert_eq!(expected.differences(&report), [""; 0]);
+    for (field, place, wrong) in [
+        ("settled", "/settled/3", serde_json::json!("P999")),
+        ("queued", "/queued", serde_json::json!([])),
+        ("net", "/net/EUR/ALBAZZ21", serde_json::json!("0.01")),
+        ("balances", "/balances/USD/JURAZZ21", serde_json::json!(1)),
+    ] {
+        let mut report = report.clone();
+        *report.pointer_mut(place).unwrap() = wrong;
+        let found = expected.differences(&report);
+        assert!(found.len() == 1 && found[0].starts_with(field), "{found:?}");
     }
 }
 

@@ -2,5 +2,6 @@
 
 pub mod binaries;
 pub mod chain;
+pub mod expected;
 pub mod reference;
 pub mod sample;

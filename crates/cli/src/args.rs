@@ -22,18 +22,17 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Shows everything at work: banks, committee, validator and auditor, on this machine.
-    #[command(hide = true)] // Needs the daemons of agent, coordinator and MPC party.
     Demo(DemoArguments),
     /// Makes the keys, certificates and configurations of a network for trying out.
     Testnet(TestnetArguments),
     /// Starts all processes of such a network, and stops them on Ctrl-C.
-    #[command(hide = true)] // Needs the daemons of agent, coordinator and MPC party.
     Up(UpArguments),
     /// Calls a bank's agent.
-    #[command(hide = true)] // Needs the daemons of agent, coordinator and MPC party.
     Client(ClientArguments),
     /// Runs a validator.
     Node(DaemonArguments),
+    /// Runs a coordinator.
+    Coordinator(DaemonArguments),
     /// Looks into key files.
     #[command(subcommand)]
     Keys(KeysCommand),

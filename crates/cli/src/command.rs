@@ -24,6 +24,20 @@ use crate::{keys, log, parent, up};
 
 type Failure = Box<dyn Error>;
 
+/// Runs a process of the network until it is told to end. Their crates have the same functions.
+macro_rules! daemon {
+    ($of:ident, $arguments:ident) => {{
+        let run = |DaemonArguments { config, stop_with_parent }| -> Result<(), Failure> {
+            let config = $of::Config::load(&config)?;
+            log::begin(config.log.as_deref())?;
+            let shutdown = parent::shutdown(stop_with_parent);
+            let runtime = Builder::new_multi_thread().enable_all().build()?;
+            Ok(runtime.block_on($of::run(config, shutdown))?)
+        };
+        run($arguments)
+    }};
+}
+
 /// The whole program.
 pub fn run() -> ExitCode {
     let result = match Arguments::parse().command {
@@ -31,7 +45,8 @@ pub fn run() -> ExitCode {
         Command::Testnet(arguments) => make_testnet(arguments),
         Command::Up(arguments) => up(&arguments),
         Command::Client(arguments) => call(arguments),
-        Command::Node(arguments) => node(&arguments),
+        Command::Node(arguments) => daemon!(quittance_node, arguments),
+        Command::Coordinator(arguments) => daemon!(quittance_coordinator, arguments),
         Command::Keys(KeysCommand::Inspect { file, passphrase }) => {
             let shown = keys::inspect(&file, passphrase.as_deref());
             shown.map(|shown| print!("{shown}")).map_err(Failure::from)
@@ -71,14 +86,6 @@ fn up(arguments: &UpArguments) -> Result<(), Failure> {
 fn call(arguments: ClientArguments) -> Result<(), Failure> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     Ok(runtime.block_on(client::run(arguments))?)
-}
-
-fn node(arguments: &DaemonArguments) -> Result<(), Failure> {
-    let config = quittance_node::Config::load(&arguments.config)?;
-    log::begin(config.log.as_deref())?;
-    let shutdown = parent::shutdown(arguments.stop_with_parent);
-    let runtime = Builder::new_multi_thread().enable_all().build()?;
-    Ok(runtime.block_on(quittance_node::run(config, shutdown))?)
 }
 
 fn demo(arguments: &DemoArguments) -> Result<(), Failure> {

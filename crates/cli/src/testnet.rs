@@ -8,7 +8,7 @@
 //! | `<process>/config.toml` | the configuration of `node`, `coordinator`, `party-<id>`, `agent-<id>` |
 //! | `<process>/tls.pem`, `tls.key` | its certificate |
 //! | `<process>/keys.age`, `passphrase` | its institution's secret keys, encrypted, and the passphrase |
-//! | `<process>/data/` | what it stores; made by the process |
+//! | `<process>/data/` | what it stores; made by the process; the coordinator has none |
 //! | `clients/<bank>.pem`, `.key` | certificate of the bank's own systems, with all roles |
 //! | `auditor.pem`, `auditor.key` | certificate of an auditor |
 //!

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use quittance_cli::client;
 use quittance_cli::demo::bank::Bank;
@@ -201,7 +202,8 @@ async fn rounds_are_repeated_until_all_banks_took_part() {
     let mut theatre = Theatre::new();
     let mut banks = theatre.play(vec![first.clone(), second]).await;
     let shown = Progress::new().begin("netting");
-    let settled = rounds::net(&mut banks, Currency::Eur, &shown).await.unwrap();
+    let settled =
+        rounds::net(&mut banks, Currency::Eur, &[Duration::ZERO; 4], &shown).await.unwrap();
     assert_eq!(
         settled,
         [
@@ -219,7 +221,10 @@ async fn rounds_that_never_settle_are_given_up() {
     let mut theatre = Theatre::new();
     let mut banks = theatre.play(vec![script.clone(), script]).await;
     let shown = Progress::new().begin("netting");
-    let error = rounds::net(&mut banks, Currency::Eur, &shown).await.unwrap_err().to_string();
+    let error = rounds::net(&mut banks, Currency::Eur, &[Duration::ZERO; 4], &shown)
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(error.starts_with("no netting round in EUR brought all banks together in 5 attempts"));
     assert!(error.ends_with("Z01: too late"), "{error}");
 }

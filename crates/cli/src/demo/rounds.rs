@@ -11,15 +11,23 @@ use quittance_rpc::proto::agent::v1::RoundEvent;
 use quittance_rpc::proto::agent::v1::event::Event;
 use quittance_rpc::proto::agent::v1::round_event::Stage as At;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
+use tonic::Code;
 
 use super::bank::Bank;
 use super::currency::Currency;
 use super::error::DemoError;
 use super::progress::Stage;
 
-/// How often a round is tried.
-const ATTEMPTS: u32 = 5;
+/// How long to wait before a round is tried again. Accounts that had joined a round that came to
+/// nothing stay locked until its deadline: all together is longer than that takes.
+pub const PAUSES: [Duration; 5] = [
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(20),
+    Duration::from_secs(40),
+    Duration::from_secs(80),
+];
 
 /// How long a round may take. Forty banks on a small machine need minutes.
 const ROUND: Duration = Duration::from_secs(1200);
@@ -47,34 +55,57 @@ pub enum Part {
     Abandoned(String),
 }
 
-/// Runs rounds until one has settled with all banks. All rounds that settled, in order.
+/// Runs rounds until one has settled with all banks, once and then once after each of `pauses`. All
+/// rounds that settled, in order.
 pub async fn net(
     banks: &mut [Bank],
     currency: Currency,
+    pauses: &[Duration],
     stage: &Stage,
 ) -> Result<Vec<Settled>, DemoError> {
     let mut done = Vec::new();
-    let mut reason = String::new();
-    for attempt in 1..=ATTEMPTS {
-        let Some(first) = banks.first_mut() else { return Ok(done) };
-        let round = first.request_round(currency).await?;
-        stage.note(&format!("round {}, attempt {attempt}", round.get(..8).unwrap_or(&round)));
-        let parts = observe(banks, &round).await?;
-        let settled = parts.iter().find_map(|part| match part {
-            Part::Settled(settled) => Some(settled.clone()),
-            Part::Abandoned(_) => None,
-        });
+    let mut pauses = pauses.iter();
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let (settled, left_out) = attempt(banks, currency, attempts, stage).await?;
         done.extend(settled);
-        let left_out = parts.iter().find_map(|part| match part {
-            Part::Abandoned(why) => Some(why.clone()),
-            Part::Settled(_) => None,
-        });
-        match left_out {
-            None => return Ok(done),
-            Some(why) => reason = why,
-        }
+        let Some(reason) = left_out else { return Ok(done) };
+        let Some(pause) = pauses.next() else {
+            return Err(DemoError::Round { currency, attempts, reason });
+        };
+        stage.note(&format!("attempt {attempts} failed: {reason}"));
+        sleep(*pause).await;
     }
-    Err(DemoError::Round { currency, attempts: ATTEMPTS, reason })
+}
+
+/// One round: its settlement, if there was one, and why a bank was left out, if one was.
+async fn attempt(
+    banks: &mut [Bank],
+    currency: Currency,
+    number: u32,
+    stage: &Stage,
+) -> Result<(Option<Settled>, Option<String>), DemoError> {
+    let Some(first) = banks.first_mut() else { return Ok((None, None)) };
+    let round = match first.request_round(currency).await {
+        Ok(round) => round,
+        // Somebody who is needed is not there yet, or not any more.
+        Err(DemoError::Call { reason, .. }) if reason.code() == Code::Unavailable => {
+            return Ok((None, Some(reason.message().to_owned())));
+        }
+        Err(error) => return Err(error),
+    };
+    stage.note(&format!("round {}, attempt {number}", round.get(..8).unwrap_or(&round)));
+    let parts = observe(banks, &round).await?;
+    let settled = parts.iter().find_map(|part| match part {
+        Part::Settled(settled) => Some(settled.clone()),
+        Part::Abandoned(_) => None,
+    });
+    let left_out = parts.iter().find_map(|part| match part {
+        Part::Abandoned(why) => Some(why.clone()),
+        Part::Settled(_) => None,
+    });
+    Ok((settled, left_out))
 }
 
 /// Follows a round at all banks until it is over for each.

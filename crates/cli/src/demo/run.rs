@@ -163,7 +163,7 @@ impl Run<'_> {
         currency: Currency,
     ) -> Result<Vec<Settled>, DemoError> {
         let stage = self.progress.begin(&format!("netting round in {currency}"));
-        let settled = rounds::net(banks, currency, &stage).await?;
+        let settled = rounds::net(banks, currency, &rounds::PAUSES, &stage).await?;
         let iterations: u32 = settled.iter().map(|round| round.iterations).sum();
         self.progress.end(stage, &format!("{iterations} iterations on shares"));
         Ok(settled)

@@ -53,15 +53,17 @@ pub fn process(member: &Member) -> String {
          institution = \"{institution}\"\n\
          # What the chain began with. Its digest is the chain's id.\n\
          genesis = \"../genesis.json\"\n\
-         # Where this process keeps what it must not lose.\n\
-         data = \"data\"\n\
          # The institution's secret keys, encrypted, and the file with the passphrase.\n\
          keys = \"keys.age\"\n\
          passphrase = \"passphrase\"\n"
     );
+    if member.name.process != Process::Coordinator {
+        text += "# Where this process keeps what it must not lose.\ndata = \"data\"\n";
+    }
     if member.name.process != Process::Node {
         text += "# Where the other processes listen.\ndirectory = \"../directory.toml\"\n";
     }
+    text += settings(member.name.process);
     text += &match member.peer_address {
         None => listen("listen", "Where everybody reaches this process.", member.address),
         Some(peer) => {
@@ -77,6 +79,38 @@ pub fn process(member: &Member) -> String {
              [[tls.trust]]\n\
              file = \"../ca/ca.pem\"\n";
     text
+}
+
+/// What may be set besides; commented out where the value is the default.
+fn settings(process: Process) -> &'static str {
+    match process {
+        Process::Node => {
+            "# The longest time between two blocks. Locks and expiries are counted in blocks: so\n\
+             # often, time goes on for a network in which nothing happens.\n\
+             heartbeat_ms = 250\n\
+             # The least time between two blocks.\n\
+             # min_block_interval_ms = 20\n"
+        }
+        Process::Coordinator => {
+            "# How long accounts may join a round, and when it is over; in blocks from its opening.\n\
+             # join_blocks = 200\n\
+             # deadline_blocks = 400\n\
+             # The longest wait for banks to join and deal, for the committee's result, and for\n\
+             # each answer of the banks after that.\n\
+             # gather_ms = 15000\n\
+             # compute_ms = 300000\n\
+             # prove_ms = 60000\n\
+             # The fewest banks that settle with one another.\n\
+             # minimum_roster = 2\n"
+        }
+        Process::Agent => {
+            "# How long a credit may wait for a posting that takes it along.\n\
+             # absorb_after_ms = 200\n\
+             # For how many blocks a transaction may be included.\n\
+             # expiry_blocks = 300\n"
+        }
+        Process::Party => "",
+    }
 }
 
 fn listen(section: &str, what: &str, address: std::net::SocketAddr) -> String {

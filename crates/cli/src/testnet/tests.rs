@@ -19,6 +19,21 @@ fn plan(suite: Suite) -> Plan {
     }
 }
 
+/// Every key that is commented out can be what the comment says.
+fn with_comments_removed(text: &str) -> String {
+    let is_setting = |line: &str| {
+        let key = line.strip_prefix("# ").and_then(|rest| rest.split_once(" = "));
+        key.is_some_and(|(key, _)| {
+            key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        })
+    };
+    let uncomment = |line: &str| match is_setting(line) {
+        true => line.trim_start_matches("# ").to_owned(),
+        false => line.to_owned(),
+    };
+    text.lines().map(|line| uncomment(line) + "\n").collect()
+}
+
 /// All files under a folder, relative to it, sorted.
 fn files_under(folder: &Path) -> Vec<String> {
     let mut found = vec![];
@@ -139,13 +154,31 @@ fn configurations_are_readable_toml() {
 }
 
 #[test]
-fn the_node_understands_its_configuration() {
+fn the_daemons_understand_their_configurations() {
     let home = tempfile::tempdir().unwrap();
     let members = create(&plan(Suite::MlDsa65MlKem768), home.path()).unwrap();
     let config = quittance_node::Config::load(&members.node.config(home.path()));
     assert!(config.is_ok(), "{}", config.err().unwrap());
+    let config = quittance_coordinator::Config::load(&members.coordinator.config(home.path()));
+    assert!(config.is_ok(), "{}", config.err().unwrap());
     // Another process's files are not its own.
     assert!(quittance_node::Config::load(&members.coordinator.config(home.path())).is_err());
+}
+
+#[test]
+fn settings_that_are_commented_out_are_the_defaults() {
+    fn same<T: serde::de::DeserializeOwned + PartialEq>(config: &Path) -> usize {
+        let text = fs::read_to_string(config).unwrap();
+        let all = with_comments_removed(&text);
+        assert!(toml::from_str::<T>(&text).unwrap() == toml::from_str::<T>(&all).unwrap(), "{all}");
+        text.lines().zip(all.lines()).filter(|(one, other)| one != other).count()
+    }
+    let home = tempfile::tempdir().unwrap();
+    let members = create(&plan(Suite::MlDsa65MlKem768), home.path()).unwrap();
+    let config = |member: &Member| member.config(home.path());
+    assert_eq!(same::<quittance_node::NodeFile>(&config(&members.node)), 1);
+    let coordinator = config(&members.coordinator);
+    assert_eq!(same::<quittance_coordinator::CoordinatorFile>(&coordinator), 6);
 }
 
 #[test]
