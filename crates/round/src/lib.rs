@@ -14,14 +14,17 @@
 pub mod announcement;
 pub mod book;
 pub mod committee;
+pub mod coordinator;
 pub mod dealing;
 pub mod envelope;
 mod joined;
 pub mod message;
+pub mod participant;
 pub mod program;
 pub mod queue;
 pub mod receipt;
 pub mod result;
+pub mod settlement;
 pub mod start;
 #[cfg(test)]
 mod testing;

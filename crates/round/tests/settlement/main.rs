@@ -2,5 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // A test stops where its assumption fails.
 
+mod attacks;
 mod book;
+mod stage;
+mod table;
 mod world;

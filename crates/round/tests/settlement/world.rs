@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use quittance_crypto::commitment::{Blinding, Opening};
+use quittance_crypto::commitment::{Blinding, Commitment, Opening, commit_scalar};
 use quittance_crypto::digest::Digest;
+use quittance_crypto::field::Scalar;
 use quittance_crypto::note::NoteKey;
 use quittance_crypto::seal::SealingKey;
 use quittance_crypto::signature::{Purpose, SigningKey, Suite};
@@ -293,6 +294,13 @@ impl World {
         blindings.push(-&blindings.iter().sum::<Blinding>());
         blindings
     }
+}
+
+/// `Com(net; blinding)`, as the parties publish it.
+pub fn net_commitment(net: i64, blinding: &Blinding) -> Commitment {
+    let magnitude = Scalar::from(net.unsigned_abs());
+    let value = if net < 0 { -magnitude } else { magnitude };
+    commit_scalar(&value, blinding.as_scalar())
 }
 
 /// Signs for everybody who has to.

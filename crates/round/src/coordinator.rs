@@ -1,0 +1,331 @@
+//! One round as its coordinator leads it, from the opening on the ledger to its end.
+//!
+//! ```text
+//! gathering   Dealt, Declined      -> Start
+//! computing   Computed             (and postings, from banks that were quick)
+//! postings    Posting              -> Proposal
+//! bits        Bits                 -> AllBits
+//! polynomials Polynomials          -> AllPolynomials
+//! shares      Share                -> Proven
+//! signatures  Signature            -> Settled, and to the node
+//! settling    a block              -> the end
+//! ```
+//!
+//! The coordinator is trusted with nothing: it sees commitments, proofs and signatures, and each
+//! bank checks what it is asked to prove and to sign. It keeps nothing: a coordinator that is
+//! killed has forgotten the round, whose locks end at its deadline.
+//!
+//! What one participant or party sends wrongly, twice or out of turn is refused, and harms only
+//! itself as long as time is left to send what is right. A phase that is not complete in time ends
+//! the round, and the failure names who was missing.
+
+mod collected;
+mod computing;
+mod failure;
+mod gathering;
+mod proving;
+mod stage;
+
+pub use failure::{AcknowledgementsError, Ending, Failure, Missing, ReportError};
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use quittance_crypto::signature::SigningKey;
+use quittance_ledger::ids::{InstitutionId, RoundId};
+use quittance_ledger::transaction::Transaction;
+use rand_core::CryptoRngCore;
+
+use crate::book::{Book, RoundFacts};
+use crate::message::{Attempt, Instruction, Reason, Report};
+use gathering::Gathering;
+use stage::{Next, Stage, Taken};
+
+/// Of how many attempts a round consists in this version: the first is number 0.
+const ATTEMPT: u8 = 0;
+
+/// How long the phases of a round may last, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// From the opening until those that have dealt are enough.
+    pub gather_ms: u64,
+    /// Until all parties have computed.
+    pub compute_ms: u64,
+    /// Until all postings are there.
+    pub postings_ms: u64,
+    /// For each of the three exchanges of the proof.
+    pub proof_ms: u64,
+    /// Until all have signed.
+    pub signatures_ms: u64,
+    /// After which time a settlement that is not on the ledger is submitted again.
+    pub resubmit_ms: u64,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            gather_ms: 15_000,
+            compute_ms: 120_000,
+            postings_ms: 15_000,
+            proof_ms: 15_000,
+            signatures_ms: 15_000,
+            resubmit_ms: 2_000,
+        }
+    }
+}
+
+/// Where a round is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// Banks join and deal.
+    Gathering,
+    /// The parties compute.
+    Computing,
+    /// Banks post.
+    Postings,
+    /// First exchange of the proof.
+    Bits,
+    /// Second exchange.
+    Polynomials,
+    /// Third exchange.
+    Shares,
+    /// Banks sign.
+    Signatures,
+    /// The settlement has been submitted.
+    Settling,
+    /// See [`Coordinator::ending`].
+    Over,
+}
+
+/// What a coordinator wants to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Tell all of these that attend. Who attends later is told by [`Coordinator::attend`].
+    Send {
+        /// Whom.
+        to: BTreeSet<InstitutionId>,
+        /// What.
+        instruction: Instruction,
+    },
+    /// Submit the settlement to the node.
+    Submit(Transaction),
+    /// The round is over.
+    Ended(Ending),
+}
+
+/// With what a coordinator acts: the ledger, its round key, the time.
+#[derive(Clone, Copy)]
+pub struct Turn<'a> {
+    /// What the ledger says by now.
+    pub book: &'a Book,
+    /// The round key of the institution that has opened the round.
+    pub key: &'a SigningKey,
+    /// Milliseconds on any clock that does not go back.
+    pub now_ms: u64,
+}
+
+/// The coordinator's side of one round.
+pub struct Coordinator {
+    cast: Cast,
+    stage: Stage,
+    /// Since when the phase lasts.
+    since_ms: u64,
+    /// The last wrong report of each sender in this phase.
+    faults: BTreeMap<InstitutionId, ReportError>,
+    /// What has been said so far, and to whom: for those who attend later.
+    said: Vec<(BTreeSet<InstitutionId>, Instruction)>,
+    ending: Option<Ending>,
+}
+
+/// What stays the same over the phases, but for who attends.
+struct Cast {
+    round: RoundId,
+    institution: InstitutionId,
+    timing: Timing,
+    attending: BTreeSet<InstitutionId>,
+}
+
+/// What a phase sees of the world.
+struct Scene<'a> {
+    turn: Turn<'a>,
+    /// Nothing before the opening is final.
+    facts: Option<&'a RoundFacts>,
+    cast: &'a Cast,
+    since_ms: u64,
+}
+
+impl Scene<'_> {
+    fn attempt(&self) -> Attempt {
+        Attempt { round: self.cast.round, number: ATTEMPT }
+    }
+
+    fn lasts_ms(&self) -> u64 {
+        self.turn.now_ms.saturating_sub(self.since_ms)
+    }
+}
+
+impl Coordinator {
+    /// Leads the round whose opening `institution` has submitted at `now_ms`.
+    pub fn new(round: RoundId, institution: InstitutionId, timing: Timing, now_ms: u64) -> Self {
+        Self {
+            cast: Cast { round, institution, timing, attending: BTreeSet::new() },
+            stage: Stage::Gathering(Gathering::default()),
+            since_ms: now_ms,
+            faults: BTreeMap::new(),
+            said: Vec::new(),
+            ending: None,
+        }
+    }
+
+    /// Which round.
+    pub fn round(&self) -> RoundId {
+        self.cast.round
+    }
+
+    /// Where it is.
+    pub fn phase(&self) -> Phase {
+        self.stage.phase()
+    }
+
+    /// How it ended, once it has.
+    pub fn ending(&self) -> Option<&Ending> {
+        self.ending.as_ref()
+    }
+
+    /// Says who attends from now on. Newcomers are told what has been said so far; one that has
+    /// been away only for a moment may hear it twice.
+    pub fn attend(
+        &mut self,
+        turn: Turn<'_>,
+        present: BTreeSet<InstitutionId>,
+        rng: &mut impl CryptoRngCore,
+    ) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for newcomer in present.difference(&self.cast.attending) {
+            for (_, instruction) in self.said.iter().filter(|(to, _)| to.contains(newcomer)) {
+                let (to, instruction) = ([*newcomer].into(), instruction.clone());
+                effects.push(Effect::Send { to, instruction });
+            }
+        }
+        self.cast.attending = present;
+        self.proceed(turn, rng, &mut effects);
+        effects
+    }
+
+    /// Takes what `from` says, whom the caller knows by its connection.
+    ///
+    /// # Errors
+    /// If the report is refused. Then the round goes on as if it had not been made.
+    pub fn report(
+        &mut self,
+        turn: Turn<'_>,
+        from: InstitutionId,
+        report: Report,
+        rng: &mut impl CryptoRngCore,
+    ) -> Result<Vec<Effect>, ReportError> {
+        if report.round() != self.cast.round {
+            return Err(ReportError::OtherRound(report.round()));
+        }
+        let scene = scene(&self.cast, turn, self.since_ms);
+        let mut effects = Vec::new();
+        match self.stage.take(&scene, from, report) {
+            Ok(Taken::Kept) => {
+                self.faults.remove(&from);
+                self.proceed(turn, rng, &mut effects);
+            }
+            Ok(Taken::Doom(failure)) => self.end(Ending::Failed(failure), &mut effects),
+            Err(error) => {
+                self.faults.insert(from, error.clone());
+                return Err(error);
+            }
+        }
+        Ok(effects)
+    }
+
+    /// Goes on as far as ledger and time allow. To be called after each block and now and then.
+    pub fn advance(&mut self, turn: Turn<'_>, rng: &mut impl CryptoRngCore) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.proceed(turn, rng, &mut effects);
+        effects
+    }
+
+    fn proceed(&mut self, turn: Turn<'_>, rng: &mut impl CryptoRngCore, effects: &mut Vec<Effect>) {
+        while self.ending.is_none() {
+            let scene = scene(&self.cast, turn, self.since_ms);
+            if let Some(ending) = fate(&scene, self.stage.phase()) {
+                return self.end(ending, effects);
+            }
+            self.faults.extend(self.stage.look(&scene));
+            if !self.stage.is_ready(&scene) {
+                return self.wait(turn, effects);
+            }
+            let stage = std::mem::replace(&mut self.stage, Stage::Over);
+            match stage.next(&scene, rng) {
+                Ok(next) => self.enter(next, turn, effects),
+                Err(failure) => return self.end(Ending::Failed(failure), effects),
+            }
+        }
+    }
+
+    fn enter(&mut self, next: Next, turn: Turn<'_>, effects: &mut Vec<Effect>) {
+        let Next { stage, say, submit, faults } = next;
+        (self.stage, self.since_ms, self.faults) = (stage, turn.now_ms, faults);
+        if let Some((to, instruction)) = say {
+            self.say(to, instruction, effects);
+        }
+        effects.extend(submit.map(Effect::Submit));
+    }
+
+    /// Nothing to do but to see whether time is over, or a settlement has to be submitted again.
+    fn wait(&mut self, turn: Turn<'_>, effects: &mut Vec<Effect>) {
+        let scene = scene(&self.cast, turn, self.since_ms);
+        if let Some(transaction) = self.stage.resubmit(&scene) {
+            effects.push(Effect::Submit(transaction));
+        }
+        let limit = self.stage.limit(&self.cast.timing);
+        if limit.is_some_and(|limit| scene.lasts_ms() >= limit) {
+            let missing = self.stage.missing(&scene).into_iter().map(|institution| Missing {
+                institution,
+                fault: self.faults.get(&institution).cloned(),
+            });
+            let (phase, missing) = (self.stage.phase(), missing.collect());
+            self.end(Ending::Failed(Failure::TimedOut { phase, missing }), effects);
+        }
+    }
+
+    fn say(
+        &mut self,
+        to: BTreeSet<InstitutionId>,
+        instruction: Instruction,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.said.push((to.clone(), instruction.clone()));
+        effects.push(Effect::Send { to, instruction });
+    }
+
+    fn end(&mut self, ending: Ending, effects: &mut Vec<Effect>) {
+        if let Ending::Failed(failure) = &ending {
+            let attempt = Attempt { round: self.cast.round, number: ATTEMPT };
+            let reason = Reason::new(failure);
+            let mut to = self.cast.attending.clone();
+            to.extend(self.said.iter().flat_map(|(to, _)| to));
+            self.say(to, Instruction::Abandoned { attempt, reason }, effects);
+        }
+        self.stage = Stage::Over;
+        self.ending = Some(ending.clone());
+        effects.push(Effect::Ended(ending));
+    }
+}
+
+fn scene<'a>(cast: &'a Cast, turn: Turn<'a>, since_ms: u64) -> Scene<'a> {
+    Scene { turn, facts: turn.book.round(&cast.round), cast, since_ms }
+}
+
+/// What the ledger has decided.
+fn fate(scene: &Scene<'_>, phase: Phase) -> Option<Ending> {
+    let facts = scene.facts?;
+    if let Some(settled) = facts.settled {
+        return Some(Ending::Settled(settled));
+    }
+    let over = facts.is_over(scene.turn.book.height());
+    over.then_some(Ending::Failed(Failure::DeadlinePassed { phase }))
+}
