@@ -1,0 +1,164 @@
+//! The party's configuration file.
+//!
+//! ```toml
+//! institution = "MPCAZZ01"
+//! genesis = "../genesis.json"
+//! data = "data"                     # signed receipts; made if it is missing
+//! keys = "keys.age"                 # the round and receipt keys are in it
+//! passphrase = "passphrase"         # opens `keys`; readable by its owner only
+//! directory = "../directory.toml"   # where the other processes listen
+//! # log = "info"                    # unless the environment says otherwise (RUST_LOG)
+//! # compute_ms = 300000             # the longest computation
+//!
+//! [listen]
+//! address = "127.0.0.1:7002"
+//!
+//! [tls]
+//! certificate = "tls.pem"
+//! key = "tls.key"
+//!
+//! [[tls.trust]]
+//! file = "../ca/ca.pem"
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use quittance_crypto::keyfile::KeyRing;
+use quittance_crypto::signature::Purpose;
+use quittance_ledger::genesis::Genesis;
+use quittance_ledger::ids::InstitutionId;
+use quittance_ledger::state::Role;
+use quittance_rpc::config::{self, Check, ConfigError, Listen, ListenAddress, Target, TlsFiles};
+use quittance_rpc::directory::Directory;
+use quittance_rpc::identity::{Process, ProcessName};
+use quittance_rpc::tls::Tls;
+use serde::{Deserialize, Serialize};
+
+/// The longest time limit of a computation: an hour.
+const MAX_COMPUTE_MS: u64 = 3_600_000;
+
+/// The keys that a party signs with, which the genesis must register.
+const PURPOSES: [Purpose; 2] = [Purpose::Round, Purpose::Receipt];
+
+/// The file as it is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartyFile {
+    /// Which party this is.
+    pub institution: String,
+    /// The genesis, JSON.
+    pub genesis: PathBuf,
+    /// The folder of the party's records.
+    pub data: PathBuf,
+    /// The party's key file.
+    pub keys: PathBuf,
+    /// The file with the passphrase of `keys`.
+    pub passphrase: PathBuf,
+    /// The file with the addresses of the other processes.
+    pub directory: PathBuf,
+    /// What is logged, such as `info` or `quittance_mpc_party=debug`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+    /// After so many milliseconds a computation is given up.
+    #[serde(default = "default_compute_ms")]
+    pub compute_ms: u64,
+    /// Where banks and the other parties reach this one.
+    pub listen: Listen,
+    /// Its certificate, and whom it trusts.
+    pub tls: TlsFiles,
+}
+
+fn default_compute_ms() -> u64 {
+    300_000
+}
+
+/// The file with everything that it names, checked.
+pub struct Config {
+    pub(crate) institution: InstitutionId,
+    pub(crate) genesis: Genesis,
+    pub(crate) data: PathBuf,
+    pub(crate) keys: KeyRing,
+    pub(crate) node: Target,
+    pub(crate) coordinator: Target,
+    /// The other members of all committees that this party is in.
+    pub(crate) others: BTreeMap<InstitutionId, Target>,
+    pub(crate) compute: Duration,
+    pub(crate) listen: ListenAddress,
+    pub(crate) tls: Tls,
+    /// What is to be logged; see [`PartyFile::log`].
+    pub log: Option<String>,
+}
+
+impl Config {
+    /// Reads the file and what it names; all that is wrong is reported at once.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        let (read, mut check): (PartyFile, Check) = config::read(file)?;
+        let institution = check.take("institution", read.institution.parse::<InstitutionId>());
+        let genesis = check.genesis("genesis", &read.genesis);
+        let keys = check.key_ring(&read.keys, &read.passphrase, institution);
+        let directory = check.directory("directory", &read.directory);
+        let listen = read.listen.check("listen", &mut check);
+        let process = Process::Party;
+        let expected = institution.map(|institution| ProcessName { institution, process });
+        let tls = read.tls.check("tls", expected, &mut check);
+        if !(1..=MAX_COMPUTE_MS).contains(&read.compute_ms) {
+            check.problem("compute_ms", format!("must be between 1 and {MAX_COMPUTE_MS}"));
+        }
+        let named = institution.zip(genesis.as_ref());
+        if let (Some((institution, genesis)), Some(keys)) = (named, &keys) {
+            check.registered(keys, &PURPOSES, institution, genesis);
+        }
+        let others = named.zip(directory.as_ref()).map(|((institution, genesis), directory)| {
+            others(institution, genesis, directory, &mut check)
+        });
+        let data = check.path(&read.data);
+        let parts = institution.zip(genesis).zip(keys).zip(directory).zip(others);
+        check.finish(parts.zip(listen).zip(tls).map(|((parts, listen), tls)| {
+            let ((((institution, genesis), keys), directory), others) = parts;
+            let Directory { node, coordinator, .. } = directory;
+            let compute = Duration::from_millis(read.compute_ms);
+            let log = read.log;
+            Self {
+                institution,
+                genesis,
+                data,
+                keys,
+                node,
+                coordinator,
+                others,
+                compute,
+                listen,
+                tls,
+                log,
+            }
+        }))
+    }
+}
+
+/// Where the other members of this party's committees are.
+fn others(
+    institution: InstitutionId,
+    genesis: &Genesis,
+    directory: &Directory,
+    check: &mut Check,
+) -> BTreeMap<InstitutionId, Target> {
+    let register = genesis.institutions.get(&institution);
+    if !register.is_some_and(|register| register.roles.contains(&Role::MpcParty)) {
+        check.problem("institution", format!("{institution} is not an MPC party in the genesis"));
+    }
+    let own = genesis.committees.values().filter(|it| it.parties.contains(&institution));
+    let mut members: BTreeSet<_> = own.flat_map(|it| &it.parties).copied().collect();
+    if !members.remove(&institution) {
+        check.problem("institution", format!("{institution} is in no committee of the genesis"));
+    }
+    let mut others = BTreeMap::new();
+    for member in members {
+        match directory.parties.get(&member) {
+            Some(target) => drop(others.insert(member, target.clone())),
+            None => check.problem("directory", format!("it does not say where {member} is")),
+        }
+    }
+    others
+}

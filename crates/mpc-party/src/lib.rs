@@ -1,0 +1,184 @@
+//! The MPC party's process: takes dealings, computes on shares with the other parties, hands each
+//! bank its own result, and signs receipts when the settlement is final.
+//!
+//! ```text
+//! node --blocks--> book of rounds            coordinator --Start, Abandoned--> session
+//! agent --Deal--> checked inputs (memory)    other parties <--Frames--> session
+//! agent <--Results-- shares (memory)         coordinator <--Computed, Failed-- session
+//! agent <--Receipts-- signed shares (disk, after finality)
+//! ```
+//!
+//! Whom a round concerns, and whether it is open, settled or over, is read from certified blocks
+//! alone. Shares live in memory only: inputs until no attempt can need them, results until the
+//! ledger has settled or ended the round. A party that was restarted has forgotten them, says so,
+//! and resumes nothing; signed receipts are what it keeps on disk.
+
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
+mod attend;
+mod config;
+mod core;
+mod deal;
+mod desk;
+mod programs;
+mod receipts;
+mod service;
+mod session;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use quittance_ledger::block::Tip;
+use quittance_ledger::state::StateError;
+use quittance_round::book::{Book, BookError};
+use quittance_rpc::client::{ConnectError, Dialer};
+use quittance_rpc::config::Target;
+use quittance_rpc::follow::{self, FollowError, Following};
+use quittance_rpc::frames::Frames;
+use quittance_rpc::identity::Process;
+use quittance_rpc::limits::Limits;
+use quittance_rpc::server::{Bound, Health, ServeError, Server};
+use quittance_rpc::tls::trust::Admission;
+use quittance_storage::StorageError;
+use thiserror::Error;
+
+pub use config::{Config, PartyFile};
+
+use crate::core::{ApplyError, Core, Parts};
+use crate::receipts::{MAX_ROUNDS, Receipts};
+use crate::service::Service;
+
+/// Why a party did not start, or ended.
+#[derive(Debug, Error)]
+pub enum PartyError {
+    /// The genesis leads to no state.
+    #[error("genesis: {0}")]
+    Genesis(#[from] StateError),
+    /// The store cannot be opened, or not be written any more.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// Node or coordinator can never be called.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The server could not start, or failed.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    /// The chain cannot be followed any further.
+    #[error(transparent)]
+    Follow(#[from] FollowError),
+    /// A certified block that cannot be: the validators have failed.
+    #[error("the chain contradicts itself: {0}")]
+    Book(#[from] BookError),
+    /// A defect: a thread has panicked.
+    #[error("{0}")]
+    Panicked(String),
+}
+
+impl From<ApplyError> for PartyError {
+    fn from(error: ApplyError) -> Self {
+        match error {
+            ApplyError::Book(error) => Self::Book(error),
+            ApplyError::Storage(error) => Self::Storage(error),
+            ApplyError::Panicked => Self::Panicked(error.to_string()),
+        }
+    }
+}
+
+/// Runs a party until `shutdown`. An error means that the process must end.
+pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), PartyError> {
+    Party::start(config).await?.serve(shutdown).await
+}
+
+/// A party whose listener is bound.
+pub struct Party {
+    core: Arc<Core>,
+    chain: Following,
+    dialer: Dialer,
+    coordinator: Target,
+    bound: Bound,
+}
+
+impl Party {
+    /// Opens the store, begins to follow the chain, and binds the listener. Needs a tokio runtime.
+    pub async fn start(config: Config) -> Result<Self, PartyError> {
+        let Config { institution, genesis, data, keys, listen, tls, .. } = config;
+        let Config { node, coordinator, others, compute, .. } = config;
+        let book = Book::new(&genesis)?;
+        let receipts = Receipts::open(&data, book.chain(), institution, MAX_ROUNDS)?;
+        let dialer = Dialer::new(tls.clone(), Limits::default());
+        let chain = follow::follow(&dialer, &node, &genesis, Tip::genesis(&genesis))?;
+        let server = Server::new(Limits::default());
+        let stopping = server.stopping();
+        let frames = Frames::new(dialer.clone(), others, &stopping);
+        let core = Core::new(Parts {
+            institution,
+            keys,
+            coordinator: coordinator.identity.institution,
+            compute,
+            frames,
+            receipts,
+            stopping,
+            book,
+        });
+        let admission = Admission::when(|who| who.is(Process::Agent) || who.is(Process::Party));
+        let bound = server.party(Service::new(core.clone())).bind(&tls, &listen, admission).await?;
+        // Until the chain has been read.
+        bound.health().set(false).await;
+        tracing::info!(address = %bound.address(), %institution, "party is listening");
+        Ok(Self { core, chain, dialer, coordinator, bound })
+    }
+
+    /// The address it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.bound.address()
+    }
+
+    /// Serves until `shutdown`. Sessions under way end with it, and are forgotten.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), PartyError> {
+        let Self { core, chain, dialer, coordinator, bound } = self;
+        // Whatever ends this future ends sessions and waiting calls.
+        let _guard = core.stopping.clone().drop_guard();
+        let following = follow_chain(core.clone(), chain, bound.health());
+        let attending = attend::attend(core.clone(), dialer, coordinator);
+        let served = bound.serve(shutdown);
+        tokio::pin!(following, attending, served);
+        let mut attends = true;
+        loop {
+            tokio::select! {
+                ended = &mut following => return ended,
+                ended = &mut attending, if attends => {
+                    ended?;
+                    attends = false;
+                }
+                served = &mut served => {
+                    served?;
+                    tracing::info!("party has stopped");
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+/// Takes block after block.
+async fn follow_chain(
+    core: Arc<Core>,
+    mut chain: Following,
+    health: Health,
+) -> Result<(), PartyError> {
+    let mut node_height = chain.watch_node_height();
+    let mut ready = false;
+    loop {
+        tokio::select! {
+            next = chain.next() => core.apply(&next?.block).await?,
+            // At a chain without new blocks this is what makes us ready.
+            Ok(()) = node_height.changed(), if !ready => {}
+        }
+        let height = core.state().book.height();
+        if !ready && chain.has_caught_up(height) {
+            ready = true;
+            health.set(true).await;
+            tracing::info!(%height, "party is ready");
+        }
+    }
+}

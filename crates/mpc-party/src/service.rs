@@ -1,0 +1,150 @@
+//! The gRPC interface.
+
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quittance_ledger::ids::{InstitutionId, RoundId};
+use quittance_rpc::convert::{FieldError, decode, wait};
+use quittance_rpc::frames::FramesStream;
+use quittance_rpc::identity::Process;
+use quittance_rpc::proto::party::v1 as proto;
+use quittance_rpc::proto::party::v1::party_server;
+use quittance_rpc::server::Peer;
+use tonic::{Request, Response, Status, Streaming};
+use zeroize::Zeroizing;
+
+use crate::core::{Core, State};
+use crate::deal;
+use crate::desk::Standing;
+
+/// The longest wait for a result, in milliseconds.
+const MAX_WAIT_MS: u32 = 60_000;
+
+/// How long receipts are waited for that are being signed.
+const SIGNING_WAIT: Duration = Duration::from_secs(30);
+
+/// Handles calls.
+#[derive(Clone)]
+pub(crate) struct Service {
+    core: Arc<Core>,
+}
+
+impl Service {
+    pub(crate) fn new(core: Arc<Core>) -> Self {
+        Self { core }
+    }
+}
+
+/// The bank whose agent calls.
+fn bank<T>(request: &Request<T>) -> Result<InstitutionId, Status> {
+    Ok(Peer::of(request)?.require_process(Process::Agent)?.institution)
+}
+
+#[tonic::async_trait]
+impl party_server::Party for Service {
+    type FramesStream = FramesStream;
+
+    async fn deal(
+        &self,
+        request: Request<proto::DealRequest>,
+    ) -> Result<Response<proto::DealResponse>, Status> {
+        let dealer = bank(&request)?;
+        let dealing = Zeroizing::new(request.into_inner().dealing);
+        let acknowledgement = deal::deal(&self.core, dealer, dealing).await?;
+        Ok(Response::new(proto::DealResponse { acknowledgement }))
+    }
+
+    async fn results(
+        &self,
+        request: Request<proto::ResultsRequest>,
+    ) -> Result<Response<proto::ResultsResponse>, Status> {
+        let bank = bank(&request)?;
+        let request = request.get_ref();
+        let round: RoundId = decode("round_id", &request.round_id)?;
+        let attempt = u8::try_from(request.attempt)
+            .map_err(|_| FieldError::new("attempt", "attempts have numbers up to 255"))?;
+        let within = wait("wait_ms", request.wait_ms, MAX_WAIT_MS)?;
+        let look = |state: &State| result(state, round, attempt, bank).transpose();
+        let found = self.core.when(within, look).await;
+        let none = || Status::deadline_exceeded(format!("no result of the round {round} yet"));
+        let result = found.unwrap_or_else(|| Err(none()))?.to_vec();
+        Ok(Response::new(proto::ResultsResponse { result }))
+    }
+
+    async fn receipts(
+        &self,
+        request: Request<proto::ReceiptsRequest>,
+    ) -> Result<Response<proto::ReceiptsResponse>, Status> {
+        let bank = bank(&request)?;
+        let round: RoundId = decode("round_id", &request.get_ref().round_id)?;
+        let signed = |state: &State| (!state.signing.contains(&round)).then_some(());
+        let signed = self.core.when(SIGNING_WAIT, signed).await;
+        signed.ok_or_else(|| Status::unavailable("the receipts are being signed"))?;
+        let core = self.core.clone();
+        let found = tokio::task::spawn_blocking(move || core.receipts.get(round, bank)).await;
+        match found.map_err(internal)?.map_err(internal)? {
+            Some(receipts) => Ok(Response::new(proto::ReceiptsResponse { receipts })),
+            None => Err(no_receipts(&self.core.state(), round, bank)),
+        }
+    }
+
+    async fn frames(
+        &self,
+        request: Request<Streaming<proto::FramesRequest>>,
+    ) -> Result<Response<FramesStream>, Status> {
+        self.core.frames.accept(request)
+    }
+}
+
+/// The result of a bank; `None` if it may still come.
+fn result(
+    state: &State,
+    round: RoundId,
+    attempt: u8,
+    bank: InstitutionId,
+) -> Result<Option<Zeroizing<Vec<u8>>>, Status> {
+    let height = state.book.height();
+    if let Some(facts) = state.book.round(&round)
+        && facts.is_over(height)
+    {
+        let how = if facts.settled.is_some() { "has settled" } else { "has ended" };
+        let reason = format!("the round {round} {how}; its shares are erased");
+        return Err(Status::failed_precondition(reason));
+    }
+    let standing = state.desks.get(&round).map(|desk| desk.standing(attempt, &bank));
+    match standing.unwrap_or(Standing::NotDealt) {
+        Standing::Result(result) => Ok(Some(result)),
+        Standing::Waiting => Ok(None),
+        Standing::NotDealt => Err(Status::failed_precondition(format!(
+            "this party holds no dealing of {bank} in the round {round}: it was restarted since, or \
+             never got one"
+        ))),
+        Standing::LeftOut => Err(Status::permission_denied(format!(
+            "{bank} is not in the roster of attempt {attempt} of the round {round}"
+        ))),
+        Standing::Ended(reason) => Err(Status::failed_precondition(format!(
+            "attempt {attempt} of the round {round} has no result: {reason}"
+        ))),
+    }
+}
+
+/// Why there are no receipts on disk.
+fn no_receipts(state: &State, round: RoundId, bank: InstitutionId) -> Status {
+    let facts = state.book.round(&round);
+    let reason = match facts.map(|facts| facts.settled.is_some()) {
+        Some(false) => format!("the round {round} has not settled"),
+        Some(true) => format!(
+            "this party has no shares of {bank} in the round {round}: {bank} took no part, or the \
+             party was restarted before the settlement"
+        ),
+        None => format!("the round {round} is not known, or too long ago"),
+    };
+    Status::failed_precondition(reason)
+}
+
+/// For failures of ours: the log has the reason, the caller does not.
+fn internal(error: impl Display) -> Status {
+    tracing::error!(%error, "a call has failed");
+    Status::internal("the party has failed; see its log")
+}

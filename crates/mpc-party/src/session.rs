@@ -1,0 +1,182 @@
+//! From the coordinator's start to this party's shares of the results.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quittance_circuit::{Program, Run};
+use quittance_crypto::digest::Digest;
+use quittance_crypto::signature::Purpose;
+use quittance_ledger::state::Role;
+use quittance_mpc::session::{Abort, Machine, Session};
+use quittance_mpc::{Engine, Inputs, Output, Shared};
+use quittance_round::book::{Book, RoundFacts};
+use quittance_round::committee::{Assignment, Computed, Outcome};
+use quittance_round::envelope::Signed;
+use quittance_round::message::Reason;
+use quittance_round::start::Start;
+use quittance_rpc::frames;
+use rand_core::OsRng;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::core::{Core, Seat, State};
+use crate::desk::Begin;
+use crate::programs::Made;
+
+/// How long a start waits for the block that opens its round.
+const CHAIN_WAIT: Duration = Duration::from_secs(10);
+
+/// For so many steps of the program random bits are made in advance, in three exchanges for all of
+/// them. All parties must have the same number here: it is part of the protocol.
+const PREPARED_STEPS: u32 = 2;
+
+/// A computation that is to be done.
+struct Job {
+    assignment: Assignment,
+    cancel: CancellationToken,
+    make: fn(Vec<Vec<quittance_circuit::Owner>>) -> Result<Made, String>,
+    seat: Seat,
+    /// Fingerprints of the parties' round keys, party 1 first.
+    keys: Vec<Digest>,
+    /// Whether there is no attempt after this one.
+    last: bool,
+}
+
+/// Follows a start, to its end.
+pub(crate) async fn start(core: Arc<Core>, signed: Signed<Start>) {
+    let Start { round, attempt, .. } = *signed.unverified();
+    let known = |state: &State| state.book.round(&round).map(drop);
+    if core.when(CHAIN_WAIT, known).await.is_none() {
+        tracing::warn!(%round, attempt, "a start of a round that is not on the ledger");
+        return;
+    }
+    let job = core.change(|state| begin(&core, state, &signed));
+    let job = match job {
+        Ok(Some(job)) => job,
+        Ok(None) => return,
+        Err(reason) => {
+            tracing::warn!(%round, attempt, reason, "a start is refused");
+            let ours = |facts: &RoundFacts| facts.terms.opener == core.coordinator;
+            core.change(|state| {
+                let height = state.book.height();
+                let facts = state.book.round(&round).filter(|facts| !facts.is_over(height));
+                if facts.is_some_and(ours) {
+                    let desk = state.desks.entry(round).or_default();
+                    desk.refuse(attempt, Reason::new(reason));
+                }
+            });
+            return;
+        }
+    };
+    let (last, banks) = (job.last, job.assignment.start().roster.size());
+    tracing::info!(%round, attempt, banks, "computation begins");
+    let result = compute(&core, job).await;
+    match &result {
+        Ok((_, computed)) => {
+            let Computed { session, steps, bytes_sent, milliseconds } = computed;
+            tracing::info!(%round, attempt, %session, steps, bytes_sent, milliseconds, "computed");
+        }
+        Err(reason) => tracing::warn!(%round, attempt, reason, "computation has failed"),
+    }
+    core.change(|state| {
+        // Without a desk the round is over, and the result is dropped.
+        if let Some(desk) = state.desks.get_mut(&round) {
+            desk.conclude(attempt, result.map_err(Reason::new), last);
+        }
+    });
+}
+
+/// Checks a start against the ledger. `None` if it has been seen before; the error is the reason
+/// why it is refused.
+fn begin(core: &Core, state: &mut State, signed: &Signed<Start>) -> Result<Option<Job>, String> {
+    let State { book, desks, .. } = state;
+    let (signer, round) = (signed.signer(), signed.unverified().round);
+    let facts = book.round(&round).ok_or("the round is not on the ledger")?;
+    if facts.is_over(book.height()) {
+        return Err("the round is over".to_owned());
+    }
+    if signer != facts.terms.opener || signer != core.coordinator {
+        return Err(format!("{signer} is not the coordinator who has opened the round"));
+    }
+    let register = book.registry().institution(&signer);
+    if !register.is_some_and(|register| register.roles.contains(&Role::Coordinator)) {
+        return Err(format!("{signer} is not registered as a coordinator"));
+    }
+    let key = book.key(&signer, Purpose::Round);
+    let key = key.ok_or_else(|| format!("{signer} has no round key"))?;
+    let start = signed.verify(key).map_err(|error| format!("the start of {signer}: {error}"))?;
+    check_terms(start, facts)?;
+    let seat = core.seat(book, facts).ok_or("this party is not in the committee")?;
+    let make = core.programs.get(&facts.terms.program);
+    let make = make.ok_or_else(|| format!("unknown program {}", facts.terms.program))?;
+    let keys = keys(book, &seat)?;
+    let last = start.attempt.saturating_add(1) >= facts.terms.attempts;
+    match desks.entry(round).or_default().begin(start, &core.stopping) {
+        Ok(Begin::Compute(assignment, cancel)) => {
+            Ok(Some(Job { assignment: *assignment, cancel, make, seat, keys, last }))
+        }
+        Ok(Begin::Again) => Ok(None),
+        Err(reason) => Err(reason.to_string()),
+    }
+}
+
+/// The start is one that the round's terms allow.
+fn check_terms(start: &Start, facts: &RoundFacts) -> Result<(), String> {
+    let (attempts, minimum) = (facts.terms.attempts, facts.terms.minimum_roster);
+    if start.attempt >= attempts {
+        return Err(format!("the round has {attempts} attempts"));
+    }
+    let size = start.roster.size();
+    if size < usize::from(minimum) {
+        return Err(format!("{size} banks are fewer than the round's {minimum}"));
+    }
+    let stranger = start.roster.institutions().find(|bank| !facts.members.contains_key(bank));
+    stranger.map_or(Ok(()), |bank| Err(format!("{bank} has not joined")))
+}
+
+fn keys(book: &Book, seat: &Seat) -> Result<Vec<Digest>, String> {
+    let key = |party| {
+        let key =
+            book.key(party, Purpose::Round).ok_or_else(|| format!("{party} has no round key"));
+        key.map(|key| key.fingerprint())
+    };
+    seat.members.iter().map(key).collect()
+}
+
+async fn compute(core: &Arc<Core>, job: Job) -> Result<(Outcome, Computed), String> {
+    let Job { assignment, cancel, make, seat, keys, .. } = job;
+    let deadline = Instant::now() + core.compute;
+    let began = Instant::now();
+    let queues = assignment.queues();
+    let made = tokio::task::spawn_blocking(move || make(queues)).await;
+    let Made { program, sort } = made.map_err(|_| "the program's builder has panicked")??;
+
+    let chain = core.state().book.chain();
+    let threshold = seat.parties.threshold() as u8;
+    let binding = assignment.binding(chain, program.fingerprint(), keys, threshold);
+    let (session, inputs) = (binding.session(), assignment.inputs());
+    let machine =
+        Machine::new(&binding, seat.me.number(), move |session| protocol(session, inputs, program));
+    let machine = machine.map_err(|error| error.to_string())?;
+    let how = frames::Assignment { session, committee: seat.members, deadline, cancel };
+    let run = core.frames.drive(machine, how).await;
+    let (Run { outputs, steps }, traffic) = run.map_err(|failure| failure.to_string())?;
+
+    let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let computed = Computed { session, steps, bytes_sent: traffic.bytes, milliseconds };
+    let outputs = sort(outputs)?;
+    let outcome = assignment.conclude(&computed, outputs).map_err(|error| error.to_string())?;
+    Ok((outcome, computed))
+}
+
+/// The protocol with entropy of the operating system, fresh for each session.
+async fn protocol(
+    session: Session,
+    inputs: Inputs,
+    program: Program,
+) -> Result<Run<Output>, Abort> {
+    let engine = Engine::start(session, OsRng).await?;
+    let mut shared = Shared::new(engine, inputs);
+    shared.prepare(&program, PREPARED_STEPS).await?;
+    shared.run(&program).await
+}

@@ -1,0 +1,371 @@
+//! Three parties with their real configuration files, and stand-ins for everybody else: a node whose
+//! blocks nobody has executed, a coordinator that says what the test wants, agents that deal.
+#![allow(dead_code, missing_docs, clippy::unwrap_used, reason = "each test file uses its own part")]
+
+pub mod chain;
+pub mod coordinator;
+pub mod node;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use quittance_crypto::commitment::Opening;
+use quittance_crypto::encoding::{Decode, Encode};
+use quittance_crypto::keyfile::KeyRing;
+use quittance_ledger::ids::{InstitutionId, RoundId, Uetr};
+use quittance_ledger::payload::Particulars;
+use quittance_mpc::{Parties, PartyId};
+use quittance_mpc_party::{Config, Party};
+use quittance_round::dealing::{Acknowledgement, Dealings, deal};
+use quittance_round::queue::{FrozenQueue, QueueSeed, QueuedPayment};
+use quittance_round::receipt::ReceiptShare;
+use quittance_round::result::{BankResult, Expected, ResultShare, combine};
+use quittance_round::start::{Roster, Seat, Start};
+use quittance_rpc::client::Dialer;
+use quittance_rpc::config::Target;
+use quittance_rpc::identity::{Identity, Process, ProcessName};
+use quittance_rpc::limits::Limits;
+use quittance_rpc::proto::party::v1 as proto;
+use quittance_rpc::tls::issue::Authority;
+use quittance_rpc::tls::trust::{Scope, Trust};
+use quittance_rpc::tls::{Credentials, Tls};
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tonic::Status;
+
+use chain::Chain;
+use coordinator::Coordinator;
+use node::Node;
+
+pub const PARTIES: [&str; 3] = ["MPCAZZ01", "MPCBZZ01", "MPCCZZ01"];
+pub const COORDINATOR: &str = "COORZZ01";
+pub const NODE: &str = "NODEZZ01";
+pub const CENTRAL: &str = "CENTZZ01";
+
+pub fn id(name: &str) -> InstitutionId {
+    name.parse().unwrap()
+}
+
+pub fn bank(number: usize) -> InstitutionId {
+    id(&format!("BANKZZ{number:02}"))
+}
+
+pub fn committee() -> Parties {
+    Parties::new(3, 1).unwrap()
+}
+
+/// A bank with its queue.
+pub struct Bank {
+    pub id: InstitutionId,
+    pub balance: Opening,
+    pub queue: FrozenQueue,
+}
+
+/// A running party.
+struct Running {
+    stop: oneshot::Sender<()>,
+    ended: JoinHandle<()>,
+}
+
+pub struct World {
+    folder: tempfile::TempDir,
+    authority: Authority,
+    pub rings: BTreeMap<InstitutionId, KeyRing>,
+    pub chain: Chain,
+    pub node: Node,
+    pub coordinator: Coordinator,
+    addresses: BTreeMap<InstitutionId, SocketAddr>,
+    parties: BTreeMap<InstitutionId, Running>,
+    pub rng: ChaCha20Rng,
+}
+
+fn process(name: &str, process: Process) -> ProcessName {
+    ProcessName { institution: id(name), process }
+}
+
+impl World {
+    /// With so many banks, three running parties, and nobody's queue yet.
+    pub async fn new(banks: usize) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::create("test").unwrap();
+        let ids: Vec<_> = (1..=banks).map(bank).collect();
+        let (genesis, rings) = chain::genesis(&ids);
+        std::fs::write(folder.path().join("genesis.json"), serde_json::to_vec(&genesis).unwrap())
+            .unwrap();
+        let tls = |who: ProcessName| tls(&authority, Identity::Process(who));
+        let node = Node::start(&tls(process(NODE, Process::Node)), &genesis).await;
+        let coordinator =
+            Coordinator::start(&tls(process(COORDINATOR, Process::Coordinator))).await;
+        let addresses = PARTIES.map(id).into_iter().zip(free_addresses(PARTIES.len())).collect();
+        let mut world = Self {
+            folder,
+            chain: Chain::new(genesis),
+            node,
+            coordinator,
+            authority,
+            rings,
+            addresses,
+            parties: BTreeMap::new(),
+            rng: ChaCha20Rng::seed_from_u64(1),
+        };
+        world.write_directory();
+        for party in PARTIES {
+            world.write_party(party);
+            world.start_party(party).await;
+        }
+        world
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write_directory(&self) {
+        let remote = |section: &str, address: SocketAddr, who: ProcessName| {
+            format!("[{section}]\naddress = \"{address}\"\nidentity = \"{who}\"\n")
+        };
+        let mut text = remote("node", self.node.address, process(NODE, Process::Node));
+        let who = process(COORDINATOR, Process::Coordinator);
+        text += &remote("coordinator", self.coordinator.address, who);
+        text += "[parties]\n";
+        for (party, address) in &self.addresses {
+            text += &format!("{party} = \"{address}\"\n");
+        }
+        std::fs::write(self.path("directory.toml"), text).unwrap();
+        std::fs::write(self.path("ca.pem"), self.authority.certificate_pem()).unwrap();
+    }
+
+    fn write_party(&self, name: &str) {
+        let folder = self.path(name);
+        std::fs::create_dir(&folder).unwrap();
+        let who = Identity::Process(process(name, Process::Party));
+        let issued = self.authority.issue(who, &["127.0.0.1"]).unwrap();
+        let keys = self.rings[&id(name)].to_encrypted("a passphrase", 1).unwrap();
+        std::fs::write(folder.join("keys.age"), keys).unwrap();
+        std::fs::write(folder.join("tls.pem"), issued.certificate_pem.as_bytes()).unwrap();
+        secret(&folder.join("tls.key"), issued.key_pem.as_bytes());
+        secret(&folder.join("passphrase"), b"a passphrase\n");
+        let address = self.addresses[&id(name)];
+        let text = format!(
+            "institution = \"{name}\"\ngenesis = \"../genesis.json\"\ndata = \"data\"\n\
+             keys = \"keys.age\"\npassphrase = \"passphrase\"\ndirectory = \"../directory.toml\"\n\
+             compute_ms = 60000\n[listen]\naddress = \"{address}\"\n\
+             [tls]\ncertificate = \"tls.pem\"\nkey = \"tls.key\"\n\
+             [[tls.trust]]\nfile = \"../ca.pem\"\n"
+        );
+        std::fs::write(folder.join("config.toml"), text).unwrap();
+    }
+
+    pub fn config(&self, name: &str) -> PathBuf {
+        self.path(name).join("config.toml")
+    }
+
+    /// Starts a party and waits until it attends.
+    pub async fn start_party(&mut self, name: &str) {
+        let config = Config::load(&self.config(name)).unwrap_or_else(|error| panic!("{error}"));
+        let party = Party::start(config).await.unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let ended = tokio::spawn(async move {
+            party.serve(async { drop(stopped.await) }).await.unwrap();
+        });
+        self.parties.insert(id(name), Running { stop, ended });
+        self.coordinator.attended(id(name)).await;
+    }
+
+    /// As when its process ends: it forgets everything but what is on disk.
+    pub async fn stop_party(&mut self, name: &str) {
+        let Running { stop, ended } = self.parties.remove(&id(name)).unwrap();
+        stop.send(()).unwrap();
+        ended.await.unwrap();
+        self.coordinator.forget(id(name));
+    }
+
+    pub async fn restart_party(&mut self, name: &str) {
+        self.stop_party(name).await;
+        self.start_party(name).await;
+    }
+
+    /// A client of a party.
+    pub fn client(
+        &self,
+        who: ProcessName,
+        party: &str,
+    ) -> proto::party_client::PartyClient<tonic::transport::Channel> {
+        let tls = tls(&self.authority, Identity::Process(who));
+        let identity = process(party, Process::Party);
+        let address = self.addresses[&id(party)].to_string();
+        Dialer::new(tls, Limits::default()).party(&Target { address, identity }).unwrap()
+    }
+
+    pub fn agent(
+        &self,
+        bank: InstitutionId,
+        party: &str,
+    ) -> proto::party_client::PartyClient<tonic::transport::Channel> {
+        self.client(ProcessName { institution: bank, process: Process::Agent }, party)
+    }
+
+    /// A bank that pays (number of the payee, amount) in this order.
+    pub fn bank(&mut self, number: usize, liquidity: u64, payments: &[(usize, u64)]) -> Bank {
+        let payments = (0u32..).zip(payments).map(|(place, (payee, amount))| {
+            let mut uetr = [number as u8; 16];
+            uetr[..4].copy_from_slice(&place.to_be_bytes());
+            let particulars = Particulars::new(Uetr(uetr), "E2E", "rent").unwrap();
+            QueuedPayment { payee: bank(*payee), amount: *amount, particulars }
+        });
+        let register = self.chain.book.registry().clone();
+        let number_of = |who: &InstitutionId| register.institution(who).map(|it| it.number);
+        let seed = QueueSeed::random(&mut self.rng);
+        let queue = FrozenQueue::freeze(bank(number), payments.collect(), number_of, seed);
+        let blinding = quittance_crypto::commitment::Blinding::random(&mut self.rng);
+        let balance = Opening::new(liquidity, blinding);
+        Bank { id: bank(number), balance, queue: queue.unwrap_or_else(|error| panic!("{error}")) }
+    }
+
+    /// Gives the banks their balances, opens a round, and lets them join.
+    pub fn open_round(&mut self, banks: &[Bank]) -> RoundId {
+        self.fund(banks);
+        let round = self.open();
+        self.join(round, banks);
+        round
+    }
+
+    pub fn fund(&mut self, banks: &[Bank]) {
+        let funding = self.chain.funding(banks, &self.rings, &mut self.rng);
+        self.include(vec![funding]);
+    }
+
+    pub fn open(&mut self) -> RoundId {
+        let (opening, round) = self.chain.opening(&self.rings, 1);
+        self.include(vec![opening]);
+        round
+    }
+
+    pub fn join(&mut self, round: RoundId, banks: &[Bank]) {
+        let joins = banks.iter().map(|bank| self.chain.joining(round, bank, &self.rings));
+        let joins = joins.collect();
+        self.include(joins);
+    }
+
+    pub fn include(&mut self, transactions: Vec<quittance_ledger::transaction::Transaction>) {
+        let vote = self.rings[&id(NODE)].signing(quittance_crypto::signature::Purpose::Vote);
+        self.node.publish(self.chain.next(transactions, vote));
+    }
+
+    pub fn dealings(&mut self, round: RoundId, bank: &Bank) -> Dealings {
+        deal(round, &bank.balance, &bank.queue, committee(), &mut self.rng)
+    }
+
+    pub async fn deal(
+        &self,
+        bank: InstitutionId,
+        party: &str,
+        dealing: &[u8],
+    ) -> Result<Acknowledgement, Status> {
+        let request = proto::DealRequest { dealing: dealing.to_vec() };
+        let answer = self.agent(bank, party).deal(request).await?.into_inner();
+        Ok(Acknowledgement::from_bytes(&answer.acknowledgement).unwrap())
+    }
+
+    /// Every bank deals to every party; the dealings in the order of the banks.
+    pub async fn deal_all(&mut self, round: RoundId, banks: &[Bank]) -> Vec<Dealings> {
+        let all: Vec<_> = banks.iter().map(|bank| self.dealings(round, bank)).collect();
+        for (bank, dealings) in banks.iter().zip(&all) {
+            for (number, party) in (1..).zip(PARTIES) {
+                let message = dealings.message(number).unwrap();
+                let acknowledged = self.deal(bank.id, party, &message).await.unwrap();
+                assert_eq!(acknowledged.dealing, dealings.digest());
+                assert_eq!((acknowledged.round, acknowledged.dealer), (round, bank.id));
+                let key = self.chain.round_key(id(party));
+                acknowledged.verify(&key).unwrap();
+            }
+        }
+        all
+    }
+
+    /// The start of these banks, in order.
+    pub fn start(&self, round: RoundId, banks: &[Bank], dealings: &[Dealings]) -> Start {
+        let seats = banks.iter().zip(dealings);
+        let seats = seats.map(|(bank, all)| Seat { institution: bank.id, dealing: all.digest() });
+        Start { round, attempt: 0, roster: Roster::new(seats.collect()).unwrap() }
+    }
+
+    pub async fn results(
+        &self,
+        bank: InstitutionId,
+        party: &str,
+        round: RoundId,
+        wait_ms: u32,
+    ) -> Result<ResultShare, Status> {
+        let request = proto::ResultsRequest { round_id: round.to_bytes(), attempt: 0, wait_ms };
+        let answer = self.agent(bank, party).results(request).await?.into_inner();
+        Ok(ResultShare::from_bytes(&answer.result).unwrap())
+    }
+
+    /// What a bank makes of the shares of all parties.
+    pub async fn result(&self, bank: &Bank, start: &Start, banks: &[Bank]) -> BankResult {
+        let expected = Expected::new(start, &bank.queue, committee()).unwrap();
+        let shares = self.shares(bank, start.round).await;
+        let unchecked = combine(&expected, &shares).unwrap_or_else(|error| panic!("{error}"));
+        let announced = |payer: &InstitutionId, place: u32| {
+            let payer = banks.iter().find(|bank| bank.id == *payer)?;
+            Some(payer.queue.payments().get(place as usize)?.amount)
+        };
+        unchecked.check(&bank.queue, announced).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    async fn shares(&self, bank: &Bank, round: RoundId) -> Vec<(PartyId, ResultShare)> {
+        let mut shares = vec![];
+        for (party, name) in committee().ids().zip(PARTIES) {
+            shares.push((party, self.results(bank.id, name, round, 60_000).await.unwrap()));
+        }
+        shares
+    }
+
+    pub async fn receipts(
+        &self,
+        bank: InstitutionId,
+        party: &str,
+        round: RoundId,
+    ) -> Result<Vec<ReceiptShare>, Status> {
+        let request = proto::ReceiptsRequest { round_id: round.to_bytes() };
+        let answer = self.agent(bank, party).receipts(request).await?.into_inner();
+        Ok(answer.receipts.iter().map(|one| ReceiptShare::from_bytes(one).unwrap()).collect())
+    }
+}
+
+pub fn tls(authority: &Authority, holder: Identity) -> Tls {
+    let issued = authority.issue(holder, &["127.0.0.1"]).unwrap();
+    let (chain, key) = (issued.certificate_pem.as_bytes(), issued.key_pem.as_bytes());
+    let mut trust = Trust::new();
+    trust.add_pem(authority.certificate_pem().as_bytes(), Scope::Any).unwrap();
+    Tls::new(Credentials::from_pem(chain, key).unwrap(), trust)
+}
+
+fn secret(path: &Path, content: &[u8]) {
+    std::fs::write(path, content).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// Addresses that nobody listens on, for parties that are started again on the same.
+fn free_addresses(count: usize) -> Vec<SocketAddr> {
+    let listeners: Vec<_> =
+        (0..count).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    listeners.iter().map(|listener| listener.local_addr().unwrap()).collect()
+}
+
+/// Asks again until `look` is satisfied.
+pub async fn eventually(what: &str, mut look: impl FnMut() -> bool) {
+    for _ in 0..400 {
+        if look() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("{what} has not come true");
+}
