@@ -53,7 +53,8 @@ const DAEMON: &[&str] =
 const SEE_ALL: [&str; 2] = ["tests", "benches"];
 
 /// Dev-dependencies beyond the drawing, and why.
-const DEV_ARROWS: [(&str, &str, &str); 2] = [
+const DEV_ARROWS: [(&str, &str, &str); 3] = [
+    ("agent", "node", "an agent is tested with a node that it follows"),
     ("mpc", "circuit-library", "the netting runs on shares and must agree with the clear"),
     ("round", "circuit-library", "a whole round is simulated with the netting it is made for"),
 ];

@@ -19,6 +19,8 @@
 
 mod instruction;
 mod payment;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 

@@ -28,7 +28,7 @@ use crate::store::{Instruction, State, Transfer, TransferReceiver, What, Writes}
 use crate::wallet::{CandidateId, CarriedOut, WalletError};
 
 /// How often a transfer is tried that a node rejects.
-const ATTEMPTS: u32 = 8;
+const ATTEMPTS: u32 = 7;
 
 /// The pause after the first rejection. It doubles with each.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -78,6 +78,9 @@ impl Steps {
     /// Does one step after the other, on this thread, until no handle is left. An error means that
     /// the agent must end: what the failed step has done is not on the disk.
     pub(crate) fn run(mut self, mut core: Core) -> Result<(), StorageError> {
+        // Steps may make timers and clients.
+        let runtime = core.tasks.runtime.clone();
+        let _within = runtime.enter();
         while let Some(step) = self.0.blocking_recv() {
             match step(&mut core) {
                 Ok(()) => {}
