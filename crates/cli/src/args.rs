@@ -31,6 +31,10 @@ pub enum Command {
     Client(ClientArguments),
     /// Runs a validator.
     Node(DaemonArguments),
+    /// Runs the agent of a bank.
+    Agent(DaemonArguments),
+    /// Runs an MPC party.
+    MpcParty(DaemonArguments),
     /// Runs a coordinator.
     Coordinator(DaemonArguments),
     /// Looks into key files.

@@ -46,6 +46,8 @@ pub fn run() -> ExitCode {
         Command::Up(arguments) => up(&arguments),
         Command::Client(arguments) => call(arguments),
         Command::Node(arguments) => daemon!(quittance_node, arguments),
+        Command::Agent(arguments) => daemon!(quittance_agent, arguments),
+        Command::MpcParty(arguments) => daemon!(quittance_mpc_party, arguments),
         Command::Coordinator(arguments) => daemon!(quittance_coordinator, arguments),
         Command::Keys(KeysCommand::Inspect { file, passphrase }) => {
             let shown = keys::inspect(&file, passphrase.as_deref());

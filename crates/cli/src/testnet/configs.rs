@@ -109,7 +109,10 @@ fn settings(process: Process) -> &'static str {
              # For how many blocks a transaction may be included.\n\
              # expiry_blocks = 300\n"
         }
-        Process::Party => "",
+        Process::Party => {
+            "# The longest computation.\n\
+             # compute_ms = 300000\n"
+        }
     }
 }
 

@@ -161,6 +161,14 @@ fn the_daemons_understand_their_configurations() {
     assert!(config.is_ok(), "{}", config.err().unwrap());
     let config = quittance_coordinator::Config::load(&members.coordinator.config(home.path()));
     assert!(config.is_ok(), "{}", config.err().unwrap());
+    for party in &members.parties {
+        let config = quittance_mpc_party::Config::load(&party.config(home.path()));
+        assert!(config.is_ok(), "{}", config.err().unwrap());
+    }
+    for agent in &members.agents {
+        let config = quittance_agent::Config::load(&agent.config(home.path()));
+        assert!(config.is_ok(), "{}", config.err().unwrap());
+    }
     // Another process's files are not its own.
     assert!(quittance_node::Config::load(&members.coordinator.config(home.path())).is_err());
 }
@@ -179,6 +187,8 @@ fn settings_that_are_commented_out_are_the_defaults() {
     assert_eq!(same::<quittance_node::NodeFile>(&config(&members.node)), 1);
     let coordinator = config(&members.coordinator);
     assert_eq!(same::<quittance_coordinator::CoordinatorFile>(&coordinator), 6);
+    assert_eq!(same::<quittance_mpc_party::PartyFile>(&config(&members.parties[0])), 1);
+    assert_eq!(same::<quittance_agent::AgentFile>(&config(&members.agents[0])), 2);
 }
 
 #[test]
