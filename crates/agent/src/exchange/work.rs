@@ -224,7 +224,7 @@ impl Core {
             return Ok(());
         }
         let shown = show::exchange(record, &self.setting)?;
-        tracing::info!(%uetr, state = ?shown.state(), reason = %shown.reason, "exchange");
+        tracing::info!(%uetr, state = ?shown.state(), "an exchange has moved on");
         changes.event(Event::Exchange(shown));
         let record = record.clone();
         changes.afterwards(move |core| {

@@ -71,6 +71,9 @@ impl Inbox {
     }
 }
 
+#[cfg(test)]
+mod tests;
+
 impl Core {
     /// Another agent announces payments to this institution. Refused until the chain has shown the
     /// round; to be tried again.

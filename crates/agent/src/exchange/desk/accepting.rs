@@ -83,7 +83,7 @@ impl Desk {
         match self.start_join(means, &uetr) {
             Err(error) if is_lack_of_funds(&error) => {
                 self.talks.remove(&uetr);
-                return Err(Refusal::Not(error.to_string()));
+                return Err(Refusal::Not(format!("insufficient funds in {}", give.asset)));
             }
             _ => {}
         }
@@ -115,7 +115,11 @@ impl Desk {
         let joining = match Joining::new(&agreement, expiry, wallet, register, *rng) {
             Ok(joining) => joining,
             Err(error) => {
-                self.wait(means.now, uetr, tries, error.to_string());
+                let why = match is_lack_of_funds(&error) {
+                    true => format!("insufficient funds in {}", agreement.asked.asset),
+                    false => error.to_string(),
+                };
+                self.wait(means.now, uetr, tries, why);
                 return Err(error);
             }
         };

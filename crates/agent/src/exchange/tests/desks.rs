@@ -276,6 +276,50 @@ fn a_refused_offer_fails() {
     );
 }
 
+#[test]
+fn proof_and_signature_are_sent_until_they_arrive() {
+    let mut net = Net::new();
+    net.propose().unwrap();
+    net.mute = true;
+    net.accept().unwrap();
+    net.pass(1_000);
+    assert_eq!(net.stages(), ["offered", "signed"]);
+    net.mute = false;
+    net.pass(1_000);
+    net.pass(1_000);
+    assert_eq!(net.stages(), ["final", "final"]);
+    assert_eq!(net.holdings(), AFTER);
+    let signed = &net.agents[1].signed;
+    assert!(signed.len() > 1 && signed.iter().all(|one| *one == signed[0]));
+}
+
+/// The offering side falls silent when the accepting side has signed. Its account goes on after a
+/// while; what is included on it first decides.
+#[test]
+fn an_account_is_not_kept_forever() {
+    let mut net = Net::new();
+    net.propose().unwrap();
+    net.mute = true;
+    net.accept().unwrap();
+    assert_eq!(net.stages(), ["offered", "signed"]);
+    net.pass(KEEP_MS);
+    assert_eq!(net.agents[1].wallet.in_flight(usd()).unwrap().len(), 1);
+    net.pass(1);
+    assert!(net.agents[1].wallet.in_flight(usd()).unwrap().is_empty());
+    assert!(net.agents[1].wallet.may_still_land(&uetr(1)));
+    assert_eq!(net.stages(), ["expired", "signed"], "it is not said to have failed yet");
+
+    let two = &mut net.agents[1].wallet;
+    let expiry = two.height().plus(5);
+    let draft = two.draft_absorption(usd(), expiry, &mut net.world.rng).unwrap();
+    let unsigned = draft.complete(&mut net.world.rng).unwrap();
+    let other = net.world.sign(TWO, unsigned);
+    net.pool.push(other);
+    net.pass(1);
+    assert_eq!(net.stages(), ["expired", "failed"]);
+    assert_eq!(net.holdings(), BEFORE);
+}
+
 /// Another posting of the accepting side's takes the place of what it has signed.
 #[test]
 fn what_is_overtaken_fails_on_both_sides() {

@@ -43,6 +43,8 @@ pub(super) struct Net {
     pub(super) kill: Option<(u32, usize)>,
     /// Calls from an agent that do not arrive.
     pub(super) cut: [bool; 2],
+    /// Proofs and signatures that do not arrive.
+    pub(super) mute: bool,
     /// Answers to an agent that do not arrive.
     pub(super) deaf: [bool; 2],
 }
@@ -66,8 +68,8 @@ impl Net {
         let world = funded();
         let agents = [ONE, TWO].map(|who| Agent::new(&world, who, BTreeMap::new()));
         let (cut, deaf) = ([false; 2], [false; 2]);
-        let now = Timestamp(1_000_000);
-        Self { world, agents, now, pool: Vec::new(), step: 0, kill: None, cut, deaf }
+        let (now, pool, step) = (Timestamp(1_000_000), Vec::new(), 0);
+        Self { world, agents, now, pool, step, kill: None, cut, mute: false, deaf }
     }
 
     /// Lets an agent's desk do something. What it stores is stored at once.
@@ -208,6 +210,9 @@ impl Net {
                 let sent = Digest::of("test signature", &[signature.as_bytes()]);
                 self.agents[which].signed.push(sent);
                 let handle = |net: &mut Self, other| {
+                    if net.mute {
+                        return Err(Refusal::NotNow("lost".to_owned()));
+                    }
                     net.act(other, |desk, means| {
                         desk.complete(means, from, uetr, &range_proof, &signature)
                     })
