@@ -67,7 +67,8 @@ pub struct AgentFile {
     /// A credit that no other posting has taken along by then is absorbed by a posting of its own.
     #[serde(default = "default_absorb_after_ms")]
     pub absorb_after_ms: u64,
-    /// For how many blocks a transaction may be included. At most what the chain allows.
+    /// For how many blocks a transaction may be included. The chain's own limit counts if it is
+    /// lower.
     #[serde(default = "default_expiry_blocks")]
     pub expiry_blocks: u64,
     /// Where the bank's own systems reach the agent.
@@ -122,8 +123,9 @@ impl Config {
             check.problem("absorb_after_ms", format!("must be at most {MAX_ABSORB_AFTER_MS}"));
         }
         let longest = genesis.as_ref().map_or(u64::MAX, |genesis| genesis.limits.max_expiry);
-        if !(2..=longest).contains(&read.expiry_blocks) {
-            check.problem("expiry_blocks", format!("must be between 2 and {longest}"));
+        let expiry_blocks = read.expiry_blocks.min(longest);
+        if expiry_blocks < 2 {
+            check.problem("expiry_blocks", "must be at least 2");
         }
         let parts = institution.zip(genesis).zip(keys).zip(directory);
         let data = check.path(&read.data);
@@ -137,7 +139,7 @@ impl Config {
                 keys,
                 directory,
                 absorb_after: Duration::from_millis(read.absorb_after_ms),
-                expiry_blocks: read.expiry_blocks,
+                expiry_blocks,
                 listen,
                 listen_peers,
                 tls,

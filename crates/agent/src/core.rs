@@ -1,6 +1,6 @@
 //! The one place where an agent's state changes.
 //!
-//! A [`Core`] owns wallet, store and all that is under way. It lives on a thread of its own, and
+//! A [`Core`] owns wallet, book, store and all that is under way. It lives on a thread of its own, and
 //! does one thing after the other: closures that others send it through a [`Handle`], over a
 //! bounded channel. So nothing here is locked, and what a closure does is one step.
 //!
@@ -25,7 +25,8 @@ use quittance_crypto::seal::{SealingKey, SealingKeyError};
 use quittance_crypto::signature::Purpose;
 use quittance_ledger::genesis::Genesis;
 use quittance_ledger::ids::{AssetId, Height, InstitutionId};
-use quittance_ledger::state::{Asset, Institution, Role, State};
+use quittance_ledger::state::{Asset, Institution, Role, State, StateError};
+use quittance_round::book::Book;
 use quittance_rpc::client::Dialer;
 use quittance_rpc::directory::Directory;
 use quittance_rpc::submit::Submitter;
@@ -124,8 +125,9 @@ pub(crate) struct Core {
     pub(crate) lanes: Lanes,
     pub(crate) absorption: Absorption,
     pub(crate) payments: Payments,
+    /// Rounds and balances of all institutions, as the ledger has them.
+    pub(crate) book: Book,
     /// What other modules keep here.
-    #[allow(dead_code, reason = "exchanges and rounds are to come")]
     pub(crate) parts: Parts,
     /// The position of the last event that is on the disk.
     events: watch::Sender<u64>,
@@ -148,6 +150,8 @@ pub(crate) struct View {
 pub(crate) enum OpenError {
     #[error(transparent)]
     Storage(#[from] StorageError),
+    #[error(transparent)]
+    Genesis(#[from] StateError),
     #[error("the sealing key cannot be used: {0}")]
     Keys(#[from] SealingKeyError),
 }
@@ -159,7 +163,7 @@ impl Core {
         store: Store,
         tasks: Tasks,
     ) -> Result<Self, OpenError> {
-        let wallet = wallet(&setting)?;
+        let (wallet, book) = (wallet(&setting)?, Book::new(&setting.genesis)?);
         let processed = store.processed()?;
         let (place, payment_place) = store.next_places()?;
         let transfers = Transfers::new(store.open_instructions()?, place);
@@ -172,6 +176,7 @@ impl Core {
             setting,
             store: Arc::new(store),
             wallet,
+            book,
             tasks,
             transfers,
             lanes: Lanes::default(),

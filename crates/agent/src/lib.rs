@@ -91,6 +91,7 @@ impl From<OpenError> for AgentError {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::Storage(error) => Self::Storage(error),
+            OpenError::Genesis(error) => Self::Genesis(error),
             OpenError::Keys(error) => Self::Keys(error.to_string()),
         }
     }

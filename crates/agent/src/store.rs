@@ -77,7 +77,6 @@ impl Store {
     }
 
     /// For tables that other modules keep.
-    #[allow(dead_code, reason = "exchanges and rounds are to come")]
     pub(crate) fn database(&self) -> &Database {
         &self.database
     }

@@ -17,6 +17,7 @@ impl Core {
         let height = block.header.height;
         let events = self.wallet.apply_block(block);
         let events = events.map_err(|error| Status::internal(error.to_string()))?;
+        self.book.apply(block).map_err(|error| Status::internal(error.to_string()))?;
         let fresh = height > self.processed;
         let mut changes = Changes::at(block.header.time);
         let mut lines = 0;

@@ -1,10 +1,10 @@
 //! The agent of a bank between the bank's own systems and a node, over TLS.
 #![allow(clippy::unwrap_used)]
 
-#[allow(dead_code, reason = "each test uses its own part")]
 #[path = "../exchanges/site.rs"]
 mod site;
 
+mod config;
 mod credits;
 mod durability;
 mod faults;
