@@ -38,9 +38,8 @@ fn links(text: &str) -> Vec<String> {
 /// The anchors of a page's headings, as GitHub and mdBook make them.
 fn anchors(text: &str) -> BTreeSet<String> {
     let outside = text.split("```").step_by(2).collect::<String>();
-    let headings = outside.lines().filter_map(|line| {
-        line.starts_with('#').then(|| line.trim_start_matches('#').trim().to_lowercase())
-    });
+    let headings = outside.lines().filter(|line| line.starts_with('#'));
+    let headings = headings.map(|line| line.trim_start_matches('#').trim().to_lowercase());
     let anchor = |heading: String| {
         let kept =
             heading.chars().filter(|symbol| symbol.is_alphanumeric() || " -_".contains(*symbol));

@@ -65,7 +65,8 @@ impl Ears {
             if let Some(Err(failure)) = self.tasks.try_join_next() {
                 return Err(format!("an agent's events are wrong: {failure}"));
             }
-            let over = told.iter().any(|(told, _)| matches!(told, Stage::Settled | Stage::Abandoned));
+            let over =
+                told.iter().any(|(told, _)| matches!(told, Stage::Settled | Stage::Abandoned));
             if over || Instant::now() > deadline {
                 return Err(format!("no {} in {patience:?}: {told:?}", stage.as_str_name()));
             }

@@ -74,7 +74,8 @@ impl Expectation {
             reference::net(&self.input(roster), Currency::Eur);
         for (bank, net) in net {
             let balance = self.balances.get_mut(&bank).expect("a bank");
-            *balance = balance.checked_add_signed(i64::try_from(net).expect("small")).expect("paid");
+            *balance =
+                balance.checked_add_signed(i64::try_from(net).expect("small")).expect("paid");
         }
         let before = self.queued.len();
         self.queued.retain(|payment| match prefix.get_mut(&payment.payer) {

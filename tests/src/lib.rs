@@ -2,6 +2,11 @@
 
 pub mod binaries;
 pub mod chain;
+pub mod ears;
 pub mod expected;
+pub mod ledgers;
+pub mod network;
 pub mod reference;
 pub mod sample;
+pub mod secrets;
+pub mod tape;

@@ -205,7 +205,8 @@ impl Network {
     /// Calls as an auditor does.
     pub fn auditor(&self) -> Dialer {
         let file = |name: &str| self.directory().join(name);
-        let tls = client::credentials(&file("auditor.pem"), &file("auditor.key"), &file("ca/ca.pem"));
+        let tls =
+            client::credentials(&file("auditor.pem"), &file("auditor.key"), &file("ca/ca.pem"));
         Dialer::new(tls.expect("certificates"), Limits::default())
     }
 

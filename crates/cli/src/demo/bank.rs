@@ -53,6 +53,11 @@ impl Bank {
         Ok(Self { id, client: dialer.agent(&target)?, health })
     }
 
+    /// The connection, for any other call.
+    pub fn client(&self) -> AgentClient<Channel> {
+        self.client.clone()
+    }
+
     /// Whether the agent says that it is ready, or what it says instead.
     pub async fn ready(&mut self) -> Result<(), String> {
         let answer = self.health.check(HealthCheckRequest::default()).await;
