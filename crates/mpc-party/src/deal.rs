@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::Encode;
 use quittance_crypto::signature::Purpose;
 use quittance_ledger::ids::{Height, InstitutionId, RoundId};
@@ -35,7 +36,7 @@ pub(crate) async fn deal(
     let joined = core.when(JOIN_WAIT, |state| joined(core, state, round, dealer)).await;
     let (member, seat) = joined.unwrap_or_else(|| Err(not_joined(core, round, dealer)))?;
     let digest = dealing.common.digest();
-    if let Some(answer) = core.change(|state| earlier(state, round, dealer, &digest))? {
+    if let Some(answer) = earlier(&core.state(), round, dealer, &digest)? {
         return Ok(answer);
     }
 
@@ -95,7 +96,7 @@ fn earlier(
     state: &State,
     round: RoundId,
     dealer: InstitutionId,
-    digest: &quittance_crypto::digest::Digest,
+    digest: &Digest,
 ) -> Result<Option<Vec<u8>>, Status> {
     let height = state.book.height();
     if state.book.round(&round).is_none_or(|facts| facts.is_over(height)) {

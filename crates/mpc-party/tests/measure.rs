@@ -15,6 +15,7 @@ use quittance_round::message::Instruction;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "measures, and takes its time"]
 async fn ten_banks_with_twenty_payments_each() {
+    tracing_subscriber::fmt().with_env_filter("quittance_rpc::frames=debug").init();
     measure(10, 20).await;
 }
 

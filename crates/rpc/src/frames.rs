@@ -30,7 +30,7 @@ use quittance_ledger::ids::InstitutionId;
 use quittance_mpc::PartyId;
 use quittance_mpc::session::{Frame, Machine, MachinePoll, Progress, Traffic};
 use tokio::sync::{Notify, mpsc};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Duration, Instant, sleep_until};
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -187,10 +187,15 @@ struct Run<'a> {
     changed: Arc<Notify>,
     leases: BTreeMap<InstitutionId, Lease>,
     refusals: BTreeMap<InstitutionId, usize>,
+    began: Instant,
+    /// Spent on computing; the rest is waiting and sending.
+    computing: Duration,
 }
 
 impl Drop for Run<'_> {
     fn drop(&mut self) {
+        let (session, computing) = (self.assignment.session, self.computing);
+        tracing::debug!(%session, elapsed = ?self.began.elapsed(), ?computing, "session has ended");
         self.hub.incoming.end(&self.assignment.session);
     }
 }
@@ -209,7 +214,8 @@ impl<'a> Run<'a> {
             NoBeginning::TooMany => Failure::TooMany,
         })?;
         let (leases, refusals) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Self { hub, assignment, changed, leases, refusals })
+        let (began, computing) = (Instant::now(), Duration::ZERO);
+        Ok(Self { hub, assignment, changed, leases, refusals, began, computing })
     }
 
     async fn run<T: Send + 'static>(
@@ -262,18 +268,21 @@ impl<'a> Run<'a> {
 
     /// Computes on a thread that may block.
     async fn poll<T: Send + 'static>(
-        &self,
+        &mut self,
         mut machine: Machine<T>,
     ) -> Result<(Machine<T>, MachinePoll<T>), Failure> {
         let polling = tokio::task::spawn_blocking(move || {
+            let began = Instant::now();
             let poll = machine.poll();
-            (machine, poll)
+            (machine, poll, began.elapsed())
         });
         // If the time ends, the machine is dropped as soon as it comes to a halt.
-        tokio::select! {
-            polled = polling => polled.map_err(|_| Failure::Panicked),
-            failure = self.ended(&[]) => Err(failure),
-        }
+        let (machine, poll, took) = tokio::select! {
+            polled = polling => polled.map_err(|_| Failure::Panicked)?,
+            failure = self.ended(&[]) => return Err(failure),
+        };
+        self.computing += took;
+        Ok((machine, poll))
     }
 
     async fn send(&mut self, frames: Vec<Frame>) -> Result<(), Failure> {

@@ -4,6 +4,7 @@
 
 pub mod chain;
 pub mod coordinator;
+pub mod gridlock;
 pub mod node;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,97 @@
+//! Dealings and starts, and how they are refused.
+
+use std::time::Duration;
+
+use quittance_round::message::Report;
+use quittance_round::start::{Roster, Seat, Start};
+use quittance_rpc::proto::party::v1::DealRequest;
+use tonic::Code;
+
+use crate::common::gridlock::*;
+use crate::common::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dealings_are_taken_once_and_checked_against_the_ledger() {
+    let mut world = World::new(4).await;
+    let banks = gridlock(&mut world);
+    world.fund(&banks);
+    let round = world.open();
+    world.join(round, &banks[..3]);
+    let dealings = world.dealings(round, &banks[0]);
+    let message = dealings.message(1).unwrap();
+
+    // Wrong shares, another party's shares, another's name, nonsense.
+    let mut tampered = message.to_vec();
+    let share = tampered.len() - 60;
+    tampered[share] ^= 1;
+    let refused = world.deal(banks[0].id, PARTIES[0], &tampered).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+    let refused = world.deal(banks[0].id, PARTIES[1], &message).await.unwrap_err();
+    assert!(refused.message().contains("for party 1"), "{refused}");
+    let refused = world.deal(banks[1].id, PARTIES[0], &message).await.unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
+    let refused = world.deal(banks[0].id, PARTIES[0], &[1, 2, 3]).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+
+    // The same again has the same answer, a different one is refused.
+    let first = world.deal(banks[0].id, PARTIES[0], &message).await.unwrap();
+    assert_eq!(world.deal(banks[0].id, PARTIES[0], &message).await.unwrap(), first);
+    let other = world.dealings(round, &banks[0]).message(1).unwrap();
+    let refused = world.deal(banks[0].id, PARTIES[0], &other).await.unwrap_err();
+    assert_eq!(refused.code(), Code::AlreadyExists, "{refused}");
+
+    // A dealing may come before the block in which its dealer joins; it does not wait for ever.
+    let late = world.dealings(round, &banks[3]).message(1).unwrap();
+    let never = world.dealings(round, &banks[3]).message(2).unwrap();
+    let refused = world.deal(banks[3].id, PARTIES[1], &never);
+    let accepted = async {
+        let early = world.deal(banks[3].id, PARTIES[0], &late);
+        tokio::pin!(early);
+        let waits = tokio::time::timeout(Duration::from_millis(300), &mut early).await;
+        assert!(waits.is_err());
+        early.await
+    };
+    let (refused, accepted) = tokio::join!(refused, accepted);
+    for refused in [refused.unwrap_err(), accepted.unwrap_err()] {
+        assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+        assert!(refused.message().contains("BANKZZ04 has not joined the round"), "{refused}");
+    }
+    let (agent, request) =
+        (world.agent(banks[3].id, PARTIES[0]), DealRequest { dealing: late.to_vec() });
+    let early = tokio::spawn(async move { agent.clone().deal(request).await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!early.is_finished());
+    world.join(round, &banks[3..]);
+    early.await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn starts_that_the_ledger_does_not_allow_are_refused() {
+    let mut world = World::new(4).await;
+    let banks = gridlock(&mut world);
+    world.fund(&banks);
+    let round = world.open();
+    world.join(round, &banks[..3]);
+    let dealings = world.deal_all(round, &banks[..3]).await;
+    let start = world.start(round, &banks[..3], &dealings);
+    let seat = |bank: &Bank| Seat { institution: bank.id, dealing: dealings[0].digest() };
+    let seats = |banks: &[Bank]| Roster::new(banks.iter().map(seat).collect()).unwrap();
+
+    let by_another = signed_by(&world, &start, CENTRAL);
+    let attempt = signed(&world, &Start { attempt: 1, ..start.clone() });
+    let stranger = signed(&world, &Start { roster: seats(&banks[1..]), ..start.clone() });
+    let other = signed(&world, &Start { roster: seats(&banks[..2]), ..start.clone() });
+    let cases = [
+        (PARTIES[0], &by_another, "CENTZZ01 is not the coordinator who has opened the round"),
+        (PARTIES[0], &attempt, "the round has 1 attempts"),
+        (PARTIES[1], &stranger, "BANKZZ04 has not joined"),
+        (PARTIES[2], &other, "BANKZZ02 has dealt"),
+    ];
+    for (place, (party, instruction, expected)) in cases.into_iter().enumerate() {
+        world.coordinator.send(id(party), instruction).await;
+        let reports = world.coordinator.reported("failed", place + 1).await;
+        let (who, Report::Failed { reason, .. }) = reports.last().unwrap() else { panic!() };
+        assert_eq!(*who, id(party));
+        assert!(reason.as_str().contains(expected), "{reason}");
+    }
+}
