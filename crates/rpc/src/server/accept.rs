@@ -33,6 +33,9 @@ enum Refusal {
     Connections(Full),
     #[error("the handshake took too long")]
     Slow,
+    /// Somebody has looked whether anybody listens.
+    #[error("closed before the handshake began")]
+    Silent,
     #[error("the handshake failed: {0}")]
     Handshake(#[from] io::Error),
     #[error(transparent)]
@@ -116,6 +119,7 @@ impl Acceptor {
             match shaken {
                 // Fails only when the server has ended.
                 Ok(connection) => drop(out.send(Ok(connection)).await),
+                Err(Refusal::Silent) => tracing::debug!(%address, "closed without a word"),
                 Err(reason) => tracing::warn!(%address, %reason, "connection refused"),
             }
         });
@@ -123,8 +127,14 @@ impl Acceptor {
 
     async fn shake(&self, stream: TcpStream, address: SocketAddr) -> Result<Connection, Refusal> {
         stream.set_nodelay(true)?;
-        let stream = timeout(self.limits.handshake_time, self.tls.accept(stream));
-        let stream = stream.await.map_err(|_| Refusal::Slow)??;
+        let shaken = async {
+            match stream.peek(&mut [0]).await? {
+                0 => Err(Refusal::Silent),
+                _ => Ok(self.tls.accept(stream).await?),
+            }
+        };
+        let stream = timeout(self.limits.handshake_time, shaken).await;
+        let stream = stream.map_err(|_| Refusal::Slow)??;
         let peer = peer(&stream, address)?;
         let institution = peer.identity.institution();
         let share = self.connections.take(institution, 1).map_err(Refusal::Connections)?;
