@@ -15,11 +15,20 @@ use quittance_round::message::Instruction;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "measures, and takes its time"]
 async fn ten_banks_with_twenty_payments_each() {
-    tracing_subscriber::fmt().with_env_filter("quittance_rpc::frames=debug").init();
     measure(10, 20).await;
 }
 
+/// Messages of several frames, and a computation of some length.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures, and takes its time"]
+async fn forty_banks_with_fifty_payments_each() {
+    measure(40, 50).await;
+}
+
 async fn measure(count: usize, payments: usize) {
+    let logs = tracing_subscriber::fmt().with_env_filter("quittance_rpc::frames=debug");
+    // Already there if another measurement runs in this process.
+    let _ = logs.try_init();
     let mut world = World::new(count).await;
     let banks: Vec<_> = (1..=count)
         .map(|number| {

@@ -10,6 +10,18 @@
 //! be that party's. Frames of sessions that this party has not begun yet are kept for a while, so
 //! that nobody has to begin first. All that is kept is bounded, by peer.
 //!
+//! | bound, for each peer | value | above it |
+//! | --- | --- | --- |
+//! | streams | 1 | the later one replaces the earlier |
+//! | sessions, frames, bytes before a session begins | 16, 64, 1 MiB | refused and logged |
+//! | time before a session begins | 60 s | forgotten |
+//! | frames, bytes that wait in a session | 128, 128 MiB | the session ends and names the peer |
+//! | bytes that wait in all sessions | 256 MiB | the same |
+//! | refused frames of a stream, in a session | 64 | the stream ends; so does the session |
+//! | frames that wait to be sent | 8 | the session waits |
+//!
+//! At most 16 sessions run at a time; ended ones are remembered, the last 1024.
+//!
 //! Nothing is repeated: a stream that ends may have lost frames, and ends the sessions that still
 //! wait for its other end. A session that has ended never begins again. What is refused is logged
 //! with the sender's name and changes nothing, unless there is very much of it.

@@ -40,9 +40,12 @@
 //! | `Peer/AnnouncePayments` | 4 MiB | |
 //! | `Coordinator/Attend` | 1 MiB + 4 KiB each | 4 MiB + 4 KiB each |
 //! | `Party/Deal` | 8 MiB | |
-//! | `Party/Results`, `Party/Receipts` | | 4 MiB |
+//! | `Party/Results` | | 4 MiB |
+//! | `Party/Receipts` | | 32 MiB |
 //! | `Party/Frames` | 16 MiB + 4 KiB each | |
 //! | reflection, health | 64 KiB | 256 KiB |
+//!
+//! What waits of joint computations has bounds of its own: see [`frames`](crate::frames).
 
 use std::time::Duration;
 
@@ -148,7 +151,7 @@ pub const METHODS: &[MethodLimit] = &[
     stream("quittance.coordinator.v1.Coordinator/Attend", MIB + FRAMING, 4 * MIB + FRAMING),
     unary("quittance.party.v1.Party/Deal", 8 * MIB, SMALL),
     unary("quittance.party.v1.Party/Results", SMALL, 4 * MIB),
-    unary("quittance.party.v1.Party/Receipts", SMALL, 4 * MIB),
+    unary("quittance.party.v1.Party/Receipts", SMALL, 32 * MIB),
     stream("quittance.party.v1.Party/Frames", 16 * MIB + FRAMING, SMALL),
     stream("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", SMALL, 256 * KIB),
     stream("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", SMALL, 256 * KIB),
@@ -261,7 +264,7 @@ mod tests {
     #[test]
     fn a_service_takes_the_largest_of_its_methods() {
         assert_eq!(of_service("quittance.node.v1.Node"), (MIB + FRAMING, 33 * MIB));
-        assert_eq!(of_service("quittance.party.v1.Party"), (16 * MIB + FRAMING, 4 * MIB));
+        assert_eq!(of_service("quittance.party.v1.Party"), (16 * MIB + FRAMING, 32 * MIB));
         assert_eq!(of_service("unknown"), (SMALL, SMALL));
         assert_eq!(of_path("/quittance.party.v1.Party/Deal").request, 8 * MIB);
         assert_eq!(of_path("/quittance.party.v1.Party/Dea"), &OTHER);

@@ -48,7 +48,8 @@ impl Coordinator {
         eventually("attendance", attends).await;
     }
 
-    pub fn forget(&self, party: InstitutionId) {
+    /// Ends a party's stream.
+    pub fn cut(&self, party: InstitutionId) {
         self.service.attending.lock().unwrap().remove(&party);
     }
 

@@ -183,7 +183,7 @@ impl World {
         let Running { stop, ended } = self.parties.remove(&id(name)).unwrap();
         stop.send(()).unwrap();
         ended.await.unwrap();
-        self.coordinator.forget(id(name));
+        self.coordinator.cut(id(name));
     }
 
     pub async fn restart_party(&mut self, name: &str) {

@@ -81,6 +81,22 @@ async fn an_abandoned_round_that_settles_all_the_same_has_receipts() {
     assert_eq!(found.ok().unwrap().len(), 2);
 }
 
+/// What was reported on a stream that broke is reported again on the next.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_party_attends_again_and_repeats_its_report() {
+    let mut world = World::new(2).await;
+    let (_, round, _) = computed_for_two(&mut world).await;
+    let first = world.coordinator.reported("computed", 3).await;
+    world.coordinator.cut(id(PARTIES[1]));
+    world.coordinator.attended(id(PARTIES[1])).await;
+    let again = world.coordinator.reported("computed", 4).await;
+    let of_second = |reports: &[(InstitutionId, Report)]| {
+        reports.iter().find(|(who, _)| *who == id(PARTIES[1])).unwrap().clone()
+    };
+    assert_eq!(again[3], of_second(&first));
+    assert_eq!(again[3].1.round(), round);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_party_that_was_restarted_has_forgotten_and_says_so() {
     let mut world = World::new(4).await;
