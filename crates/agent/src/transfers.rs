@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use quittance_crypto::digest::Digest;
 use quittance_ledger::build::{BuildError, Receiver};
-use quittance_ledger::ids::{AssetId, Height, TransactionId, Uetr};
+use quittance_ledger::ids::{AccountId, AssetId, Height, TransactionId, Uetr};
 use quittance_rpc::decimal;
 use rand_core::OsRng;
 use tokio::sync::watch;
@@ -144,6 +144,7 @@ impl Core {
         let Some(open) = Open::new(instruction, false) else {
             return Err(Status::internal("not a transfer").into());
         };
+        self.check_quota(&open.transfer)?;
         self.check_funds(&open.transfer)?;
         let mut changes = Changes::now();
         changes.batch.put_instruction(&open.instruction);
@@ -154,6 +155,19 @@ impl Core {
         self.transfers.put(open);
         self.pump()?;
         Ok(outcome)
+    }
+
+    /// Refuses a transfer with more credits for one receiver than the chain ever lets pend.
+    fn check_quota(&self, transfer: &Transfer) -> Result<(), Failure> {
+        let quota = Quota::new(BTreeMap::new(), &self.setting);
+        match quota.has_room_for(transfer) {
+            true => Ok(()),
+            false => {
+                let limit = quota.limit;
+                let text = format!("receivers: more than {limit} credits for one of them");
+                Err(Status::failed_precondition(text).into())
+            }
+        }
     }
 
     /// Refuses a transfer that the account could not pay now, with what waits to be absorbed and
@@ -181,9 +195,15 @@ impl Core {
         let (height, expiry) = (self.wallet.height(), self.expiry());
         let mut changes = Changes::now();
         let (mut drafts, mut blocked) = (Vec::new(), BTreeSet::new());
+        let mut quota = Quota::new(self.wallet.outstanding(), &self.setting);
+        let under_way = self.transfers.open.values().filter(|open| open.candidate.is_some());
+        under_way.for_each(|open| quota.take(&open.transfer));
         for open in self.transfers.open.values_mut().filter(|open| open.is_waiting()) {
             let asset = open.transfer.asset;
-            if blocked.contains(&asset) {
+            if self.parts.rounds.holds(asset) {
+                continue;
+            }
+            if blocked.contains(&asset) || !quota.has_room_for(&open.transfer) {
                 continue;
             }
             let until = open.instruction.may_land_until;
@@ -197,6 +217,7 @@ impl Core {
             match self.wallet.draft_transfer(asset, &receivers, uetr, expiry, &mut OsRng) {
                 Ok(draft) => {
                     open.candidate = Some(draft.id());
+                    quota.take(&open.transfer);
                     drafts.push((draft, uetr));
                     if expiry != until {
                         open.instruction.may_land_until = expiry;
@@ -320,6 +341,35 @@ impl Core {
             changes.afterwards(move |_| drop(open.outcome.send_replace(state)));
         }
         Ok(())
+    }
+}
+
+/// How many credits of this institution may still pend on each account. A transfer that finds no
+/// room waits until its receivers have absorbed what they have.
+struct Quota {
+    limit: u32,
+    taken: BTreeMap<AccountId, u32>,
+}
+
+impl Quota {
+    fn new(taken: BTreeMap<AccountId, u32>, setting: &Setting) -> Self {
+        Self { limit: setting.genesis.limits.pending_per_sender, taken }
+    }
+
+    fn has_room_for(&self, transfer: &Transfer) -> bool {
+        let mut with = Self { limit: self.limit, taken: BTreeMap::new() };
+        with.take(transfer);
+        with.taken.iter().all(|(account, more)| {
+            let taken = self.taken.get(account).copied().unwrap_or(0);
+            taken.saturating_add(*more) <= self.limit
+        })
+    }
+
+    fn take(&mut self, transfer: &Transfer) {
+        for TransferReceiver { institution, .. } in &transfer.receivers {
+            let account = AccountId { institution: *institution, asset: transfer.asset };
+            *self.taken.entry(account).or_default() += 1;
+        }
     }
 }
 

@@ -98,8 +98,8 @@ pub struct Wallet {
     keys: WalletKeys,
     height: Height,
     accounts: BTreeMap<AssetId, Account>,
-    /// Credits given from here, until their receivers absorb them; the opening if it is known.
-    given: BTreeMap<CreditId, Option<Opening>>,
+    /// Credits given from here, until their receivers absorb them.
+    given: BTreeMap<CreditId, Given>,
     /// Rounds that may still be joined or settled.
     rounds: BTreeMap<RoundId, RoundOpen>,
     carried_out: BTreeMap<Uetr, CarriedOut>,
@@ -142,6 +142,13 @@ pub struct CandidateId {
     pub sequence: u64,
     /// Tells the candidates of one wallet apart; never used again.
     pub serial: u64,
+}
+
+/// A credit given from here that still waits.
+struct Given {
+    to: AccountId,
+    /// If it is known.
+    opening: Option<Opening>,
 }
 
 /// A lost candidate of an instruction, until it expires or its sequence number is used.
@@ -214,6 +221,12 @@ impl Wallet {
         Ok(account.side.proven(opening.commit()))
     }
 
+    /// What opens [`Self::commitment`], or for an issuer its negation. As secret as the balance.
+    pub fn opening(&self, asset: AssetId) -> Result<&Opening, WalletError> {
+        let account = self.account(asset)?;
+        account.opening.as_ref().ok_or(WalletError::BalanceUnknown { asset })
+    }
+
     /// The sum of the credits that wait to be absorbed, malformed ones left out.
     pub fn pending(&self, asset: AssetId) -> Result<u128, WalletError> {
         Ok(self.account(asset)?.pending_sum())
@@ -223,6 +236,16 @@ impl Wallet {
     /// malformed or that a candidate under way absorbs do not.
     pub fn absorbable(&self, asset: AssetId) -> Result<usize, WalletError> {
         Ok(self.account(asset)?.absorbable().len())
+    }
+
+    /// How many credits given from here wait on which accounts: the ledger allows so many for each,
+    /// by [`quittance_ledger::state::Limits::pending_per_sender`].
+    pub fn outstanding(&self) -> BTreeMap<AccountId, u32> {
+        let mut counts = BTreeMap::new();
+        for given in self.given.values() {
+            *counts.entry(given.to).or_default() += 1;
+        }
+        counts
     }
 
     /// The credits that cannot be absorbed, with their senders: to be rejected.

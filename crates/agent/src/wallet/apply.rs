@@ -13,7 +13,7 @@ use super::account::{CandidateAct, Waiting};
 use super::event::{
     Counterparty, LineKind, Loss, MalformedCredit, StatementLine, Unlocked, WalletEvent,
 };
-use super::{Wallet, WalletError};
+use super::{Given, Wallet, WalletError};
 
 /// Which transaction of which block is being applied.
 #[derive(Clone, Copy)]
@@ -163,7 +163,7 @@ impl Wallet {
         let &CreditReturn { credit, holder, .. } = back;
         if holder.institution == self.institution {
             self.give_back(place, holder.asset, credit, events);
-        } else if let Some(opening) = self.given.remove(&credit) {
+        } else if let Some(Given { opening, .. }) = self.given.remove(&credit) {
             self.come_back(place, holder.asset, credit, (holder.institution, opening), events);
         }
     }

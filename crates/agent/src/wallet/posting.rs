@@ -1,14 +1,14 @@
 //! What an own posting tells: its self note, and what stands beside it in the open.
 
 use quittance_crypto::commitment::Opening;
-use quittance_ledger::ids::{AssetId, CreditId, RoundId, Uetr};
+use quittance_ledger::ids::{AccountId, AssetId, CreditId, RoundId, Uetr};
 use quittance_ledger::payload::{Act, SelfNote};
 use quittance_ledger::transaction::{Entry, Posting};
 
 use super::account::CandidateAct;
 use super::apply::Place;
 use super::event::{Counterparty, LineKind, StatementLine, Unlocked, WalletEvent};
-use super::{CarriedOut, Wallet};
+use super::{CarriedOut, Given, Wallet};
 
 impl Wallet {
     /// An own posting has been included.
@@ -95,7 +95,9 @@ impl Wallet {
             let opening: Option<Opening> = note
                 .and_then(|note| note.credit_opening(number))
                 .filter(|opening| opening.opens(&credit.commitment));
-            self.given.insert(CreditId::of(place.transaction, position, index), opening);
+            let to = AccountId { institution: credit.institution, asset: entry.asset };
+            let id = CreditId::of(place.transaction, position, index);
+            self.given.insert(id, Given { to, opening });
         }
     }
 

@@ -121,3 +121,28 @@ async fn many_transfers_at_once_are_all_carried_out() {
     central.stop().await;
     node.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_receiver_has_no_room_for_waits_until_it_has() {
+    let site = Site::new();
+    let (node, central, mut one) = funded(&site).await;
+    // 64 credits of one sender may wait on an account, and the receiver's agent is away.
+    let many = |number, wait_ms| transfer(number, vec![receiver(TWO, "1", ""); 32], wait_ms);
+    let (first, second) =
+        tokio::join!(one.transfer(many(1, 20_000)), one.transfer(many(2, 20_000)));
+    assert_eq!([first.unwrap().state(), second.unwrap().state()], [State::Final; 2]);
+    assert_eq!(one.transfer(many(3, 500)).await.unwrap().state(), State::Accepted);
+    // Others are not held up.
+    let other = transfer(4, vec![receiver(CENTRAL, "1", "")], 20_000);
+    assert_eq!(one.transfer(other).await.unwrap().state(), State::Final);
+    let two = site.agent(TWO).await;
+    let outcome = one.transfer(many(3, 20_000)).await.unwrap();
+    assert_eq!(outcome.state(), State::Final, "{}", outcome.reason);
+    let mut two = two.caught_up().await;
+    two.holds("EUR", "96.00").await;
+    one.holds("EUR", "3.00").await;
+    two.stop().await;
+    one.stop().await;
+    central.stop().await;
+    node.stop().await;
+}
