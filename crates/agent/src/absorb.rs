@@ -43,6 +43,7 @@ impl Core {
         if self.check_caught_up().is_err() {
             return Ok(());
         }
+        self.pump_rounds()?;
         self.pump_transfers()?;
         let assets: Vec<AssetId> = self.setting.genesis.assets.keys().copied().collect();
         for asset in assets {

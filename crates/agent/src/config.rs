@@ -39,6 +39,8 @@ use quittance_rpc::tls::Tls;
 use quittance_rpc::tls::trust::Admission;
 use serde::{Deserialize, Serialize};
 
+use crate::rounds::{Policy, RoundsSection};
+
 /// The longest that a credit may be left to wait: an hour.
 const MAX_ABSORB_AFTER_MS: u64 = 3_600_000;
 
@@ -71,6 +73,9 @@ pub struct AgentFile {
     /// lower.
     #[serde(default = "default_expiry_blocks")]
     pub expiry_blocks: u64,
+    /// Which netting rounds are joined.
+    #[serde(default)]
+    pub rounds: RoundsSection,
     /// Where the bank's own systems reach the agent.
     pub listen: Listen,
     /// Where other agents reach it.
@@ -96,6 +101,7 @@ pub struct Config {
     pub(crate) directory: Directory,
     pub(crate) absorb_after: Duration,
     pub(crate) expiry_blocks: u64,
+    pub(crate) rounds: Policy,
     pub(crate) listen: ListenAddress,
     pub(crate) listen_peers: ListenAddress,
     pub(crate) tls: Tls,
@@ -127,6 +133,7 @@ impl Config {
         if expiry_blocks < 2 {
             check.problem("expiry_blocks", "must be at least 2");
         }
+        let rounds = read.rounds.check(genesis.as_ref(), &mut check);
         let parts = institution.zip(genesis).zip(keys).zip(directory);
         let data = check.path(&read.data);
         let parts = parts.zip(listen).zip(listen_peers).zip(tls);
@@ -140,6 +147,7 @@ impl Config {
                 directory,
                 absorb_after: Duration::from_millis(read.absorb_after_ms),
                 expiry_blocks,
+                rounds,
                 listen,
                 listen_peers,
                 tls,

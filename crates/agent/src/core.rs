@@ -38,6 +38,7 @@ use tonic::Status;
 use crate::absorb::Absorption;
 use crate::lanes::Lanes;
 use crate::payments::Payments;
+use crate::rounds::Policy;
 use crate::store::Store;
 use crate::transfers::Transfers;
 use crate::wallet::{ChainFacts, Wallet, WalletKeys};
@@ -76,6 +77,8 @@ pub(crate) struct Setting {
     pub(crate) submitter: Submitter,
     pub(crate) absorb_after: Duration,
     pub(crate) expiry_blocks: u64,
+    /// Which rounds are joined.
+    pub(crate) rounds: Policy,
 }
 
 impl Setting {

@@ -34,7 +34,6 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a candidate is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(dead_code, reason = "exchanges and rounds are to come")]
 pub(crate) enum Errand {
     /// A transfer of the bank.
     Transfer(Uetr),

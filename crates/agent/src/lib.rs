@@ -20,6 +20,7 @@ pub mod exchange;
 mod lanes;
 mod payments;
 mod peers;
+mod rounds;
 mod service;
 mod show;
 mod store;
@@ -47,6 +48,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 pub use config::{AgentFile, Config};
+pub use rounds::RoundsSection;
 
 use crate::core::{Core, Handle, OpenError, Setting, View};
 use crate::service::Service;
@@ -131,6 +133,7 @@ impl Agent {
             dialer,
             absorb_after: config.absorb_after,
             expiry_blocks: config.expiry_blocks,
+            rounds: config.rounds,
             genesis,
         });
         let stopping = CancellationToken::new();

@@ -1,9 +1,10 @@
 //! Payments queued for netting.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use quittance_ledger::ids::{AssetId, InstitutionId, Uetr};
+use quittance_ledger::ids::{AssetId, Height, InstitutionId, RoundId, Uetr};
 use quittance_ledger::payload::Particulars;
+use quittance_round::queue::QueuedPayment;
 use quittance_rpc::proto::agent::v1::event::Event;
 use tonic::Status;
 
@@ -31,6 +32,20 @@ impl Payments {
     /// Payments of an asset that are still to be settled, also those in a round, in queue order.
     pub(crate) fn open(&self, asset: AssetId) -> impl Iterator<Item = &Payment> {
         self.open.values().filter(move |payment| payment.asset == asset)
+    }
+
+    /// Open payments in this state, in queue order.
+    pub(crate) fn in_state(&self, state: PaymentState) -> Vec<Payment> {
+        self.open.values().filter(|payment| payment.state == state).cloned().collect()
+    }
+
+    /// The rounds that hold payments.
+    pub(crate) fn rounds(&self) -> BTreeSet<RoundId> {
+        let round = |payment: &Payment| match payment.state {
+            PaymentState::InRound(round) => Some(round),
+            _ => None,
+        };
+        self.open.values().filter_map(round).collect()
     }
 }
 
@@ -94,6 +109,55 @@ impl Core {
         self.put_payment(payment.clone(), &mut changes)?;
         self.commit(changes)?;
         Ok(payment)
+    }
+
+    /// A payment is in this state, by the chain. One that is not on record, since the store was
+    /// lost, is put there.
+    pub(crate) fn adopt_payment(
+        &mut self,
+        asset: AssetId,
+        queued: &QueuedPayment,
+        state: PaymentState,
+        height: Height,
+        changes: &mut Changes,
+    ) -> Result<(), Failure> {
+        let uetr = queued.particulars.uetr();
+        let known = self.store.instruction(&uetr)?;
+        // What has been put on record by an earlier step of the same block is not in the store yet.
+        let place = match known.as_ref().map(|known| &known.what) {
+            Some(What::Payment { place, .. }) => Some(*place),
+            _ => {
+                self.payments.open.values().find(|open| open.uetr() == uetr).map(|open| open.place)
+            }
+        };
+        let payment = Payment {
+            place: place.unwrap_or(self.payments.next_place),
+            asset,
+            payee: queued.payee,
+            amount: queued.amount,
+            particulars: queued.particulars.clone(),
+            state,
+        };
+        if self.payments.open.get(&payment.place).is_some_and(|open| open.state == state) {
+            return Ok(());
+        }
+        let digest = payment.digest();
+        match known.map(|known| known.what) {
+            Some(What::Payment { digest: other, .. }) if other == digest => {}
+            None if place.is_some() => {}
+            Some(What::Unknown) | None => {
+                self.payments.next_place += 1;
+                let what = What::Payment { place: payment.place, digest };
+                let (state, may_land_until) = (State::Accepted, height);
+                let found = Instruction { uetr, place: 0, what, state, may_land_until };
+                changes.batch.put_instruction(&found);
+            }
+            Some(_) => {
+                changes.warn(format!("payment {uetr} on the chain is another one than on record"));
+                return Ok(());
+            }
+        }
+        self.put_payment(payment, changes)
     }
 
     /// A payment has a new state.

@@ -136,12 +136,13 @@ impl RoundFacts {
 impl Book {
     /// The book before the first block.
     pub fn new(genesis: &Genesis) -> Result<Self, StateError> {
-        Ok(Self {
-            registry: State::genesis(genesis)?,
-            height: Height::GENESIS,
-            balances: BTreeMap::new(),
-            rounds: BTreeMap::new(),
-        })
+        Ok(Self::from_registry(State::genesis(genesis)?))
+    }
+
+    /// The book before the first block of the chain with this state of height 0.
+    pub fn from_registry(registry: State) -> Self {
+        let (balances, rounds) = (BTreeMap::new(), BTreeMap::new());
+        Self { registry, height: Height::GENESIS, balances, rounds }
     }
 
     /// The height of the last block.

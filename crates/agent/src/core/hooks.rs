@@ -10,6 +10,7 @@ use super::{Changes, Core, Failure, Setting};
 use crate::exchange::Exchanges;
 use crate::lanes::Errand;
 use crate::peers::Inbox;
+use crate::rounds::Rounds;
 use crate::store::Store;
 use crate::wallet::{Lost, WalletEvent};
 
@@ -17,12 +18,17 @@ use crate::wallet::{Lost, WalletEvent};
 pub(crate) struct Parts {
     pub(crate) exchanges: Exchanges,
     pub(crate) inbox: Inbox,
+    pub(crate) rounds: Rounds,
 }
 
 impl Parts {
     /// What the modules find in the store.
     pub(crate) fn open(setting: &Setting, store: &Store) -> Result<Self, StorageError> {
-        Ok(Self { exchanges: Exchanges::open(setting, store)?, inbox: Inbox::default() })
+        Ok(Self {
+            exchanges: Exchanges::open(setting, store)?,
+            inbox: Inbox::default(),
+            rounds: Rounds::new(setting),
+        })
     }
 }
 
@@ -32,11 +38,12 @@ impl Core {
     /// store is to be taken in.
     pub(super) fn on_block(
         &mut self,
-        _block: &Block,
-        _events: &[WalletEvent],
-        _fresh: bool,
-        _changes: &mut Changes,
+        block: &Block,
+        events: &[WalletEvent],
+        fresh: bool,
+        changes: &mut Changes,
     ) -> Result<(), Failure> {
+        self.rounds_on_block(block, events, fresh, changes)?;
         self.exchanges_after_block();
         self.tidy_inbox();
         Ok(())
@@ -50,14 +57,17 @@ impl Core {
         lost: &Lost,
         _reason: Option<&str>,
     ) -> Result<(), Failure> {
-        if let Errand::Exchange(_) = errand {
-            self.exchange_lost(lost);
+        match errand {
+            Errand::Exchange(_) => self.exchange_lost(lost),
+            Errand::Join(round) => self.join_lost(round)?,
+            Errand::Transfer(_) | Errand::Absorption => {}
         }
         Ok(())
     }
 
     /// The wallet is up to date for the first time since the start.
     pub(super) fn on_caught_up(&mut self) -> Result<(), Failure> {
-        self.keep_looking_after_exchanges()
+        self.keep_looking_after_exchanges()?;
+        self.attend()
     }
 }

@@ -82,7 +82,6 @@ impl Peers {
     }
 
     /// `AnnouncePayments`: canonical announcements, all for one round and one payee.
-    #[allow(dead_code)] // For rounds.
     pub(crate) async fn announce(
         &self,
         to: InstitutionId,

@@ -60,7 +60,6 @@ impl Inbox {
     }
 
     /// What was announced for a round so far, by payer and place.
-    #[allow(dead_code)] // For rounds.
     pub(crate) fn of(&self, round: &RoundId) -> impl Iterator<Item = &Announcement> {
         self.rounds.get(round).into_iter().flat_map(BTreeMap::values)
     }
