@@ -227,12 +227,6 @@ impl Wallet {
         account.opening.as_ref().ok_or(WalletError::BalanceUnknown { asset })
     }
 
-    /// What opens [`Self::commitment`], or for an issuer its negation. As secret as the balance.
-    pub fn opening(&self, asset: AssetId) -> Result<&Opening, WalletError> {
-        let account = self.account(asset)?;
-        account.opening.as_ref().ok_or(WalletError::BalanceUnknown { asset })
-    }
-
     /// The sum of the credits that wait to be absorbed, malformed ones left out.
     pub fn pending(&self, asset: AssetId) -> Result<u128, WalletError> {
         Ok(self.account(asset)?.pending_sum())

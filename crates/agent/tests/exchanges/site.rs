@@ -154,6 +154,7 @@ impl Site {
             log: None,
             absorb_after_ms: 20,
             expiry_blocks: 100,
+            rounds: Default::default(),
             listen: listen("127.0.0.1:0".into()),
             listen_peers: listen(peers),
             tls: Self::tls(),
