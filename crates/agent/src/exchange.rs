@@ -24,7 +24,7 @@
 //! Until A has signed nothing can land, and either side may walk away: O withdraws its draft when A
 //! does not complete in [`TALK_MS`]. Once A has signed, O alone decides until the expiry whether the
 //! transaction lands, as whoever signs last always can. A keeps its account for it, unless it gets
-//! no transaction within [`KEEP_MS`]: then the account goes on, and whatever is included on it
+//! no transaction within [`KEEP_MS`]: then it uses the sequence number up, and whatever is included
 //! first decides.
 //!
 //! Each side signs **at most once** for a reference: what it has signed is stored before the

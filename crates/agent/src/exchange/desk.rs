@@ -32,8 +32,11 @@ pub const KEEP_MS: u64 = 30_000;
 const VALID_MS: std::ops::RangeInclusive<u64> = 1_000..=600_000;
 /// By how much the clocks of two institutions may differ, in milliseconds.
 const SKEW_MS: u64 = 60_000;
-/// Open offers of one other institution.
+/// Offers of one other institution that are open, or have ended unaccepted a short time after they
+/// were made: so nobody fills the store with offers that end at once.
 const MAX_OPEN: usize = 64;
+/// What a short time is, in milliseconds.
+const RECENT_MS: u64 = 60_000;
 /// Offers of one other institution that have ended unaccepted and are still shown.
 const MAX_ENDED: usize = 256;
 /// Joins of one offer that are answered.
@@ -79,6 +82,9 @@ pub enum Effect {
     },
     /// A candidate was withdrawn, with what stood on it.
     Withdrawn(Vec<WalletEvent>),
+    /// Has the next sequence number of an account used by a posting of no effect, so that what was
+    /// signed for it can no longer land.
+    UseUp(AssetId),
     /// Calls `OfferExchange`; the end goes to [`Desk::offer_delivered`].
     Offer {
         /// Whom.
@@ -193,6 +199,9 @@ enum Talk {
     Completing { signed: Box<Signed>, at: Timestamp, until: Timestamp, tries: u32, calling: bool },
     /// Either side, after a restart: the transaction is to be submitted again.
     Submitting,
+    /// The accepting side, after a restart: signed, and without the transaction. Waits for it to
+    /// land until then, once the wallet is up to date.
+    Left { until: Option<Timestamp> },
 }
 
 impl Talk {
@@ -230,6 +239,7 @@ impl Desk {
             }
             Stage::Accepted => Some(Talk::Waiting { at, tries: 0, why: String::new() }),
             Stage::Signed { transaction: Some(_), .. } => Some(Talk::Submitting),
+            Stage::Signed { transaction: None, .. } => Some(Talk::Left { until: None }),
             _ => None,
         };
         let talks = records.values().filter_map(|one| Some((one.uetr(), talk(one)?))).collect();

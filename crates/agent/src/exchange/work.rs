@@ -244,8 +244,14 @@ impl Core {
         let uetr = record.uetr();
         let wanted = record.offered_by(self.setting.institution)
             || matches!(record.stage, Stage::Accepted | Stage::Signed { .. });
-        if !wanted && self.store.instruction(&uetr)?.is_none() {
-            return Ok(());
+        let digest = digest_of(&record.agreement);
+        match self.store.instruction(&uetr)? {
+            // Another instruction's it stays.
+            Some(known) if known.what.digest().is_some_and(|other| other != digest) => {
+                return Ok(());
+            }
+            None if !wanted => return Ok(()),
+            _ => {}
         }
         let (state, may_land_until) = match &record.stage {
             Stage::Offered | Stage::Accepted => (State::Accepted, self.wallet.height()),
@@ -255,7 +261,7 @@ impl Core {
                 (State::failed(reason.clone()), self.wallet.height())
             }
         };
-        let what = What::Exchange { digest: digest_of(&record.agreement) };
+        let what = What::Exchange { digest };
         let instruction = Instruction { uetr, place: 0, what, state, may_land_until };
         changes.batch.put_instruction(&instruction);
         Ok(())
@@ -272,6 +278,10 @@ impl Core {
                         self.lost(lost, None)?;
                     }
                 }
+                self.pump()?;
+            }
+            Effect::UseUp(asset) => {
+                self.absorption.use_up(asset);
                 self.pump()?;
             }
             Effect::Offer { to, offer } => {

@@ -299,3 +299,55 @@ async fn only_agents_of_others_call_and_what_they_send_is_checked() {
     }
     node.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn senseless_requests_name_the_field() {
+    let site = Site::new();
+    let (node, mut one, two) = funded(&site).await;
+    let good = api::ProposeExchangeRequest {
+        uetr: uetr(1),
+        counterparty: TWO.into(),
+        give: money("EUR", "10"),
+        get: money("USD", "25"),
+        valid_ms: 60_000,
+    };
+    let bad = [
+        ("uetr", api::ProposeExchangeRequest { uetr: "1".into(), ..good.clone() }),
+        ("counterparty", api::ProposeExchangeRequest { counterparty: ONE.into(), ..good.clone() }),
+        ("counterparty", api::ProposeExchangeRequest { counterparty: "?".into(), ..good.clone() }),
+        ("give", api::ProposeExchangeRequest { give: None, ..good.clone() }),
+        ("give", api::ProposeExchangeRequest { give: money("EUR", "0"), ..good.clone() }),
+        ("get", api::ProposeExchangeRequest { get: money("USD", "1.001"), ..good.clone() }),
+        ("get", api::ProposeExchangeRequest { get: money("usd", "1"), ..good.clone() }),
+        ("two assets", api::ProposeExchangeRequest { get: money("EUR", "1"), ..good.clone() }),
+        ("valid", api::ProposeExchangeRequest { valid_ms: 999, ..good.clone() }),
+        ("valid", api::ProposeExchangeRequest { valid_ms: 600_001, ..good.clone() }),
+    ];
+    for (field, request) in bad {
+        let status = one.client.propose_exchange(request).await.unwrap_err();
+        assert_eq!(status.code(), Code::InvalidArgument, "{field}: {status}");
+        assert!(status.message().contains(field), "{field}: {status}");
+    }
+    assert_eq!(code(one.accept(0).await), Some(Code::NotFound));
+    assert!(one.exchanges().await.is_empty());
+
+    // More than it has: refused, and the offer stays.
+    let dear = api::ProposeExchangeRequest { get: money("USD", "200.01"), ..good };
+    one.client.propose_exchange(dear).await.unwrap();
+    let mut two = two;
+    let accept = api::AcceptExchangeRequest {
+        uetr: uetr(1),
+        give: money("USD", "200.01"),
+        get: money("EUR", "10"),
+        wait_ms: 0,
+    };
+    let refused = two.client.accept_exchange(accept).await.unwrap_err();
+    assert_eq!(refused.code(), Code::FailedPrecondition);
+    assert_eq!(refused.message(), "insufficient funds in USD");
+    two.until_state(State::Offered).await;
+    have_not_exchanged(&mut one, &mut two).await;
+    for bank in [one, two] {
+        bank.stop().await;
+    }
+    node.stop().await;
+}

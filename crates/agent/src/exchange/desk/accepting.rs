@@ -7,8 +7,8 @@ use quittance_ledger::transaction::{Body, Transaction};
 use rand_core::CryptoRngCore;
 
 use super::{
-    CallError, Desk, Effect, Joining, KEEP_MS, MAX_ENDED, MAX_OPEN, Means, Offer, Refusal, SKEW_MS,
-    TALK_MS, Talk, VALID_MS, again, later,
+    CallError, Desk, Effect, Joining, KEEP_MS, MAX_ENDED, MAX_OPEN, Means, Offer, RECENT_MS,
+    Refusal, SKEW_MS, TALK_MS, Talk, VALID_MS, again, later,
 };
 use crate::exchange::{Agreement, ExchangeError, Money, Record, Stage};
 use crate::wallet::{CandidateId, WalletError};
@@ -36,10 +36,13 @@ impl Desk {
         if valid_until > later(means.now, VALID_MS.end() + SKEW_MS) {
             return Err(Refusal::Wrong("the offer is valid for too long".to_owned()));
         }
-        let open = |record: &&Record| {
-            record.agreement.offerer == from && matches!(record.stage, Stage::Offered)
+        let recent = |record: &Record| means.now <= later(record.made, RECENT_MS);
+        let counts = |record: &&Record| {
+            let ended = matches!(record.stage, Stage::Expired { .. });
+            let counts = matches!(record.stage, Stage::Offered) || ended && recent(record);
+            counts && record.agreement.offerer == from
         };
-        if self.records.values().filter(open).count() >= MAX_OPEN {
+        if self.records.values().filter(counts).count() >= MAX_OPEN {
             return Err(Refusal::TooMany(from));
         }
         self.forget_oldest(means, from);

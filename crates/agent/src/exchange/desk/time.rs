@@ -1,9 +1,9 @@
 //! What happens by itself: ends, retries, and what the chain says.
 
-use quittance_ledger::ids::{Timestamp, Uetr};
+use quittance_ledger::ids::{AssetId, Timestamp, Uetr};
 use rand_core::CryptoRngCore;
 
-use super::{Desk, Effect, Means, Talk};
+use super::{Desk, Effect, KEEP_MS, Means, Talk, later};
 use crate::exchange::{Record, Stage};
 use crate::wallet::{InstructionStatus, Lost};
 
@@ -74,15 +74,28 @@ impl Desk {
                 self.withdraw(means, uetr);
                 self.wait(means.now, uetr, tries, "the other side did not answer".to_owned());
             }
-            // What is signed may still land. But the account is free: whatever is included first
-            // on it decides.
             Some(Talk::Completing { signed, until, .. }) if *until < means.now => {
-                let events = means.wallet.withdraw(signed.candidate());
+                let (candidate, asset) = (signed.candidate(), signed.candidate().asset);
+                let events = means.wallet.withdraw(candidate);
                 means.effects.push(Effect::Withdrawn(events));
-                self.talks.remove(uetr);
+                self.revoke(means, uetr, asset);
+            }
+            Some(Talk::Left { until: None }) if means.ready => {
+                let until = Some(later(means.now, KEEP_MS));
+                self.talks.insert(*uetr, Talk::Left { until });
+            }
+            Some(Talk::Left { until: Some(until) }) if *until < means.now => {
+                let asset = self.records.get(uetr).map(|one| one.give_and_get(self.us).0.asset);
+                asset.into_iter().for_each(|asset| self.revoke(means, uetr, asset));
             }
             _ => {}
         }
+    }
+
+    /// What is signed may still land, but not for long: whatever is included first decides.
+    fn revoke<R>(&mut self, means: &mut Means<'_, R>, uetr: &Uetr, asset: AssetId) {
+        self.talks.remove(uetr);
+        means.effects.push(Effect::UseUp(asset));
     }
 
     /// The offer has ended and nothing is under way.

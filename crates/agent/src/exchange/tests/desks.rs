@@ -174,6 +174,12 @@ fn offers_are_checked_bounded_and_forgotten() {
             }
         }
         net.pass(1_001);
+        let uetr = Uetr([round, 65, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9]);
+        let valid_until = Timestamp(net.now.0 + 1_000);
+        let soon = Offer { uetr, valid_until, ..good };
+        let result = net.act(1, |desk, means| desk.offer(means, from, &soon));
+        assert_eq!(result, Err(Refusal::TooMany(from)), "they have ended just now");
+        net.pass(60_000);
     }
     assert_eq!(net.agents[1].desk.list().len(), 255 + 64);
     let list = net.agents[1].desk.list();
@@ -293,31 +299,32 @@ fn proof_and_signature_are_sent_until_they_arrive() {
     assert!(signed.len() > 1 && signed.iter().all(|one| *one == signed[0]));
 }
 
-/// The offering side falls silent when the accepting side has signed. Its account goes on after a
-/// while; what is included on it first decides.
+/// The offering side falls silent when the accepting side has signed: after a while the sequence
+/// number is used up, and what was signed can land no longer. Also after a restart.
 #[test]
 fn an_account_is_not_kept_forever() {
-    let mut net = Net::new();
-    net.propose().unwrap();
-    net.mute = true;
-    net.accept().unwrap();
-    assert_eq!(net.stages(), ["offered", "signed"]);
-    net.pass(KEEP_MS);
-    assert_eq!(net.agents[1].wallet.in_flight(usd()).unwrap().len(), 1);
-    net.pass(1);
-    assert!(net.agents[1].wallet.in_flight(usd()).unwrap().is_empty());
-    assert!(net.agents[1].wallet.may_still_land(&uetr(1)));
-    assert_eq!(net.stages(), ["expired", "signed"], "it is not said to have failed yet");
-
-    let two = &mut net.agents[1].wallet;
-    let expiry = two.height().plus(5);
-    let draft = two.draft_absorption(usd(), expiry, &mut net.world.rng).unwrap();
-    let unsigned = draft.complete(&mut net.world.rng).unwrap();
-    let other = net.world.sign(TWO, unsigned);
-    net.pool.push(other);
-    net.pass(1);
-    assert_eq!(net.stages(), ["expired", "failed"]);
-    assert_eq!(net.holdings(), BEFORE);
+    for restarted in [false, true] {
+        let mut net = Net::new();
+        net.propose().unwrap();
+        net.mute = true;
+        net.accept().unwrap();
+        assert_eq!(net.stages(), ["offered", "signed"]);
+        if restarted {
+            net.restart(1);
+            net.pass(0);
+        }
+        net.pass(KEEP_MS);
+        let kept = usize::from(!restarted);
+        assert_eq!(net.agents[1].wallet.in_flight(usd()).unwrap().len(), kept);
+        net.pass(1);
+        assert_eq!(net.agents[1].wallet.may_still_land(&uetr(1)), !restarted);
+        assert_eq!(net.stages(), ["expired", "signed"], "it is not said to have failed yet");
+        assert_eq!(net.pool.len(), 1);
+        net.pass(1);
+        assert_eq!(net.stages(), ["expired", "failed"]);
+        assert_eq!(net.holdings(), BEFORE);
+        assert_eq!(net.agents[1].wallet.sequence(usd()), Ok(1));
+    }
 }
 
 /// Another posting of the accepting side's takes the place of what it has signed.

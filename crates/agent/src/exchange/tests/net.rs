@@ -112,6 +112,12 @@ impl Net {
                         }
                     }
                 }
+                Effect::UseUp(asset) => {
+                    let (rng, expiry) = (&mut self.world.rng, agent.wallet.height().plus(5));
+                    let draft = agent.wallet.draft_absorption(asset, expiry, rng).unwrap();
+                    let unsigned = draft.complete(&mut self.world.rng).unwrap();
+                    self.pool.push(self.world.sign(agent.who, unsigned));
+                }
                 Effect::Drafted { candidate, uetr } => {
                     let draft = agent.wallet.in_flight(candidate.asset).unwrap().last().copied();
                     assert_eq!((draft, uetr.0.len()), (Some(candidate), 16));
@@ -224,6 +230,7 @@ impl Net {
             Effect::Save { .. }
             | Effect::Forget(_)
             | Effect::Drafted { .. }
+            | Effect::UseUp(_)
             | Effect::Withdrawn(_) => {}
         }
     }
