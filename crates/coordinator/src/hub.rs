@@ -155,9 +155,9 @@ impl Hub {
         if !self.ready {
             return Ok(());
         }
-        self.take_up_opened();
         self.give_up_forgotten();
         self.look();
+        self.answer_opened();
         let (book, height) = (&self.book, self.book.height());
         self.given_up.retain(|id, _| book.round(id).is_some_and(|round| !round.is_over(height)));
         Ok(())

@@ -133,8 +133,12 @@ impl Network {
     }
 
     /// Stops all processes. Returns the names of those that had to be killed.
-    pub fn stop(&self) -> Vec<String> {
-        self.processes.borrow_mut().stop()
+    pub async fn stop(&self) -> Vec<String> {
+        let mut processes = self.processes.replace(Supervisor::new(up::GRACE));
+        // Elsewhere, so that connections can end here: servers wait for that.
+        let stopped = tokio::task::spawn_blocking(move || processes.stop()).await;
+        // It panics only by a defect of this program; then dropping it has stopped them.
+        stopped.unwrap_or_default()
     }
 }
 

@@ -59,7 +59,7 @@ pub async fn run(options: &Options) -> Result<Report, DemoError> {
         error = network.watch() => Err(error),
     };
     let stage = progress.begin("stop all processes");
-    let killed = network.stop();
+    let killed = network.stop().await;
     let result = match &killed[..] {
         [] => String::new(),
         killed => format!("had to kill {}", killed.join(", ")),

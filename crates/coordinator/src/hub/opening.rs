@@ -33,8 +33,8 @@ pub(super) struct Opening {
 }
 
 impl Hub {
-    /// Takes rounds in hand that have become open.
-    pub(super) fn take_up_opened(&mut self) {
+    /// Answers those who wait for rounds that have become open.
+    pub(super) fn answer_opened(&mut self) {
         let opened: Vec<AssetId> = self
             .opening
             .iter()
@@ -44,14 +44,13 @@ impl Hub {
         for asset in opened {
             let Some(Opening { round, waiting }) = self.opening.remove(&asset) else { continue };
             tracing::info!(%round, %asset, "round is open");
-            let (me, timing) = (self.me.institution, self.me.rules.timing);
-            let now_ms = self.now_ms();
-            self.running.insert(round, Coordinator::new(round, me, timing, now_ms));
-            let present = self.attendance.institutions();
-            self.lead(round, |it, turn| it.attend(turn, present, &mut OsRng));
+            let in_hand = self.running.contains_key(&round);
             for answer in waiting {
                 // Fails only if the caller is gone.
-                let _ = answer.send(Ok(round));
+                let _ = answer.send(match in_hand {
+                    true => Ok(round),
+                    false => Err(Status::unavailable("the round was opened too late")),
+                });
             }
         }
     }
@@ -73,6 +72,11 @@ impl Hub {
             Ok(round) => {
                 tracing::info!(%round, %asset, %by, "round is being opened");
                 self.opening.insert(asset, Opening { round, waiting: vec![answer] });
+                // In hand from now on: whoever is quick answers the opening before we have seen it.
+                let (me, timing) = (self.me.institution, self.me.rules.timing);
+                self.running.insert(round, Coordinator::new(round, me, timing, self.now_ms()));
+                let present = self.attendance.institutions();
+                self.lead(round, |it, turn| it.attend(turn, present, &mut OsRng));
             }
             Err(status) => drop(answer.send(Err(status))),
         }
@@ -127,6 +131,7 @@ impl Hub {
             return;
         }
         tracing::warn!(%round, %asset, reason, "round was not opened");
+        self.running.remove(&round);
         for answer in self.opening.remove(&asset).into_iter().flat_map(|it| it.waiting) {
             let status = Status::unavailable(format!("the round could not be opened: {reason}"));
             let _ = answer.send(Err(status));

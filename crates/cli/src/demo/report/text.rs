@@ -95,10 +95,18 @@ impl Report {
                     &grouped(&account.balance),
                 ]);
             }
-            let title = format!(
+            let mut title = format!(
                 "The banks' accounts in {currency}. Each line comes from that bank's own agent: \
                  only this demonstration, which stands in for all banks, can put them side by side."
             );
+            let outside = self
+                .transfers
+                .iter()
+                .map(|it| it.currency)
+                .chain(self.exchange.iter().flat_map(|it| [it.offered_by.1, it.accepted_by.1]));
+            if outside.into_iter().any(|it| it == *currency) {
+                title += " The last column also has what was paid outside the round, see below.";
+            }
             section(text, &title, &table);
         }
     }
