@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | `meta` | `processed` | the height up to which lines and events are written |
 //! | `instructions` | UETR | [`Instruction`] |
-//! | `open` | place (8 bytes) | UETR of a transfer that has neither been carried out nor failed |
+//! | `open` | place (8 bytes), UETR | UETR of a transfer that has neither been carried out nor failed |
 //! | `payments` | place in the queue (8 bytes) | [`Payment`] |
 //! | `exchanges`, `rounds` | | of the modules of those names |
 //! | `lines` | asset, height, index | `StatementLine` of the bank's interface, as protobuf |
@@ -113,10 +113,11 @@ impl Store {
         Ok(self.after_last(EVENTS)? - 1)
     }
 
-    /// The number after the last key of a table that is numbered from 1.
+    /// The number after that of the last key, in a table that is numbered from 1.
     fn after_last(&self, table: Table) -> Result<u64, StorageError> {
         let last = self.database.last(table)?;
-        let last = last.map(|(key, _)| self.database.decode::<u64>(table, &key)).transpose()?;
+        let number = |key: &[u8]| Some(u64::from_be_bytes(*key.first_chunk()?));
+        let last = last.and_then(|(key, _)| number(&key));
         Ok(last.unwrap_or(0).saturating_add(1))
     }
 
@@ -222,13 +223,14 @@ impl Writes for Batch {
     }
 
     fn put_instruction(&mut self, instruction: &Instruction) {
-        let place = instruction.place.to_be_bytes();
-        match (&instruction.what, &instruction.state) {
-            (What::Transfer(_), State::Accepted | State::Submitted { .. }) => {
-                self.put(OPEN, &place, &instruction.uetr);
+        if let What::Transfer(_) = instruction.what {
+            // Places are given again once those that had them are not open any more.
+            let place = instruction.place.to_be_bytes();
+            let key = [&place[..], &instruction.uetr.0].concat();
+            match instruction.state.is_terminal() {
+                false => self.put(OPEN, &key, &instruction.uetr),
+                true => self.delete(OPEN, &key),
             }
-            (What::Transfer(_), _) => self.delete(OPEN, &place),
-            _ => {}
         }
         self.put(INSTRUCTIONS, &instruction.uetr.0, instruction);
     }

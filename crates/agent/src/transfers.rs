@@ -212,7 +212,9 @@ impl Core {
                 true => until,
                 false => expiry,
             };
-            let receivers = receivers(&open.transfer, &self.setting, height.next());
+            let Some(receivers) = receivers(&open.transfer, &self.setting, height.next()) else {
+                continue;
+            };
             let uetr = open.instruction.uetr;
             match self.wallet.draft_transfer(asset, &receivers, uetr, expiry, &mut OsRng) {
                 Ok(draft) => {
@@ -373,15 +375,19 @@ impl Quota {
     }
 }
 
-/// Whom a transfer credits, with the keys of that height.
-fn receivers<'a>(transfer: &Transfer, setting: &'a Setting, height: Height) -> Vec<Receiver<'a>> {
+/// Whom a transfer credits, with the keys of that height; all of them or nobody.
+fn receivers<'a>(
+    transfer: &Transfer,
+    setting: &'a Setting,
+    height: Height,
+) -> Option<Vec<Receiver<'a>>> {
     let of = |receiver: &TransferReceiver| {
         let institution = receiver.institution;
         let sealing_key = setting.registry.institution(&institution)?.sealing_key(height)?;
         let (amount, particulars) = (receiver.amount, receiver.particulars.clone());
         Some(Receiver { institution, sealing_key, amount, particulars })
     };
-    transfer.receivers.iter().filter_map(of).collect()
+    transfer.receivers.iter().map(of).collect()
 }
 
 /// Why a transfer cannot be drafted, for the bank.

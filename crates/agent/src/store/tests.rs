@@ -117,6 +117,8 @@ fn open_instructions_are_found_again_in_order() {
     put(&store, |batch| {
         batch.put_instruction(&instruction(1, State::Submitted { transaction }));
         batch.put_instruction(&instruction(2, State::failed("no")));
+        // One that has ended, with the place of another one.
+        batch.put_instruction(&Instruction { place: 3, ..instruction(5, State::failed("no")) });
         batch.put_processed(Height(12));
     });
     drop(store);

@@ -247,11 +247,18 @@ impl World {
             let on_chain = on_chain.unwrap_or_default();
             let opening = account.opening.as_ref().unwrap();
             assert!(opening.opens(&account.side.proven(on_chain.balance)));
+            assert_eq!(wallet.commitment(*asset), Ok(on_chain.balance));
             assert_eq!(account.sequence, on_chain.sequence);
             let pending = self.state.pending(&wallet.account_id(*asset));
             let ids: Vec<_> = pending.into_iter().flat_map(|p| p.iter()).map(|p| p.id).collect();
             let known: Vec<_> = account.pending.iter().map(|waiting| waiting.id).collect();
             assert_eq!(known, ids, "in the order of arrival");
         }
+        let given = self.state.accounts().map(|(account, _, pending)| {
+            let count = pending.from_sender(&wallet.institution);
+            (account, count)
+        });
+        let given: BTreeMap<_, _> = given.filter(|(_, count)| *count > 0).collect();
+        assert_eq!(wallet.outstanding(), given);
     }
 }
