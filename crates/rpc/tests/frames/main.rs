@@ -1,0 +1,8 @@
+//! Joint computations of three parties over TLS: with each other, and with one that misbehaves.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod committee;
+#[path = "../common/mod.rs"]
+mod common;
+mod misbehaviour;
+mod sessions;
