@@ -100,6 +100,9 @@ struct Seat {
     /// A start that names banks which have not been seen to join yet.
     held: Option<Signed<Start>>,
     participant: Option<Box<Participant>>,
+    /// The bank has signed a settlement, or may have in an earlier life of its agent: from then on
+    /// only the chain says how the round ends.
+    may_settle: bool,
     results: Results,
     /// What the coordinator has been told last.
     last: Option<Report>,
@@ -130,6 +133,7 @@ impl Seat {
             acknowledgements: BTreeMap::new(),
             held: None,
             participant: None,
+            may_settle: false,
             results: Results::default(),
             last: None,
             tries: 0,
@@ -246,7 +250,10 @@ impl Core {
             let none = Results::default();
             let seat = self.parts.rounds.seats.get(&round);
             let results = seat.map_or(&none, |seat| &seat.results);
-            changes.event(event(round, asset, stage, reason, results));
+            let told = seat.is_some_and(|seat| seat.stage == Stage::Left && !seat.may_settle);
+            if stage == Shown::Settled || !told {
+                changes.event(event(round, asset, stage, reason, results));
+            }
             changes.batch.delete(crate::store::ROUNDS, &round.0.0);
         }
         // Which payments have settled is not known: they are held until a person has looked.
@@ -298,7 +305,10 @@ impl Core {
         tracing::info!(%round, reason, "taking no part in the round");
         seat.stage = Stage::Left;
         seat.held = None;
-        self.tell(round, Shown::Abandoned, reason)
+        match seat.may_settle {
+            true => Ok(()),
+            false => self.tell(round, Shown::Abandoned, reason),
+        }
     }
 
     /// As [`Core::leave`], and the coordinator need not wait.

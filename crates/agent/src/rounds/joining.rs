@@ -15,7 +15,7 @@ use rand_core::OsRng;
 use super::{Seat, Stage};
 use crate::core::{Changes, Core, Failure, Setting};
 use crate::lanes::Errand;
-use crate::store::PaymentState;
+use crate::store::{Payment, PaymentState};
 use crate::wallet::CandidateId;
 
 /// How often a join is tried that is lost.
@@ -44,7 +44,11 @@ impl Core {
             return Ok(());
         }
         let objection = self.objection(&round);
-        self.parts.rounds.seats.insert(round, Seat::new(asset, Stage::Waiting));
+        let (rounds, us) = (&mut self.parts.rounds, self.setting.institution);
+        let mut seat = Seat::new(asset, Stage::Waiting);
+        seat.may_settle =
+            rounds.book.round(&round).is_some_and(|facts| facts.members.contains_key(&us));
+        rounds.seats.insert(round, seat);
         match objection {
             Some(reason) => self.decline(round, &reason),
             None => {
@@ -103,8 +107,14 @@ impl Core {
 
     /// Freezes the queue, stores that its payments are in the round, and submits the join.
     fn join(&mut self, round: RoundId, asset: AssetId) -> Result<(), Failure> {
-        let waiting = self.payments.open(asset);
-        let waiting = waiting.filter(|payment| payment.state == PaymentState::Queued);
+        // Also those that an earlier life of the agent was about to join with: its join is not on
+        // the chain, and since it would take the same sequence number as this one, not both land.
+        let queues = &self.parts.rounds.queues;
+        let is_free = |payment: &&Payment| match payment.state {
+            PaymentState::InRound(round) => !queues.contains_key(&round),
+            state => state == PaymentState::Queued,
+        };
+        let waiting = self.payments.open(asset).filter(is_free);
         let held: Vec<_> = waiting.take(MAX_BUCKET).cloned().collect();
         let payments = held.iter().map(|payment| QueuedPayment {
             payee: payment.payee,

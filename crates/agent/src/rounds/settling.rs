@@ -246,6 +246,9 @@ impl Core {
             }
             Answer::Report(report) => {
                 let signed = matches!(report, Report::Signature { .. });
+                if let Some(seat) = self.parts.rounds.seats.get_mut(&round) {
+                    seat.may_settle |= signed;
+                }
                 self.report(round, report);
                 match signed {
                     true => self.tell(round, Shown::Signed, ""),
