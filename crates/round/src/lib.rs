@@ -1,10 +1,24 @@
-//! What agents and parties tell each other in a settlement round, and what each of them checks.
+//! One settlement round: what banks, MPC parties and the coordinator tell each other, and what each
+//! of them checks.
 //!
 //! ```text
-//! payer's agent --announcement--> payee's agent
-//!       |                              (both: the queue's root is on the ledger)
-//!       +--------dealing--------> MPC party --acknowledgement--> coordinator
+//! payer's agent --announcement--> payee's agent     (both: the queue's root is on the ledger)
+//!     |  ^
+//!     |  +--------------------- result, receipts ---------------------+
+//!     +---------dealing----------> MPC party --acknowledgement--> agent
+//!
+//! agents, parties  --reports-->  coordinator  --instructions-->  agents, parties
 //! ```
+//!
+//! | module | for whom | what |
+//! | --- | --- | --- |
+//! | [`book`] | all | what the ledger says about rounds |
+//! | [`queue`], [`announcement`], [`dealing`] | agent, party | a bank's payments, and how they are shared out |
+//! | [`committee`] | party | what is computed, and with what |
+//! | [`result`], [`receipt`] | agent | what has come out, and its proof afterwards |
+//! | [`message`], [`start`], [`envelope`] | all | reports and instructions |
+//! | [`coordinator`] | coordinator | a round from its opening to its end |
+//! | [`participant`] | agent | from the start to the signed settlement |
 //!
 //! The crate is pure: no clock, socket, disk or ambient entropy beyond that of signing. The
 //! protocol is written down in `docs/protocols/round.md`.

@@ -79,6 +79,14 @@ pub enum Failure {
         /// What it says.
         reason: Reason,
     },
+    /// A participant of the roster declines after all: it has been restarted.
+    #[error("{institution} has withdrawn: {reason}")]
+    Withdrawn {
+        /// Who.
+        institution: InstitutionId,
+        /// What it says.
+        reason: Reason,
+    },
     /// The shares of these do not fit what they sent before.
     #[error("the proof shares of {} do not fit their earlier messages", list(institutions))]
     BadShares {

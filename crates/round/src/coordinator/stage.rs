@@ -12,7 +12,7 @@ use super::gathering::Gathering;
 use super::proving::{Bits, Polynomials, Postings, Settling, Shares, Signatures};
 use super::{Failure, Phase, ReportError, Scene, Timing};
 use crate::envelope::Signed;
-use crate::message::{Attempt, Instruction, Refusal, Report};
+use crate::message::{Attempt, Instruction, Reason, Refusal, Report};
 use crate::settlement::Roll;
 
 /// A phase with what has come in it so far.
@@ -85,6 +85,15 @@ impl Stage {
             return refuse(scene, roll, from, refusal);
         }
         match (self, report) {
+            (
+                stage @ (Self::Computing(_)
+                | Self::Postings(_)
+                | Self::Bits(_)
+                | Self::Polynomials(_)
+                | Self::Shares(_)
+                | Self::Signatures(_)),
+                Report::Declined { reason, .. },
+            ) => stage.withdraw(scene, from, reason),
             (Self::Gathering(stage), report @ (Report::Declined { .. } | Report::Dealt { .. })) => {
                 stage.take(scene, from, report)
             }
@@ -103,6 +112,24 @@ impl Stage {
             }
             _ => Err(out_of_turn),
         }
+    }
+
+    /// A bank that was to take part does not, since it has been restarted: it has forgotten what it
+    /// would have to go on with. What it has signed before stays signed.
+    fn withdraw(
+        &self,
+        scene: &Scene<'_>,
+        from: InstitutionId,
+        reason: Reason,
+    ) -> Result<Taken, ReportError> {
+        let place = self.roll().and_then(|roll| roll.roster.place(&from));
+        place.ok_or(ReportError::NotInRoster)?;
+        let has_signed =
+            matches!(self, Self::Signatures(_)) && !self.missing(scene).contains(&from);
+        Ok(match has_signed {
+            true => Taken::Kept,
+            false => Taken::Doom(Failure::Withdrawn { institution: from, reason }),
+        })
     }
 
     /// Sees what the ledger says by now; gives what turns out to be wrong.

@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used)] // A test stops where its assumption fails.
 
-mod attacks;
 mod book;
+mod proposals;
+mod reports;
 mod stage;
 mod table;
 mod world;

@@ -2,11 +2,11 @@
 
 use quittance_crypto::encoding::Encode;
 use quittance_ledger::state::Settled;
-use quittance_round::coordinator::{Effect, Ending, Phase};
+use quittance_round::coordinator::{Coordinator, Effect, Ending, Failure, Phase};
 use quittance_round::message::{Instruction, Reason, Report};
 
-use crate::table::{Honest, Instructions, Table, dealt};
-use crate::world::{World, account, bank, euro, net_commitment};
+use crate::table::{Honest, Instructions, Reports, Table, dealt};
+use crate::world::{COORDINATOR, World, account, bank, euro, id, net_commitment};
 
 /// The settlement lands, and every balance is what it has to be.
 fn settles(table: &mut Table) {
@@ -160,12 +160,7 @@ fn dealings_may_be_reported_before_the_coordinator_has_seen_the_joins() {
     let world = World::new(2);
     let (opening, round) = world.opening(1);
     let mut table = Table::new(&[1, -1]);
-    table.coordinator = quittance_round::coordinator::Coordinator::new(
-        round,
-        crate::world::id(crate::world::COORDINATOR),
-        Default::default(),
-        0,
-    );
+    table.coordinator = Coordinator::new(round, id(COORDINATOR), Default::default(), 0);
     (table.world, table.round) = (world, round);
     table.blindings = table.world.blindings(2);
     table.gather();
@@ -194,4 +189,34 @@ fn a_settlement_that_does_not_land_is_submitted_again() {
     settles(&mut table);
     let over = table.with_coordinator(|it, turn, rng| (vec![], it.advance(turn, rng)));
     assert_eq!(over, Vec::<Effect>::new());
+}
+
+#[test]
+fn too_few_dealings_no_opening_or_a_passed_deadline_end_a_round() {
+    let mut table = Table::new(&[40, -50, 10]);
+    table.attend(table.everybody());
+    table.report(bank(1), dealt(table.round, bank(1))).unwrap();
+    table.advance(15_000);
+    assert_eq!(*table.failure(), Failure::TooFew { found: 1, minimum: 2 });
+
+    let mut table = Table::new(&[40, -50, 10]);
+    let (_, never) = table.world.opening(9);
+    table.coordinator = Coordinator::new(never, id(COORDINATOR), Default::default(), 0);
+    table.advance(14_999);
+    assert!(table.ending.is_none());
+    table.advance(1);
+    assert_eq!(*table.failure(), Failure::NotOpened);
+
+    let mut table = Table::new(&[40, -50, 10]);
+    table.run(&mut Reports(bank(1), |report: Report| {
+        if report.name() == "signature" { vec![] } else { vec![report] }
+    }));
+    let deadline = table.world.book.round(&table.round).unwrap().terms.deadline;
+    table.world.advance_to(deadline);
+    table.advance(1);
+    assert_eq!(*table.failure(), Failure::DeadlinePassed { phase: Phase::Signatures });
+    // The locks are gone with it.
+    let height = table.world.tip.height().next();
+    let unlocked = table.world.state.account(&account(bank(1))).unwrap();
+    assert_eq!(unlocked.locked_at(height), None);
 }
