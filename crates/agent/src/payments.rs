@@ -112,7 +112,7 @@ impl Core {
     }
 
     /// A payment is in this state, by the chain. One that is not on record, since the store was
-    /// lost, is put there.
+    /// lost, is put there: then this is true.
     pub(crate) fn adopt_payment(
         &mut self,
         asset: AssetId,
@@ -120,7 +120,7 @@ impl Core {
         state: PaymentState,
         height: Height,
         changes: &mut Changes,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         let uetr = queued.particulars.uetr();
         let known = self.store.instruction(&uetr)?;
         // What has been put on record by an earlier step of the same block is not in the store yet.
@@ -139,13 +139,15 @@ impl Core {
             state,
         };
         if self.payments.open.get(&payment.place).is_some_and(|open| open.state == state) {
-            return Ok(());
+            return Ok(false);
         }
         let digest = payment.digest();
+        let mut adopted = false;
         match known.map(|known| known.what) {
             Some(What::Payment { digest: other, .. }) if other == digest => {}
             None if place.is_some() => {}
             Some(What::Unknown) | None => {
+                adopted = true;
                 self.payments.next_place += 1;
                 let what = What::Payment { place: payment.place, digest };
                 let (state, may_land_until) = (State::Accepted, height);
@@ -154,10 +156,11 @@ impl Core {
             }
             Some(_) => {
                 changes.warn(format!("payment {uetr} on the chain is another one than on record"));
-                return Ok(());
+                return Ok(false);
             }
         }
-        self.put_payment(payment, changes)
+        self.put_payment(payment, changes)?;
+        Ok(adopted)
     }
 
     /// A payment has a new state.

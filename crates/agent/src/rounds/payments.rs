@@ -44,9 +44,18 @@ impl Core {
         changes: &mut Changes,
     ) -> Result<(), Failure> {
         let Some(queue) = self.parts.rounds.queues.get(&round).cloned() else { return Ok(()) };
+        let mut adopted = 0;
         for queued in queue.payments() {
             let held = PaymentState::InRound(round);
-            self.adopt_payment(asset, queued, held, height, changes)?;
+            adopted += usize::from(self.adopt_payment(asset, queued, held, height, changes)?);
+        }
+        if adopted > 0 {
+            // The chain does not show cancellations.
+            changes.warn(format!(
+                "{adopted} payments in {asset} were not on record and are taken from the queue of \
+                 round {round} on the chain: those that it does not settle wait for the next one, \
+                 also if they had been cancelled since"
+            ));
         }
         // An earlier life may have joined with another queue.
         let references: BTreeSet<_> =
