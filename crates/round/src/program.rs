@@ -5,10 +5,10 @@ use quittance_crypto::digest::Digest;
 /// The netting of payments, in its first version.
 pub const NETTING: &str = "netting/1";
 
-/// `H("quittance/v1/program", name)`: what the opening of a round names its program by.
+/// `H("quittance/v1/round-program", name)`: what the opening of a round names its program by.
 ///
 /// The name stands for the builder of circuits, since the circuit itself depends on who joins;
 /// the session binds the circuit's own fingerprint.
 pub fn digest(name: &str) -> Digest {
-    Digest::of("quittance/v1/program", &[name.as_bytes()])
+    Digest::of("quittance/v1/round-program", &[name.as_bytes()])
 }
