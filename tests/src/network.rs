@@ -137,11 +137,13 @@ impl Network {
         assert!(self.processes.kill(&member.folder), "{} does not run", member.folder);
     }
 
-    /// Kills a process and starts it again at once. Waits until it is ready.
-    pub async fn restart(&mut self, member: &Member) {
-        self.kill(member);
-        self.start(member);
-        self.ready(member).await;
+    /// Kills processes and starts them again at once, in this order. Waits until they are ready.
+    pub async fn restart(&mut self, members: &[Member]) {
+        members.iter().for_each(|member| self.kill(member));
+        members.iter().for_each(|member| self.start(member));
+        for member in members {
+            self.ready(member).await;
+        }
     }
 
     /// Panics with its last words if a process has ended by itself.
