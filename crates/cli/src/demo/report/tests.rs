@@ -147,6 +147,7 @@ comes in, and those behind them.
 
 The banks' accounts in EUR. Each line comes from that bank's own agent: only
 this demonstration, which stands in for all banks, can put them side by side.
+The last column also has what was paid outside the round, see below.
 
   bank      balance at first  net of the round  balance at last
   --------  ----------------  ----------------  ---------------
@@ -155,6 +156,7 @@ this demonstration, which stands in for all banks, can put them side by side.
 
 The banks' accounts in JPY. Each line comes from that bank's own agent: only
 this demonstration, which stands in for all banks, can put them side by side.
+The last column also has what was paid outside the round, see below.
 
   bank      balance at first  net of the round  balance at last
   --------  ----------------  ----------------  ---------------
