@@ -1,5 +1,5 @@
 //! The configuration file: what is wrong is said all at once.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test stops where its assumption fails")]
 
 mod common;
 

@@ -25,7 +25,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use quittance_consensus::Pace;
-use quittance_crypto::keyfile::KeyRing;
 use quittance_crypto::signature::{Purpose, SigningKey};
 use quittance_ledger::genesis::Genesis;
 use quittance_ledger::ids::InstitutionId;
@@ -33,9 +32,6 @@ use quittance_rpc::config::{self, Check, ConfigError, Listen, ListenAddress, Tls
 use quittance_rpc::identity::{Process, ProcessName};
 use quittance_rpc::tls::Tls;
 use serde::{Deserialize, Serialize};
-
-/// A genesis file is not larger than this.
-const MAX_GENESIS_BYTES: u64 = 256 << 20;
 
 /// The longest heartbeat: an hour.
 const MAX_HEARTBEAT_MS: u64 = 3_600_000;
@@ -95,8 +91,10 @@ impl Config {
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
         let (read, mut check): (NodeFile, Check) = config::read(file)?;
         let institution = check.take("institution", read.institution.parse::<InstitutionId>());
-        let genesis = genesis(&read.genesis, &mut check);
-        let vote_key = vote_key(&read, &mut check);
+        let genesis = check.genesis("genesis", &read.genesis);
+        let ring = check.key_ring(&read.keys, &read.passphrase, institution);
+        let vote_key = ring
+            .map(|ring| SigningKey::from_seed(ring.suite(), ring.signing(Purpose::Vote).seed()));
         let pace = pace(&read, &mut check);
         let listen = read.listen.check("listen", &mut check);
         let expected =
@@ -128,29 +126,4 @@ fn pace(read: &NodeFile, check: &mut Check) -> Pace {
         min_interval: Duration::from_millis(read.min_block_interval_ms),
         heartbeat: Duration::from_millis(read.heartbeat_ms),
     }
-}
-
-fn genesis(path: &Path, check: &mut Check) -> Option<Genesis> {
-    let path = check.path(path);
-    let content = std::fs::metadata(&path).and_then(|about| match about.len() {
-        0..=MAX_GENESIS_BYTES => std::fs::read(&path),
-        _ => Err(std::io::Error::other("it is too large")),
-    });
-    let genesis = content.map_err(|error| error.to_string()).and_then(|bytes| {
-        let genesis: Genesis = serde_json::from_slice(&bytes).map_err(|e| e.to_string())?;
-        genesis.check().map_err(|error| error.to_string())?;
-        Ok(genesis)
-    });
-    let path = path.display();
-    check.take("genesis", genesis.map_err(|error| format!("{path} cannot be used: {error}")))
-}
-
-fn vote_key(read: &NodeFile, check: &mut Check) -> Option<SigningKey> {
-    let passphrase = check.secret("passphrase", &read.passphrase);
-    let file = check.bytes("keys", &read.keys);
-    let (passphrase, file) = passphrase.zip(file)?;
-    let passphrase = check.take("passphrase", std::str::from_utf8(&passphrase))?;
-    let ring = KeyRing::from_encrypted(passphrase.trim_end_matches(['\r', '\n']), &file);
-    let ring = check.take("keys", ring)?;
-    Some(SigningKey::from_seed(ring.suite(), ring.signing(Purpose::Vote).seed()))
 }

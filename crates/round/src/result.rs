@@ -9,8 +9,10 @@
 //! `net = inflow - outflow`, `inflow` the sum of the settled payments addressed to it, `outflow`
 //! that of its own settled ones.
 //!
-//! So no committee, not even one that is corrupt as a whole, can settle a net that is not the sum
-//! of payments which payer and payee both know.
+//! So no committee can settle a net that its bank does not accept as the sum of payments it knows.
+//! While at most t parties are corrupt, payer and payee are told the same of each payment. More of
+//! them can tell the two different things of payments whose sums agree: receipts bring that to
+//! light, after the settlement.
 
 mod check;
 mod combine;

@@ -1,5 +1,5 @@
 //! The agent of a bank between the bank's own systems and a node, over TLS.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "a test stops where its assumption fails")]
 
 #[path = "../exchanges/site.rs"]
 mod site;

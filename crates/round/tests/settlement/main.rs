@@ -1,6 +1,6 @@
 //! The settlement of a round among banks, in memory and onto the ledger, and attacks on it.
 
-#![allow(clippy::unwrap_used)] // A test stops where its assumption fails.
+#![allow(clippy::unwrap_used, reason = "a test stops where its assumption fails")]
 
 mod book;
 mod proposals;
