@@ -1,7 +1,7 @@
 # The commands a newcomer needs: `make test` and `make demo`.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/quittance/target
 
-.PHONY: test demo fmt lint prepare
+.PHONY: test demo bench fmt lint prepare
 
 # The programs first: tests across processes start them.
 test: prepare
@@ -13,6 +13,11 @@ test: prepare
 demo: prepare
 	cargo build --release --workspace --bins --test sample --locked
 	$(CARGO_TARGET_DIR)/release/quittance demo
+
+# Prints a table and leaves it as bench-report.json in the target directory. Only some measurements:
+# make bench ONLY="transfers range-proofs".
+bench: prepare
+	cargo bench -p quittance-benches --features measure --locked -- $(ONLY)
 
 fmt:
 	cargo fmt --all --check
