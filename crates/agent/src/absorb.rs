@@ -50,6 +50,7 @@ impl Core {
             self.pump_absorption(asset);
             self.send_back(asset);
         }
+        self.count_open();
         Ok(())
     }
 

@@ -8,6 +8,7 @@
 //! passphrase = "passphrase"         # opens `keys`; readable by its owner only
 //! directory = "../directory.toml"   # where the other processes listen
 //! # log = "info"                    # unless the environment says otherwise (RUST_LOG)
+//! # log_format = "text"             # or "json": one object in each line
 //! # absorb_after_ms = 200           # how long a credit may wait for a posting to take it along
 //! # expiry_blocks = 300             # how many blocks a transaction has to be included
 //!
@@ -16,6 +17,9 @@
 //!
 //! [listen_peers]                    # for other banks' agents
 //! address = "127.0.0.1:7101"
+//!
+//! [metrics]                         # for Prometheus; none are served without it
+//! listen = "127.0.0.1:9464"
 //!
 //! [tls]
 //! certificate = "tls.pem"
@@ -32,9 +36,12 @@ use quittance_crypto::keyfile::KeyRing;
 use quittance_crypto::signature::Purpose;
 use quittance_ledger::genesis::Genesis;
 use quittance_ledger::ids::InstitutionId;
-use quittance_rpc::config::{self, Check, ConfigError, Listen, ListenAddress, TlsFiles};
+use quittance_rpc::config::{
+    self, Check, ConfigError, Listen, ListenAddress, LogFormat, Reporting, TlsFiles,
+};
 use quittance_rpc::directory::Directory;
 use quittance_rpc::identity::{Process, ProcessName};
+use quittance_rpc::metrics::MetricsSection;
 use quittance_rpc::tls::Tls;
 use quittance_rpc::tls::trust::Admission;
 use serde::{Deserialize, Serialize};
@@ -66,6 +73,9 @@ pub struct AgentFile {
     /// What is logged, such as `info` or `quittance_agent=debug`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
+    /// How log lines are written.
+    #[serde(default)]
+    pub log_format: LogFormat,
     /// A credit that no other posting has taken along by then is absorbed by a posting of its own.
     #[serde(default = "default_absorb_after_ms")]
     pub absorb_after_ms: u64,
@@ -80,6 +90,9 @@ pub struct AgentFile {
     pub listen: Listen,
     /// Where other agents reach it.
     pub listen_peers: Listen,
+    /// Where metrics are served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<MetricsSection>,
     /// Its certificate, and whom it trusts.
     pub tls: TlsFiles,
 }
@@ -105,11 +118,16 @@ pub struct Config {
     pub(crate) listen: ListenAddress,
     pub(crate) listen_peers: ListenAddress,
     pub(crate) tls: Tls,
-    /// What is to be logged; see [`AgentFile::log`].
-    pub log: Option<String>,
+    /// What the process tells about itself, from the start.
+    pub reporting: Reporting,
 }
 
 impl Config {
+    /// The process that this is the configuration of.
+    pub fn name(&self) -> ProcessName {
+        ProcessName { institution: self.institution, process: Process::Agent }
+    }
+
     /// Reads the file and what it names; all that is wrong is reported at once.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
         let (read, mut check): (AgentFile, Check) = config::read(file)?;
@@ -134,6 +152,13 @@ impl Config {
             check.problem("expiry_blocks", "must be at least 2");
         }
         let rounds = read.rounds.check(genesis.as_ref(), &mut check);
+        let reporting = Reporting::check(
+            read.log,
+            read.log_format,
+            read.metrics.as_ref(),
+            &[("listen", listen), ("listen_peers", listen_peers)],
+            &mut check,
+        );
         let parts = institution.zip(genesis).zip(keys).zip(directory);
         let data = check.path(&read.data);
         let parts = parts.zip(listen).zip(listen_peers).zip(tls);
@@ -151,7 +176,7 @@ impl Config {
                 listen,
                 listen_peers,
                 tls,
-                log: read.log,
+                reporting,
             }
         }))
     }

@@ -20,6 +20,7 @@ use rand_core::OsRng;
 use tonic::{Code, Status};
 
 use crate::core::{Core, Failure, Setting};
+use crate::count;
 use crate::wallet::{CandidateId, Draft, Lost, WalletError, WalletEvent};
 
 /// Candidates of one account that are being submitted at a time.
@@ -138,7 +139,7 @@ impl Core {
         let (candidate, setting) = (draft.id(), self.setting.clone());
         self.enlist(candidate, errand);
         self.compute(
-            move || complete(draft, &setting),
+            move || count::proving(|| complete(draft, &setting)),
             move |core, result| match result {
                 Ok(transaction) => core.ready(candidate, transaction),
                 Err(error) => core.withdraw(candidate, &error.to_string()),

@@ -16,6 +16,7 @@
 mod absorb;
 mod config;
 mod core;
+mod count;
 pub mod exchange;
 mod lanes;
 mod payments;

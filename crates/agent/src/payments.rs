@@ -23,6 +23,11 @@ pub(crate) struct Payments {
 }
 
 impl Payments {
+    /// How many are still to be settled.
+    pub(crate) fn open_count(&self) -> usize {
+        self.open.len()
+    }
+
     /// Those that an earlier life has left open.
     pub(crate) fn new(open: Vec<Payment>, next_place: u64) -> Self {
         let open = open.into_iter().map(|payment| (payment.place, payment)).collect();

@@ -36,12 +36,12 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Transfers that have neither been carried out nor failed.
 pub(crate) struct Transfers {
     /// By place: in the order of their arrival.
-    open: BTreeMap<u64, Open>,
+    pub(crate) open: BTreeMap<u64, Open>,
     places: BTreeMap<Uetr, u64>,
     next_place: u64,
 }
 
-struct Open {
+pub(crate) struct Open {
     instruction: Instruction,
     transfer: Transfer,
     outcome: watch::Sender<State>,

@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
 use quittance_ledger::ids::InstitutionId;
+use quittance_rpc::metrics;
 use tokio::runtime::Builder;
 
 use crate::args::{
@@ -24,15 +25,27 @@ use crate::{keys, log, parent, up};
 
 type Failure = Box<dyn Error>;
 
+/// Of this program.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// Runs a process of the network until it is told to end. Their crates have the same functions.
 macro_rules! daemon {
     ($of:ident, $arguments:ident) => {{
         let run = |DaemonArguments { config, stop_with_parent }| -> Result<(), Failure> {
             let config = $of::Config::load(&config)?;
-            log::begin(config.log.as_deref())?;
+            let reporting = config.reporting.clone();
+            log::begin(&reporting)?;
             let shutdown = parent::shutdown(stop_with_parent);
             let runtime = Builder::new_multi_thread().enable_all().build()?;
-            Ok(runtime.block_on($of::run(config, shutdown))?)
+            runtime.block_on(async {
+                // Before the rest, which may take long: the chain may be long to read.
+                let name = config.name();
+                let _metrics = match reporting.metrics {
+                    Some(address) => Some(metrics::serve(address, name, VERSION).await?),
+                    None => None,
+                };
+                Ok($of::run(config, shutdown).await?)
+            })
         };
         run($arguments)
     }};

@@ -7,6 +7,7 @@
 //! passphrase = "passphrase"         # opens `keys`; readable by its owner only
 //! directory = "../directory.toml"
 //! # log = "info"                    # unless the environment says otherwise (RUST_LOG)
+//! # log_format = "text"             # or "json": one object in each line
 //! # committee = 1                   # who computes; default: the first of the genesis
 //! # join_blocks = 200               # how long accounts may join a round
 //! # deadline_blocks = 400           # until it must have settled; all locks end then
@@ -17,6 +18,9 @@
 //!
 //! [listen]
 //! address = "127.0.0.1:7001"
+//!
+//! [metrics]                         # for Prometheus; none are served without it
+//! listen = "127.0.0.1:9464"
 //!
 //! [tls]
 //! certificate = "tls.pem"
@@ -37,9 +41,12 @@ use quittance_ledger::genesis::Genesis;
 use quittance_ledger::ids::{CommitteeId, InstitutionId};
 use quittance_ledger::state::{MAX_MEMBERS, Role};
 use quittance_round::coordinator::Timing;
-use quittance_rpc::config::{self, Check, ConfigError, Listen, ListenAddress, TlsFiles};
+use quittance_rpc::config::{
+    self, Check, ConfigError, Listen, ListenAddress, LogFormat, Reporting, TlsFiles,
+};
 use quittance_rpc::directory::Directory;
 use quittance_rpc::identity::{Process, ProcessName};
+use quittance_rpc::metrics::MetricsSection;
 use quittance_rpc::tls::Tls;
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +70,9 @@ pub struct CoordinatorFile {
     /// What is logged, such as `info` or `quittance_coordinator=debug`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
+    /// How log lines are written.
+    #[serde(default)]
+    pub log_format: LogFormat,
     /// The committee of all rounds; the first of the genesis if it is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub committee: Option<u32>,
@@ -86,6 +96,9 @@ pub struct CoordinatorFile {
     pub minimum_roster: u16,
     /// Where the coordinator listens.
     pub listen: Listen,
+    /// Where metrics are served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<MetricsSection>,
     /// Its certificate, and whom it trusts.
     pub tls: TlsFiles,
 }
@@ -133,11 +146,16 @@ pub struct Config {
     pub(crate) rules: Rules,
     pub(crate) listen: ListenAddress,
     pub(crate) tls: Tls,
-    /// What is to be logged; see [`CoordinatorFile::log`].
-    pub log: Option<String>,
+    /// What the process tells about itself, from the start.
+    pub reporting: Reporting,
 }
 
 impl Config {
+    /// The process that this is the configuration of.
+    pub fn name(&self) -> ProcessName {
+        ProcessName { institution: self.institution, process: Process::Coordinator }
+    }
+
     /// Reads the file and what it names; all that is wrong is reported at once.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
         let (read, mut check): (CoordinatorFile, Check) = config::read(file)?;
@@ -153,7 +171,13 @@ impl Config {
         if let (Some(genesis), Some(institution)) = (&genesis, institution) {
             registered(institution, genesis, keys.as_ref(), &mut check);
         }
-        let log = read.log;
+        let reporting = Reporting::check(
+            read.log,
+            read.log_format,
+            read.metrics.as_ref(),
+            &[("listen", listen)],
+            &mut check,
+        );
         let parts = institution.zip(genesis).zip(keys).zip(directory).zip(rules);
         let parts = parts.zip(listen).zip(tls);
         check.finish(parts.map(
@@ -165,7 +189,7 @@ impl Config {
                 rules,
                 listen,
                 tls,
-                log,
+                reporting,
             },
         ))
     }

@@ -8,6 +8,7 @@ mod opening;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use metrics::{counter, histogram};
 use quittance_crypto::encoding::Encode;
 use quittance_crypto::keyfile::KeyRing;
 use quittance_crypto::signature::Purpose;
@@ -19,6 +20,7 @@ use quittance_round::message::{Attempt, Instruction, Reason, Report};
 use quittance_rpc::convert::{FieldError, FinalBlock, TransactionStatus};
 use quittance_rpc::follow::Following;
 use quittance_rpc::identity::ProcessName;
+use quittance_rpc::metrics as names;
 use quittance_rpc::server::Health;
 use quittance_rpc::submit::Submitter;
 use rand_core::OsRng;
@@ -194,6 +196,7 @@ impl Hub {
 
     /// Whoever attends has been told.
     fn has_failed(&mut self, round: RoundId, reason: Reason) {
+        counter!(names::COORDINATOR_ROUNDS, "outcome" => "abandoned").increment(1);
         tracing::warn!(%round, %reason, "round is abandoned");
         self.running.remove(&round);
         self.given_up.insert(round, reason);
@@ -290,7 +293,13 @@ impl Hub {
         let now_ms = self.now_ms();
         let Some(coordinator) = self.running.get_mut(&round) else { return };
         let key = self.me.keys.signing(Purpose::Round);
+        let before = (coordinator.phase(), coordinator.phase_began_ms());
         let effects = step(coordinator, Turn { book: &self.book, key, now_ms });
+        if coordinator.phase() != before.0 {
+            let seconds = now_ms.saturating_sub(before.1) as f64 / 1000.0;
+            let phase = format!("{:?}", before.0).to_lowercase();
+            histogram!(names::COORDINATOR_PHASE_TIME, "phase" => phase).record(seconds);
+        }
         for effect in effects {
             self.perform(round, effect);
         }
@@ -307,6 +316,7 @@ impl Hub {
             }
             Effect::Submit(transaction) => self.submit(round, transaction),
             Effect::Ended(Ending::Settled(settled)) => {
+                counter!(names::COORDINATOR_ROUNDS, "outcome" => "settled").increment(1);
                 tracing::info!(%round, height = %settled.height, "round has settled");
                 self.running.remove(&round);
             }

@@ -80,7 +80,8 @@ pub struct Coordinator {
 impl Coordinator {
     /// Begins to follow the chain, and binds the listener. Needs a tokio runtime.
     pub async fn start(config: Config) -> Result<Self, CoordinatorError> {
-        let Config { institution, genesis, keys, directory, rules, listen, tls, log: _ } = config;
+        let Config { institution, genesis, keys, directory, rules, listen, tls, reporting: _ } =
+            config;
         let book = Book::new(&genesis)?;
         let dialer = Dialer::new(tls.clone(), Limits::default());
         let chain = follow::follow(&dialer, &directory.node, &genesis, Tip::genesis(&genesis))?;

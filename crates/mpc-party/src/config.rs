@@ -8,10 +8,14 @@
 //! passphrase = "passphrase"         # opens `keys`; readable by its owner only
 //! directory = "../directory.toml"   # where the other processes listen
 //! # log = "info"                    # unless the environment says otherwise (RUST_LOG)
+//! # log_format = "text"             # or "json": one object in each line
 //! # compute_ms = 300000             # the longest computation
 //!
 //! [listen]
 //! address = "127.0.0.1:7002"
+//!
+//! [metrics]                         # for Prometheus; none are served without it
+//! listen = "127.0.0.1:9464"
 //!
 //! [tls]
 //! certificate = "tls.pem"
@@ -30,9 +34,12 @@ use quittance_crypto::signature::Purpose;
 use quittance_ledger::genesis::Genesis;
 use quittance_ledger::ids::InstitutionId;
 use quittance_ledger::state::Role;
-use quittance_rpc::config::{self, Check, ConfigError, Listen, ListenAddress, Target, TlsFiles};
+use quittance_rpc::config::{
+    self, Check, ConfigError, Listen, ListenAddress, LogFormat, Reporting, Target, TlsFiles,
+};
 use quittance_rpc::directory::Directory;
 use quittance_rpc::identity::{Process, ProcessName};
+use quittance_rpc::metrics::MetricsSection;
 use quittance_rpc::tls::Tls;
 use serde::{Deserialize, Serialize};
 
@@ -61,11 +68,17 @@ pub struct PartyFile {
     /// What is logged, such as `info` or `quittance_mpc_party=debug`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
+    /// How log lines are written.
+    #[serde(default)]
+    pub log_format: LogFormat,
     /// After so many milliseconds a computation is given up.
     #[serde(default = "default_compute_ms")]
     pub compute_ms: u64,
     /// Where banks and the other parties reach this one.
     pub listen: Listen,
+    /// Where metrics are served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<MetricsSection>,
     /// Its certificate, and whom it trusts.
     pub tls: TlsFiles,
 }
@@ -87,11 +100,16 @@ pub struct Config {
     pub(crate) compute: Duration,
     pub(crate) listen: ListenAddress,
     pub(crate) tls: Tls,
-    /// What is to be logged; see [`PartyFile::log`].
-    pub log: Option<String>,
+    /// What the process tells about itself, from the start.
+    pub reporting: Reporting,
 }
 
 impl Config {
+    /// The process that this is the configuration of.
+    pub fn name(&self) -> ProcessName {
+        ProcessName { institution: self.institution, process: Process::Party }
+    }
+
     /// Reads the file and what it names; all that is wrong is reported at once.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
         let (read, mut check): (PartyFile, Check) = config::read(file)?;
@@ -113,13 +131,19 @@ impl Config {
         let others = named.zip(directory.as_ref()).map(|((institution, genesis), directory)| {
             others(institution, genesis, directory, &mut check)
         });
+        let reporting = Reporting::check(
+            read.log,
+            read.log_format,
+            read.metrics.as_ref(),
+            &[("listen", listen)],
+            &mut check,
+        );
         let data = check.path(&read.data);
         let parts = institution.zip(genesis).zip(keys).zip(directory).zip(others);
         check.finish(parts.zip(listen).zip(tls).map(|((parts, listen), tls)| {
             let ((((institution, genesis), keys), directory), others) = parts;
             let Directory { node, coordinator, .. } = directory;
             let compute = Duration::from_millis(read.compute_ms);
-            let log = read.log;
             Self {
                 institution,
                 genesis,
@@ -131,7 +155,7 @@ impl Config {
                 compute,
                 listen,
                 tls,
-                log,
+                reporting,
             }
         }))
     }

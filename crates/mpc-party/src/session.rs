@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics::{counter, gauge, histogram};
 use quittance_circuit::{Program, Run};
 use quittance_crypto::digest::Digest;
 use quittance_crypto::signature::Purpose;
@@ -15,6 +16,7 @@ use quittance_round::envelope::Signed;
 use quittance_round::message::Reason;
 use quittance_round::start::Start;
 use quittance_rpc::frames;
+use quittance_rpc::metrics as names;
 use rand_core::OsRng;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -55,6 +57,7 @@ pub(crate) async fn start(core: Arc<Core>, signed: Signed<Start>) {
         Ok(Some(job)) => job,
         Ok(None) => return,
         Err(reason) => {
+            counter!(names::PARTY_SESSIONS, "outcome" => "refused").increment(1);
             tracing::warn!(%round, attempt, reason, "a start is refused");
             let ours = |facts: &RoundFacts| facts.terms.opener == core.coordinator;
             core.change(|state| {
@@ -70,7 +73,13 @@ pub(crate) async fn start(core: Arc<Core>, signed: Signed<Start>) {
     };
     let (last, banks) = (job.last, job.assignment.start().roster.size());
     tracing::info!(%round, attempt, banks, "computation begins");
+    gauge!(names::PARTY_SESSIONS_OPEN).increment(1.0);
+    let began = Instant::now();
     let result = compute(&core, job).await;
+    gauge!(names::PARTY_SESSIONS_OPEN).decrement(1.0);
+    histogram!(names::PARTY_SESSION_TIME).record(began.elapsed().as_secs_f64());
+    let outcome = if result.is_ok() { "computed" } else { "failed" };
+    counter!(names::PARTY_SESSIONS, "outcome" => outcome).increment(1);
     match &result {
         Ok((_, computed)) => {
             let Computed { session, steps, bytes_sent, milliseconds } = computed;

@@ -17,7 +17,7 @@ async fn what_is_wrong_is_reported_with_file_and_key() {
         let problems = error.problems.into_iter();
         problems.map(|problem| format!("{}: {}", problem.key, problem.reason)).collect::<Vec<_>>()
     };
-    assert!(Config::load(&file).unwrap().log.is_none());
+    assert!(Config::load(&file).unwrap().reporting.log.is_none());
 
     // Somebody else's name, with this party's keys and certificate.
     let found = problems(text.replace("\"MPCAZZ01\"", "\"BANKZZ01\""));

@@ -7,11 +7,15 @@
 //! keys = "keys.age"                 # the vote key is in it
 //! passphrase = "passphrase"         # opens `keys`; readable by its owner only
 //! # log = "info"                    # unless the environment says otherwise (RUST_LOG)
+//! # log_format = "text"             # or "json": one object in each line
 //! # min_block_interval_ms = 20
 //! # heartbeat_ms = 1000
 //!
 //! [listen]
 //! address = "127.0.0.1:7001"
+//!
+//! [metrics]                         # for Prometheus; none are served without it
+//! listen = "127.0.0.1:9464"
 //!
 //! [tls]
 //! certificate = "tls.pem"
@@ -28,8 +32,11 @@ use quittance_consensus::Pace;
 use quittance_crypto::signature::{Purpose, SigningKey};
 use quittance_ledger::genesis::Genesis;
 use quittance_ledger::ids::InstitutionId;
-use quittance_rpc::config::{self, Check, ConfigError, Listen, ListenAddress, TlsFiles};
+use quittance_rpc::config::{
+    self, Check, ConfigError, Listen, ListenAddress, LogFormat, Reporting, TlsFiles,
+};
 use quittance_rpc::identity::{Process, ProcessName};
+use quittance_rpc::metrics::MetricsSection;
 use quittance_rpc::tls::Tls;
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +60,9 @@ pub struct NodeFile {
     /// What is logged, such as `info` or `quittance_node=debug`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
+    /// How log lines are written.
+    #[serde(default)]
+    pub log_format: LogFormat,
     /// The least time between two blocks; see [`Pace::min_interval`].
     #[serde(default = "default_min_block_interval_ms")]
     pub min_block_interval_ms: u64,
@@ -61,6 +71,9 @@ pub struct NodeFile {
     pub heartbeat_ms: u64,
     /// Where the node listens.
     pub listen: Listen,
+    /// Where metrics are served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<MetricsSection>,
     /// Its certificate, and whom it trusts.
     pub tls: TlsFiles,
 }
@@ -82,11 +95,16 @@ pub struct Config {
     pub(crate) pace: Pace,
     pub(crate) listen: ListenAddress,
     pub(crate) tls: Tls,
-    /// What is to be logged; see [`NodeFile::log`].
-    pub log: Option<String>,
+    /// What the process tells about itself, from the start.
+    pub reporting: Reporting,
 }
 
 impl Config {
+    /// The process that this is the configuration of.
+    pub fn name(&self) -> ProcessName {
+        ProcessName { institution: self.institution, process: Process::Node }
+    }
+
     /// Reads the file and what it names; all that is wrong is reported at once.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
         let (read, mut check): (NodeFile, Check) = config::read(file)?;
@@ -101,7 +119,13 @@ impl Config {
             institution.map(|institution| ProcessName { institution, process: Process::Node });
         let tls = read.tls.check("tls", expected, &mut check);
         let data = check.path(&read.data);
-        let log = read.log;
+        let reporting = Reporting::check(
+            read.log,
+            read.log_format,
+            read.metrics.as_ref(),
+            &[("listen", listen)],
+            &mut check,
+        );
         let parts = institution.zip(genesis).zip(vote_key).zip(listen).zip(tls);
         check.finish(parts.map(|((((institution, genesis), vote_key), listen), tls)| Self {
             institution,
@@ -111,7 +135,7 @@ impl Config {
             pace,
             listen,
             tls,
-            log,
+            reporting,
         }))
     }
 }

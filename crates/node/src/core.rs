@@ -12,6 +12,7 @@ use quittance_ledger::state::State;
 use quittance_ledger::transaction::{Body, Transaction, Verified};
 use quittance_ledger::verify::verify_batch;
 use quittance_rpc::convert::TransactionStatus;
+use quittance_rpc::metrics::chain_is_at;
 use quittance_storage::{ChainError, ChainStore};
 use rand_core::OsRng;
 use thiserror::Error;
@@ -181,6 +182,7 @@ impl Core {
         let last = Some((block.header.clone(), certificate));
         let tip = Tip::after(&block.header);
         self.view.send_replace(Arc::new(View { tip, last, state: outcome.state }));
+        chain_is_at(block.header.height, block.header.time);
         let included: Vec<TransactionId> = block.transactions.iter().map(Transaction::id).collect();
         let mut pool = self.pool();
         included.iter().for_each(|id| pool.remove(id));

@@ -111,7 +111,8 @@ impl Drop for Closing {
 impl Node {
     /// Opens the chain, begins to make blocks, and binds the listener.
     pub async fn start(config: Config) -> Result<Self, NodeError> {
-        let Config { institution, genesis, data, vote_key, pace, listen, tls, log: _ } = config;
+        let Config { institution, genesis, data, vote_key, pace, listen, tls, reporting: _ } =
+            config;
         let (store, view) = open(&data, &genesis)?;
         let solo = Solo::new(view.state.validators(), institution, vote_key, pace)?;
         tracing::info!(height = %view.tip.height(), state_root = %view.state.root(), "chain is open");

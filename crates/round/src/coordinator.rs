@@ -186,6 +186,11 @@ impl Coordinator {
         self.stage.phase()
     }
 
+    /// Since when it is there, on the clock of [`Turn::now_ms`].
+    pub fn phase_began_ms(&self) -> u64 {
+        self.since_ms
+    }
+
     /// How it ended, once it has.
     pub fn ending(&self) -> Option<&Ending> {
         self.ending.as_ref()

@@ -24,6 +24,7 @@
 //! ```
 
 mod material;
+mod reporting;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -36,6 +37,8 @@ use zeroize::Zeroizing;
 use crate::identity::{Identity, ProcessName};
 use crate::tls::trust::{Scope, Trust};
 use crate::tls::{Credentials, KeyExchange, Tls, TlsError};
+
+pub use reporting::{LogFormat, Reporting};
 
 /// Certificate and key files are not larger than this.
 const MAX_FILE_BYTES: u64 = 1 << 20;

@@ -20,6 +20,7 @@
 
 use std::time::Duration;
 
+use metrics::gauge;
 use quittance_crypto::digest::Digest;
 use quittance_ledger::block::{HeaderError, Tip};
 use quittance_ledger::certificate::{CertificateError, ValidatorSet};
@@ -35,6 +36,7 @@ use tonic::transport::Channel;
 use crate::client::{ConnectError, Dialer};
 use crate::config::Target;
 use crate::convert::{FieldError, FinalBlock, decode};
+use crate::metrics::{NODE_CONNECTED, NODE_HEIGHT, chain_is_at};
 use crate::proto::node::v1::node_client::NodeClient;
 use crate::proto::node::v1::{BlocksRequest, ChainStatusRequest};
 
@@ -265,7 +267,9 @@ impl Follower {
 
     /// Passes blocks on for as long as one stream lasts.
     async fn connected(&mut self) -> Over {
-        match self.pass_on().await {
+        let over = self.pass_on().await;
+        gauge!(NODE_CONNECTED).set(0.0);
+        match over {
             Ok(()) => Over::Away(Status::unavailable("the stream of blocks has ended")),
             Err(over) => over,
         }
@@ -280,6 +284,8 @@ impl Follower {
             return Err(WrongChain::Chain { expected: self.checker.chain, found }.into());
         }
         self.height.send_replace(Some(Height(status.height)));
+        gauge!(NODE_CONNECTED).set(1.0);
+        gauge!(NODE_HEIGHT).set(status.height as f64);
         let request = BlocksRequest { from_height: after.next().0, to_height: 0 };
         let mut blocks = self.client.blocks(request).await?.into_inner();
         while let Some(response) = blocks.message().await? {
@@ -287,7 +293,10 @@ impl Follower {
             let next = FinalBlock::try_from(&response)
                 .map_err(|reason| WrongChain::Malformed { after, reason })?;
             self.checker.take(&next)?;
+            let (height, time) = (next.block.header.height, next.block.header.time);
             self.out.send(Ok(next)).await.map_err(|_| Over::Unwanted)?;
+            gauge!(NODE_HEIGHT).set(height.0.max(status.height) as f64);
+            chain_is_at(height, time);
         }
         Ok(())
     }

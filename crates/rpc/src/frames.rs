@@ -36,6 +36,7 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use metrics::counter;
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, Encode};
 use quittance_ledger::ids::InstitutionId;
@@ -52,6 +53,7 @@ use zeroize::Zeroizing;
 use crate::client::Dialer;
 use crate::config::Target;
 use crate::identity::Process;
+use crate::metrics::{PARTY_FRAME_BYTES, PARTY_FRAMES};
 use crate::proto::party::v1::{FramesRequest, FramesResponse};
 use crate::server::Peer;
 use incoming::{Incoming, NoBeginning, Trouble};
@@ -179,6 +181,8 @@ impl Reader {
                     return Some(Status::invalid_argument(format!("frame: {error}")));
                 }
             };
+            counter!(PARTY_FRAMES).increment(1);
+            counter!(PARTY_FRAME_BYTES).increment(bytes.len() as u64);
             let session = frame.session;
             let refused = self.hub.upgrade()?.incoming.route(caller, self.stream, frame);
             if let Err(reason) = refused {

@@ -5,6 +5,7 @@
 //! - [`identity`]: who a process is, as its certificate says.
 //! - [`tls`]: mutual TLS 1.3 with X25519MLKEM768 and nothing else; making certificates.
 //! - [`limits`]: every bound on what a peer may cost us, in one table.
+//! - [`metrics`]: what a process counts, served to Prometheus.
 //! - [`server`] and [`client`]: gRPC servers and channels with all of the above, and no way around.
 //! - [`config`]: the parts of configuration files that the daemons share.
 //! - [`directory`]: where everybody listens.
@@ -24,6 +25,7 @@ pub mod follow;
 pub mod frames;
 pub mod identity;
 pub mod limits;
+pub mod metrics;
 pub mod proto;
 pub mod server;
 pub mod submit;

@@ -15,6 +15,7 @@
 //! ```
 
 mod accept;
+mod count;
 mod meter;
 mod peer;
 mod quota;
@@ -178,7 +179,7 @@ impl Server {
 }
 
 /// Loopback, private (RFC 1918, RFC 4193) or link-local.
-fn is_private(address: IpAddr) -> bool {
+pub(crate) fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local(),
         IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),

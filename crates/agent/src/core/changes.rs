@@ -8,6 +8,7 @@ use quittance_rpc::proto::agent::v1::event::Event;
 use quittance_storage::{Batch, StorageError};
 
 use super::Core;
+use crate::count;
 use crate::store::Writes;
 
 type Word = Box<dyn FnOnce(&mut Core) + Send>;
@@ -64,13 +65,15 @@ impl Core {
     pub(crate) fn commit(&mut self, changes: Changes) -> Result<(), StorageError> {
         let Changes { mut batch, time, events, afterwards } = changes;
         let mut position = *self.events.borrow();
-        for event in events {
+        for event in &events {
             position += 1;
-            batch.put_event(api::Event { position, time_ms: time.0, event: Some(event) });
+            let event = Some(event.clone());
+            batch.put_event(api::Event { position, time_ms: time.0, event });
         }
         if !batch.is_empty() {
             self.store.write(batch)?;
         }
+        events.iter().for_each(count::event);
         self.events.send_if_modified(|last| std::mem::replace(last, position) != position);
         afterwards.into_iter().for_each(|word| word(self));
         Ok(())

@@ -71,6 +71,11 @@ pub fn process(member: &Member) -> String {
                 + &listen("listen_peers", "For other banks' agents.", peer)
         }
     };
+    text += &format!(
+        "\n# What it counts, for Prometheus: GET /metrics, over plain HTTP.\n\
+         [metrics]\nlisten = \"{}\"\n",
+        member.metrics
+    );
     text += "\n# This process's certificate, and whose certificates it accepts.\n\
              [tls]\n\
              certificate = \"tls.pem\"\n\

@@ -72,6 +72,8 @@ pub struct Member {
     pub address: SocketAddr,
     /// Where an agent listens for other agents.
     pub peer_address: Option<SocketAddr>,
+    /// Where it serves its metrics.
+    pub metrics: SocketAddr,
 }
 
 impl Member {
@@ -117,10 +119,17 @@ impl Members {
 }
 
 impl Plan {
-    /// How many ports the network needs: two for each agent, one for each other process.
+    /// How many ports the network needs: two for each agent and one for each other process, and
+    /// one more for the metrics of each.
     pub fn ports(&self) -> u16 {
+        let (agents, others) = self.processes();
+        agents.saturating_mul(3).saturating_add(others.saturating_mul(2))
+    }
+
+    /// How many agents the network has, and how many other processes.
+    fn processes(&self) -> (u16, u16) {
         let agents = u16::try_from(self.banks.len()).unwrap_or(u16::MAX).saturating_add(1);
-        agents.saturating_mul(2).saturating_add(2 + names::PARTIES.len() as u16)
+        (agents, 2 + names::PARTIES.len() as u16)
     }
 
     /// The assets as the ledger has them.
@@ -133,12 +142,10 @@ impl Plan {
     /// Checks the plan and lays the processes out.
     pub fn members(&self) -> Result<Members, PlanError> {
         self.check()?;
-        let mut ports = self.base_port..=u16::MAX;
-        let mut address = || {
-            // `check` has made sure that there are enough.
-            let port = ports.next().unwrap_or(u16::MAX);
-            SocketAddr::from((Ipv4Addr::LOCALHOST, port))
-        };
+        let (agents, others) = self.processes();
+        let mut address = addresses(self.base_port);
+        // Metrics come last, so that the others are what they are without them.
+        let mut metrics = addresses(self.base_port.saturating_add(2 * agents + others));
         let mut member = |id: &str, process: Process| -> Result<Member, PlanError> {
             let institution = id.parse()?;
             let (folder, address, peer_address) = match process {
@@ -148,7 +155,7 @@ impl Plan {
                 Process::Agent => (format!("agent-{id}"), address(), Some(address())),
             };
             let name = ProcessName { institution, process };
-            Ok(Member { name, folder, address, peer_address })
+            Ok(Member { name, folder, address, peer_address, metrics: metrics() })
         };
         let node = member(names::VALIDATOR, Process::Node)?;
         let coordinator = member(names::COORDINATOR, Process::Coordinator)?;
@@ -186,6 +193,13 @@ impl Plan {
     }
 }
 
+/// Addresses of this machine, one after the other; [`Plan::check`] has made sure that there are
+/// enough.
+fn addresses(first: u16) -> impl FnMut() -> SocketAddr {
+    let mut ports = first..=u16::MAX;
+    move || SocketAddr::from((Ipv4Addr::LOCALHOST, ports.next().unwrap_or(u16::MAX)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,23 +221,24 @@ mod tests {
             .iter()
             .map(|member| {
                 let peers = member.peer_address.map_or(String::new(), |peer| format!(" {peer}"));
-                format!("{} {} {}{peers}", member.name, member.folder, member.address)
+                let Member { name, folder, address, metrics, .. } = member;
+                format!("{name} {folder} {address}{peers} {}", metrics.port())
             })
             .collect();
         assert_eq!(
             lines,
             [
-                "urn:quittance:VALDZZ01:node node 127.0.0.1:7000",
-                "urn:quittance:CORDZZ01:coordinator coordinator 127.0.0.1:7001",
-                "urn:quittance:MPCAZZ01:party party-MPCAZZ01 127.0.0.1:7002",
-                "urn:quittance:MPCBZZ01:party party-MPCBZZ01 127.0.0.1:7003",
-                "urn:quittance:MPCCZZ01:party party-MPCCZZ01 127.0.0.1:7004",
-                "urn:quittance:CBNKZZ01:agent agent-CBNKZZ01 127.0.0.1:7005 127.0.0.1:7006",
-                "urn:quittance:AAAAZZ01:agent agent-AAAAZZ01 127.0.0.1:7007 127.0.0.1:7008",
-                "urn:quittance:BBBBZZ01:agent agent-BBBBZZ01 127.0.0.1:7009 127.0.0.1:7010",
+                "urn:quittance:VALDZZ01:node node 127.0.0.1:7000 7011",
+                "urn:quittance:CORDZZ01:coordinator coordinator 127.0.0.1:7001 7012",
+                "urn:quittance:MPCAZZ01:party party-MPCAZZ01 127.0.0.1:7002 7013",
+                "urn:quittance:MPCBZZ01:party party-MPCBZZ01 127.0.0.1:7003 7014",
+                "urn:quittance:MPCCZZ01:party party-MPCCZZ01 127.0.0.1:7004 7015",
+                "urn:quittance:CBNKZZ01:agent agent-CBNKZZ01 127.0.0.1:7005 127.0.0.1:7006 7016",
+                "urn:quittance:AAAAZZ01:agent agent-AAAAZZ01 127.0.0.1:7007 127.0.0.1:7008 7017",
+                "urn:quittance:BBBBZZ01:agent agent-BBBBZZ01 127.0.0.1:7009 127.0.0.1:7010 7018",
             ]
         );
-        assert_eq!(plan().ports(), 11);
+        assert_eq!(plan().ports(), 19);
         let bank = "BBBBZZ01".parse().unwrap();
         assert_eq!(members.agent(bank).unwrap().folder, "agent-BBBBZZ01");
     }
@@ -244,12 +259,12 @@ mod tests {
         assert_eq!(refused(&|p| p.assets.clear()), "a network has at least one asset");
         assert_eq!(refused(&|p| p.assets.push(p.assets[0])), "asset EUR is named twice");
         assert_eq!(
-            refused(&|p| p.base_port = 65526),
-            "11 ports from 65526 on are too many: the last port is 65535"
+            refused(&|p| p.base_port = 65518),
+            "19 ports from 65518 on are too many: the last port is 65535"
         );
         let mut highest = plan();
-        highest.base_port = 65525;
-        assert_eq!(highest.members().unwrap().agents[2].peer_address.unwrap().port(), 65535);
+        highest.base_port = 65517;
+        assert_eq!(highest.members().unwrap().agents[2].metrics.port(), 65535);
     }
 
     #[test]

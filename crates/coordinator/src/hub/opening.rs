@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use metrics::counter;
 use quittance_crypto::signature::{Purpose, SigningKey};
 use quittance_ledger::build::{BuildError, Terms, Unsigned};
 use quittance_ledger::ids::{AssetId, Height, InstitutionId, RoundId};
@@ -11,6 +12,7 @@ use quittance_round::coordinator::Coordinator;
 use quittance_round::program;
 use quittance_rpc::convert::FieldError;
 use quittance_rpc::identity::{Process, ProcessName};
+use quittance_rpc::metrics as names;
 use quittance_rpc::submit::Outcome;
 use rand_core::{CryptoRngCore, OsRng};
 use tokio::time::timeout;
@@ -130,6 +132,7 @@ impl Hub {
         if self.opening.get(&asset).is_none_or(|opening| opening.round != round) {
             return;
         }
+        counter!(names::COORDINATOR_ROUNDS, "outcome" => "not_opened").increment(1);
         tracing::warn!(%round, %asset, reason, "round was not opened");
         self.running.remove(&round);
         for answer in self.opening.remove(&asset).into_iter().flat_map(|it| it.waiting) {

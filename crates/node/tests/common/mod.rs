@@ -70,6 +70,8 @@ impl Site {
             keys: "keys.age".into(),
             passphrase: "passphrase".into(),
             log: None,
+            log_format: Default::default(),
+            metrics: None,
             min_block_interval_ms: 5,
             heartbeat_ms: 100,
             listen: Listen { address: address.into(), key_exchange: KeyExchange::Hybrid },

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use metrics::{counter, gauge};
 use quittance_crypto::digest::Digest;
 use quittance_ledger::ids::InstitutionId;
 use sha2::{Digest as _, Sha256};
@@ -22,6 +23,7 @@ use super::peer::Peer;
 use super::quota::{Full, Quota, Share};
 use crate::identity::IdentityError;
 use crate::limits::Limits;
+use crate::metrics::{CONNECTIONS_OPEN, CONNECTIONS_REFUSED};
 use crate::tls::trust;
 
 /// Why a connection was not taken.
@@ -44,6 +46,22 @@ enum Refusal {
     Incomplete,
     #[error("HTTP/2 was not agreed on")]
     Protocol,
+}
+
+impl Refusal {
+    /// Counts it, under a label of its own.
+    fn count(&self) {
+        let reason = match self {
+            Self::Handshakes(_) => "handshakes",
+            Self::Connections(_) => "connections",
+            Self::Slow => "slow",
+            Self::Silent => "silent",
+            Self::Handshake(_) | Self::Incomplete => "handshake",
+            Self::Identity(_) => "identity",
+            Self::Protocol => "protocol",
+        };
+        counter!(CONNECTIONS_REFUSED, "reason" => reason).increment(1);
+    }
 }
 
 /// Accepts connections, shakes hands, and passes on those that stand.
@@ -105,7 +123,9 @@ impl Acceptor {
         let handshake = match self.handshakes.take(address.ip(), 1) {
             Ok(share) => share,
             Err(full) => {
-                tracing::warn!(%address, reason = %Refusal::Handshakes(full), "connection refused");
+                let reason = Refusal::Handshakes(full);
+                reason.count();
+                tracing::warn!(%address, %reason, "connection refused");
                 return;
             }
         };
@@ -116,6 +136,9 @@ impl Acceptor {
                 shaken = self.shake(stream, address) => shaken,
             };
             drop(handshake);
+            if let Err(reason) = &shaken {
+                reason.count();
+            }
             match shaken {
                 // Fails only when the server has ended.
                 Ok(connection) => drop(out.send(Ok(connection)).await),
@@ -139,7 +162,7 @@ impl Acceptor {
         let institution = peer.identity.institution();
         let share = self.connections.take(institution, 1).map_err(Refusal::Connections)?;
         let cut = Box::pin(self.cut.clone().cancelled_owned());
-        Ok(Connection { stream, peer, cut, _share: share })
+        Ok(Connection { stream, peer, cut, _share: share, _counted: Counted::new() })
     }
 }
 
@@ -166,6 +189,23 @@ pub(super) struct Connection {
     peer: Peer,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     _share: Share<InstitutionId>,
+    _counted: Counted,
+}
+
+/// Counts a connection for as long as it stands.
+struct Counted;
+
+impl Counted {
+    fn new() -> Self {
+        gauge!(CONNECTIONS_OPEN).increment(1.0);
+        Self
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        gauge!(CONNECTIONS_OPEN).decrement(1.0);
+    }
 }
 
 impl Connected for Connection {

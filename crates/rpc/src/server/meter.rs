@@ -9,15 +9,18 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use metrics::counter;
 use quittance_ledger::ids::InstitutionId;
 use tokio::time::{Sleep, sleep, timeout};
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
+use super::count::Call;
 use super::peer::Peer;
 use super::quota::{Quota, Share};
 use crate::limits::{self, Limits, MethodLimit};
+use crate::metrics::GRPC_CALLS_REFUSED;
 
 /// Bytes before each gRPC message: a flag and the length.
 const PREFIX: usize = 5;
@@ -86,13 +89,19 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let mut call = Call::begin(request.uri().path());
         let limit = limits::of_path(request.uri().path());
         let booked = self.meter.book(&request, limit.request).and_then(|incoming| {
             self.meter.book(&request, limit.response).map(|outgoing| (incoming, outgoing))
         });
         let (incoming, outgoing) = match booked {
             Ok(booked) => booked,
-            Err(status) => return Box::pin(async move { Ok(status.into_http()) }),
+            Err(status) => {
+                counter!(GRPC_CALLS_REFUSED).increment(1);
+                let response = status.into_http();
+                call.answered(&response);
+                return Box::pin(async move { Ok(response) });
+            }
         };
         let body_time = self.meter.body_time;
         let held = incoming.clone();
@@ -105,9 +114,10 @@ where
                 Err(_) => Status::deadline_exceeded(format!("no answer within {request_time:?}"))
                     .into_http(),
             };
+            call.answered(&response);
             // The handler is done with a request that is no stream; a stream is held by its body.
             drop(incoming);
-            Ok(response.map(|body| Body::new(Outgoing { body, _booking: outgoing })))
+            Ok(response.map(|body| Body::new(Outgoing { body, call, _booking: outgoing })))
         })
     }
 }
@@ -187,6 +197,7 @@ impl HttpBody for Incoming {
 /// A response body that holds its booking until it is sent or given up.
 struct Outgoing {
     body: Body,
+    call: Call,
     _booking: Booking,
 }
 
@@ -198,7 +209,13 @@ impl HttpBody for Outgoing {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Status>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let frame = Pin::new(&mut self.body).poll_frame(context);
+        if let Poll::Ready(Some(Ok(frame))) = &frame
+            && let Some(trailers) = frame.trailers_ref()
+        {
+            self.call.ended(trailers);
+        }
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
