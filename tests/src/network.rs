@@ -79,9 +79,14 @@ pub fn ids(names: &[&str]) -> Vec<InstitutionId> {
 impl Network {
     /// The files of a network of these banks; nothing is started. `log` is what its processes log.
     pub fn make(name: &str, banks: &[&str], log: &'static str) -> Self {
+        Self::of_suite(Suite::MlDsa65MlKem768, name, banks, log)
+    }
+
+    /// The same, by the algorithms of `suite`.
+    pub fn of_suite(suite: Suite, name: &str, banks: &[&str], log: &'static str) -> Self {
         let mut plan = Plan {
             name: name.to_owned(),
-            suite: Suite::MlDsa65MlKem768,
+            suite,
             banks: ids(banks),
             assets: vec![("EUR".parse().expect("a code"), 2)],
             base_port: 1,

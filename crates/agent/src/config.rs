@@ -142,7 +142,7 @@ impl Config {
         let listen_peers = read.listen_peers.check("listen_peers", &mut check);
         let expected =
             institution.map(|institution| ProcessName { institution, process: Process::Agent });
-        let tls = read.tls.check("tls", expected, &mut check);
+        let tls = read.tls.check("tls", expected, genesis.as_ref(), &mut check);
         if read.absorb_after_ms > MAX_ABSORB_AFTER_MS {
             check.problem("absorb_after_ms", format!("must be at most {MAX_ABSORB_AFTER_MS}"));
         }

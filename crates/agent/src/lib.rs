@@ -147,7 +147,8 @@ impl Agent {
         let server = Server::new(Limits::default());
         let service = Service::new(core.clone(), view.clone(), server.stopping());
         let clients = Admission::clients_of(institution);
-        let bank = server.agent(service).bind(&tls, &listen, clients).await?;
+        let bank =
+            server.agent(service).bind(&tls.clone().of_any_suite(), &listen, clients).await?;
         bank.health().set(false).await;
         let service = peers::Service::new(core.clone(), institution);
         let peers = Server::new(Limits::default()).peer(service);

@@ -164,7 +164,7 @@ impl NodeArguments {
         let key = read("key", self.key.as_ref())?;
         let mut trust = Trust::new();
         trust.add_pem(&read("ca", self.ca.as_ref())?, Scope::Any)?;
-        Ok(Tls::new(Credentials::from_pem(&certificate, &key)?, trust))
+        Ok(Tls::new(Credentials::from_pem(&certificate, &key)?, trust).of_any_suite())
     }
 }
 

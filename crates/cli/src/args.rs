@@ -54,6 +54,9 @@ pub struct DemoArguments {
     /// Also writes the results to this file, as JSON.
     #[arg(long, value_name = "OUT")]
     pub json: Option<PathBuf>,
+    /// The algorithms of all signatures and seals.
+    #[arg(long, default_value_t = Suite::MlDsa65MlKem768)]
+    pub suite: Suite,
     /// Where the network is made; must be empty or not there yet. Default: a new folder among the
     /// temporary files.
     #[arg(long, value_name = "DIR")]

@@ -201,7 +201,8 @@ pub fn credentials(certificate: &Path, key: &Path, ca: &Path) -> Result<Tls, Cli
     };
     let mut trust = Trust::new();
     trust.add_pem(&read(ca)?, Scope::Any)?;
-    Ok(Tls::new(Credentials::from_pem(&read(certificate)?, &read(key)?)?, trust))
+    let own = Credentials::from_pem(&read(certificate)?, &read(key)?)?;
+    Ok(Tls::new(own, trust).of_any_suite())
 }
 
 /// The same from the folder of a trial network.

@@ -114,7 +114,8 @@ fn demo(arguments: &DemoArguments) -> Result<(), Failure> {
         opened.map_err(|error| format!("{}: {error}", path.display()))?;
     }
     let directory = arguments.dir.clone().unwrap_or_else(temporary);
-    let options = Options { input, bilateral, directory, auditor: auditor()? };
+    let (suite, auditor) = (arguments.suite, auditor()?);
+    let options = Options { input, bilateral, suite, directory, auditor };
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(async {
         tokio::select! {

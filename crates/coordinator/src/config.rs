@@ -167,7 +167,7 @@ impl Config {
         let listen = read.listen.check("listen", &mut check);
         let process = Process::Coordinator;
         let expected = institution.map(|institution| ProcessName { institution, process });
-        let tls = read.tls.check("tls", expected, &mut check);
+        let tls = read.tls.check("tls", expected, genesis.as_ref(), &mut check);
         if let (Some(genesis), Some(institution)) = (&genesis, institution) {
             registered(institution, genesis, keys.as_ref(), &mut check);
         }

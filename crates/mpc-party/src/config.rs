@@ -120,7 +120,7 @@ impl Config {
         let listen = read.listen.check("listen", &mut check);
         let process = Process::Party;
         let expected = institution.map(|institution| ProcessName { institution, process });
-        let tls = read.tls.check("tls", expected, &mut check);
+        let tls = read.tls.check("tls", expected, genesis.as_ref(), &mut check);
         if !(1..=MAX_COMPUTE_MS).contains(&read.compute_ms) {
             check.problem("compute_ms", format!("must be between 1 and {MAX_COMPUTE_MS}"));
         }

@@ -111,13 +111,16 @@ impl Config {
         let institution = check.take("institution", read.institution.parse::<InstitutionId>());
         let genesis = check.genesis("genesis", &read.genesis);
         let ring = check.key_ring(&read.keys, &read.passphrase, institution);
+        if let (Some(ring), Some(institution), Some(genesis)) = (&ring, institution, &genesis) {
+            check.registered(ring, &[Purpose::Vote], institution, genesis);
+        }
         let vote_key = ring
             .map(|ring| SigningKey::from_seed(ring.suite(), ring.signing(Purpose::Vote).seed()));
         let pace = pace(&read, &mut check);
         let listen = read.listen.check("listen", &mut check);
         let expected =
             institution.map(|institution| ProcessName { institution, process: Process::Node });
-        let tls = read.tls.check("tls", expected, &mut check);
+        let tls = read.tls.check("tls", expected, genesis.as_ref(), &mut check);
         let data = check.path(&read.data);
         let reporting = Reporting::check(
             read.log,

@@ -116,7 +116,8 @@ fn explain(alert: AlertDescription) -> String {
         AlertDescription::CertificateRequired => "it asks for a certificate".to_owned(),
         AlertDescription::CertificateUnknown => "it does not accept our certificate".to_owned(),
         AlertDescription::HandshakeFailure => {
-            "no common key exchange; X25519MLKEM768 is needed".to_owned()
+            "no common key exchange; that of the chain's suite is needed, X25519MLKEM768 by default"
+                .to_owned()
         }
         other => format!("TLS alert {other:?}"),
     }

@@ -30,6 +30,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use quittance_ledger::genesis::Genesis;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -282,11 +283,12 @@ pub struct TrustedAuthority {
 
 impl TlsFiles {
     /// Reads the files of the section at `key`. `expected` is whom the certificate must name;
-    /// `None` if any name will do.
+    /// `None` if any name will do. The genesis says which key exchange is spoken.
     pub fn check(
         &self,
         key: &str,
         expected: Option<ProcessName>,
+        genesis: Option<&Genesis>,
         check: &mut Check,
     ) -> Option<Tls> {
         let (own, secret) = (format!("{key}.certificate"), format!("{key}.key"));
@@ -307,7 +309,10 @@ impl TlsFiles {
         for (index, authority) in self.trust.iter().enumerate() {
             authority.check(&format!("{key}.trust[{index}]"), check, &mut trust);
         }
-        let tls = Tls::new(credentials?, trust);
+        let mut tls = Tls::new(credentials?, trust);
+        if let Some(genesis) = genesis {
+            tls = tls.of_suite(genesis.suite);
+        }
         match expected.map(Identity::Process) {
             Some(expected) if expected != tls.identity() => {
                 check.problem(own, format!("it names {}, not {expected}", tls.identity()));

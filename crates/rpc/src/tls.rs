@@ -1,4 +1,4 @@
-//! Mutual TLS 1.3 with the key exchange X25519MLKEM768 and nothing else.
+//! Mutual TLS 1.3 with the one hybrid key exchange that belongs to the chain's suite, see [`group`].
 //!
 //! Both sides present certificates. Who the other side is, is what the URI in its certificate says
 //! (see [`crate::identity`]), under an authority that is trusted *for that institution*: the
@@ -9,14 +9,16 @@
 //! afresh and runs the hybrid key exchange. The provider is passed to rustls explicitly; no global
 //! state decides what is spoken.
 
+pub mod group;
 pub mod issue;
 pub mod trust;
 
 use std::fmt;
 use std::sync::Arc;
 
+use quittance_crypto::signature::Suite;
+use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{cipher_suite, default_provider, kx_group};
-use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ServerConfig, version::TLS13};
@@ -29,11 +31,12 @@ use trust::{Admission, Trust};
 /// The application protocol: HTTP/2, as gRPC needs it.
 const ALPN: &[u8] = b"h2";
 
-/// Which key exchanges a listener accepts. Clients of this crate only ever offer the hybrid one.
+/// Which key exchanges a listener accepts. Clients of this crate only ever offer hybrid ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KeyExchange {
-    /// X25519MLKEM768 only.
+    /// Hybrid ones: between institutions the one of the chain's suite, for a bank's own clients that
+    /// of any suite, since common gRPC stacks know X25519MLKEM768 alone.
     #[default]
     Hybrid,
     /// Also X25519, P-256 and P-384, for older gRPC stacks. Only for a bank's own clients, and only
@@ -97,7 +100,7 @@ impl Credentials {
             .map_err(|error| TlsError::Pem { what: "private key", reason: error.to_string() })?;
         let credentials = Self { chain, key, identity };
         // Fails now, and not at the first connection, if key and certificate do not match.
-        let provider = provider(KeyExchange::Hybrid);
+        let provider = provider(&SUITES, KeyExchange::Hybrid);
         rustls::sign::CertifiedKey::from_der(
             credentials.chain.clone(),
             credentials.key.clone_key(),
@@ -120,12 +123,33 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 pub struct Tls {
     credentials: Arc<Credentials>,
     trust: Arc<Trust>,
+    suites: &'static [Suite],
 }
 
+/// All suites, the default first.
+const SUITES: [Suite; 2] = [Suite::MlDsa65MlKem768, Suite::MlDsa87MlKem1024];
+
 impl Tls {
-    /// From the process's own credentials and the authorities it trusts.
+    /// From the process's own credentials and the authorities it trusts, for a chain of the default
+    /// suite.
     pub fn new(credentials: Credentials, trust: Trust) -> Self {
-        Self { credentials: Arc::new(credentials), trust: Arc::new(trust) }
+        let (credentials, trust) = (Arc::new(credentials), Arc::new(trust));
+        Self { credentials, trust, suites: &[Suite::MlDsa65MlKem768] }
+    }
+
+    /// The same for a chain of the suite `suite`: its key exchange and no other.
+    pub fn of_suite(self, suite: Suite) -> Self {
+        let suites: &[Suite] = match suite {
+            Suite::MlDsa65MlKem768 => &[Suite::MlDsa65MlKem768],
+            Suite::MlDsa87MlKem1024 => &[Suite::MlDsa87MlKem1024],
+        };
+        Self { suites, ..self }
+    }
+
+    /// The same for chains of any suite: for a bank's own systems and for auditors, and for who
+    /// serves them.
+    pub fn of_any_suite(self) -> Self {
+        Self { suites: &SUITES, ..self }
     }
 
     /// Who this process is, by its own certificate.
@@ -139,7 +163,7 @@ impl Tls {
         key_exchange: KeyExchange,
         admission: Admission,
     ) -> Result<Arc<ServerConfig>, TlsError> {
-        let provider = provider(key_exchange);
+        let provider = provider(self.suites, key_exchange);
         let verifier = trust::ClientVerifier::new(self.trust.clone(), admission, &provider);
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&TLS13])?
@@ -153,7 +177,7 @@ impl Tls {
 
     /// The configuration of connections to the server process `expected`, and no other.
     pub fn client(&self, expected: ProcessName) -> Result<Arc<ClientConfig>, TlsError> {
-        let provider = provider(KeyExchange::Hybrid);
+        let provider = provider(self.suites, KeyExchange::Hybrid);
         let verifier = trust::ServerVerifier::new(self.trust.clone(), expected, &provider);
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&TLS13])?
@@ -175,15 +199,12 @@ impl fmt::Debug for Tls {
     }
 }
 
-/// Ciphers with 256-bit keys, and the groups of `key_exchange`.
-fn provider(key_exchange: KeyExchange) -> Arc<CryptoProvider> {
-    let hybrid: &'static dyn SupportedKxGroup = kx_group::X25519MLKEM768;
-    let kx_groups = match key_exchange {
-        KeyExchange::Hybrid => vec![hybrid],
-        KeyExchange::Classical => {
-            vec![hybrid, kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1]
-        }
-    };
+/// Ciphers with 256-bit keys, and the groups of these suites.
+fn provider(suites: &[Suite], key_exchange: KeyExchange) -> Arc<CryptoProvider> {
+    let mut kx_groups: Vec<_> = suites.iter().map(|suite| group::of_suite(*suite)).collect();
+    if key_exchange == KeyExchange::Classical {
+        kx_groups.extend([kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1]);
+    }
     Arc::new(CryptoProvider {
         cipher_suites: vec![
             cipher_suite::TLS13_AES_256_GCM_SHA384,

@@ -28,7 +28,7 @@ fn load(
 ) -> Result<(ListenAddress, Tls, Target), ConfigError> {
     let (config, mut check): (Config, _) = config::read(file)?;
     let listen = config.listen.check("listen", &mut check);
-    let tls = config.tls.check("tls", expected, &mut check);
+    let tls = config.tls.check("tls", expected, None, &mut check);
     let node = config.node.check("node", &mut check);
     check.finish(listen.zip(tls).zip(node).map(|((listen, tls), node)| (listen, tls, node)))
 }

@@ -4,6 +4,7 @@
 mod common;
 
 use common::*;
+use quittance_crypto::signature::Suite;
 use quittance_rpc::client::{ConnectError, Dialer};
 use quittance_rpc::config::{ListenAddress, Target};
 use quittance_rpc::identity::{Identity, Process, Role};
@@ -70,6 +71,34 @@ async fn a_client_without_the_hybrid_group_is_refused() {
     }
 }
 
+/// Calls a server of the suite `server` by a client's own choice of `client`; the group.
+async fn across_suites(server: fn(Tls) -> Tls, client: fn(Tls) -> Tls) -> Option<String> {
+    let authority = Authority::create("test").unwrap();
+    let own = server(tls(&authority, Identity::Process(the_node())));
+    let service = Server::new(Limits::default()).node(Fake::default());
+    let bound = service.bind(&own, &loopback(), Admission::everybody()).await.unwrap();
+    let running = Running::start(bound);
+    let target = Target { address: running.target.address.clone(), identity: the_node() };
+    let dialer = Dialer::new(client(tls(&authority, agent("BANKDEFF"))), Limits::default());
+    let answer = dialer.node(&target).unwrap().account(node::AccountRequest::default()).await;
+    let answer = answer.ok()?.into_inner();
+    Some(String::from_utf8(answer.account).unwrap().split(' ').next_back().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn the_group_is_that_of_the_chains_suite() {
+    let default = |tls: Tls| tls;
+    let strong = |tls: Tls| tls.of_suite(Suite::MlDsa87MlKem1024);
+    let any = Tls::of_any_suite;
+    let (x25519, p384) = (Some("X25519MLKEM768".to_owned()), Some("Unknown(0x11ed)".to_owned()));
+    assert_eq!(across_suites(strong, strong).await, p384);
+    assert_eq!(across_suites(strong, any).await, p384);
+    assert_eq!(across_suites(any, default).await, x25519);
+    assert_eq!(across_suites(any, any).await, x25519);
+    assert_eq!(across_suites(strong, default).await, None);
+    assert_eq!(across_suites(default, strong).await, None);
+}
+
 #[tokio::test]
 async fn a_server_without_the_hybrid_group_is_not_spoken_to() {
     let authority = Authority::create("test").unwrap();
@@ -82,7 +111,7 @@ async fn a_server_without_the_hybrid_group_is_not_spoken_to() {
         matches!(error, ConnectError::Refused { alert: AlertDescription::HandshakeFailure, .. }),
         "{error}"
     );
-    assert!(error.to_string().contains("X25519MLKEM768 is needed"));
+    assert!(error.to_string().contains("no common key exchange"));
 }
 
 /// A server that looks at nobody's certificate.

@@ -34,8 +34,9 @@ pub struct Network {
 }
 
 impl Network {
-    /// Makes the files of a network for `input`: its banks, its currencies.
-    pub fn make(input: &Input, directory: &Path) -> Result<Self, DemoError> {
+    /// Makes the files of a network for `input`: its banks, its currencies; by the algorithms of
+    /// `suite`.
+    pub fn make(input: &Input, suite: Suite, directory: &Path) -> Result<Self, DemoError> {
         let assets = input.currencies().into_iter().map(|currency| {
             let id = currency.code().parse().map_err(testnet::plan::PlanError::Name)?;
             Ok((id, currency.decimals()))
@@ -43,7 +44,7 @@ impl Network {
         let assets = assets.collect::<Result<_, testnet::TestnetError>>()?;
         let mut plan = Plan {
             name: "demonstration".to_owned(),
-            suite: Suite::MlDsa65MlKem768,
+            suite,
             banks: input.banks().into_iter().collect(),
             assets,
             base_port: 0,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use quittance_crypto::signature::Suite;
 use quittance_ledger::ids::InstitutionId;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -38,6 +39,8 @@ pub struct Options {
     pub input: Input,
     /// Whether transfers and an exchange follow the rounds.
     pub bilateral: bool,
+    /// The algorithms of the network.
+    pub suite: Suite,
     /// The folder of the network; empty, or not there yet.
     pub directory: PathBuf,
     /// The auditor's program.
@@ -52,7 +55,7 @@ pub async fn run(options: &Options) -> Result<Report, DemoError> {
     }
     let mut progress = Progress::new();
     let stage = progress.begin("make keys, certificates and configurations");
-    let network = Network::make(&options.input, &options.directory)?;
+    let network = Network::make(&options.input, options.suite, &options.directory)?;
     progress.end(stage, &options.directory.display().to_string());
     let report = tokio::select! {
         result = Run { options, network: &network, progress: &mut progress }.all() => result,

@@ -53,7 +53,8 @@ impl Check {
         }
     }
 
-    /// Notes each of these keys that is not the one `genesis` registers for the institution.
+    /// Notes each of these keys that is not the one `genesis` registers for the institution, and
+    /// that all are of another suite.
     pub fn registered(
         &mut self,
         ring: &KeyRing,
@@ -65,6 +66,11 @@ impl Check {
             self.problem("institution", format!("{institution} is not in the genesis"));
             return;
         };
+        if ring.suite() != genesis.suite {
+            let (ours, chains) = (ring.suite(), genesis.suite);
+            self.problem("keys", format!("they are of the suite {ours}, the genesis of {chains}"));
+            return;
+        }
         for purpose in purposes {
             let ours = PublicKey::Signing(*purpose, ring.signing(*purpose).verifying_key());
             if !registered.keys.contains(&ours) {
