@@ -1,10 +1,10 @@
 # The commands a newcomer needs: `make test` and `make demo`.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/quittance/target
 
-.PHONY: test demo bench fmt lint prepare
+.PHONY: test demo bench fmt lint prepare prepare-tests
 
 # The programs first: tests across processes start them.
-test: prepare
+test: prepare-tests
 	cargo build --release --workspace --bins --tests --locked
 	cargo test --release --workspace --locked
 
@@ -28,3 +28,7 @@ lint:
 # Installs the system packages that are missing, or says which.
 prepare:
 	@scripts/prepare
+
+# The same, and what only the tests need: Python, for the examples and the verifier in docs/.
+prepare-tests:
+	@scripts/prepare tests

@@ -32,7 +32,7 @@ impl Machine {
     }
 
     /// Leaves only the tools of this machine and the shell's helpers.
-    fn prepare(&self) -> Output {
+    fn prepare(&self, arguments: &[&str]) -> Output {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/prepare");
         for helper in ["dirname", "cat"] {
             let from = ["/usr/bin", "/bin"].map(|folder| Path::new(folder).join(helper));
@@ -44,6 +44,7 @@ impl Machine {
         }
         Command::new("/bin/sh")
             .arg(script)
+            .args(arguments)
             .env_clear()
             .env("PATH", self.0.path())
             .output()
@@ -64,7 +65,7 @@ fn said(output: &Output) -> String {
 fn a_complete_machine_is_left_alone() {
     for user in [0, 1000] {
         let machine = Machine::new(&[], user);
-        let output = machine.prepare();
+        let output = machine.prepare(&[]);
         assert!(output.status.success());
         assert_eq!((said(&output).as_str(), machine.installed().as_str()), ("", ""));
     }
@@ -73,7 +74,7 @@ fn a_complete_machine_is_left_alone() {
 #[test]
 fn root_gets_what_is_missing_and_is_told_why() {
     let machine = Machine::new(&["g++", "libclang1-14"], 0);
-    let output = machine.prepare();
+    let output = machine.prepare(&[]);
     assert!(output.status.success(), "{}", said(&output));
     assert_eq!(
         said(&output),
@@ -88,9 +89,21 @@ fn root_gets_what_is_missing_and_is_told_why() {
 }
 
 #[test]
+fn only_the_tests_need_python() {
+    let machine = Machine::new(&["python3", "python3-venv"], 0);
+    assert_eq!(said(&machine.prepare(&[])), "");
+    let output = machine.prepare(&["tests"]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(
+        machine.installed(),
+        "update -q\ninstall -q --no-install-recommends -y python3 python3-venv\n"
+    );
+}
+
+#[test]
 fn others_are_told_what_to_run() {
     let machine = Machine::new(&["ca-certificates"], 1000);
-    let output = machine.prepare();
+    let output = machine.prepare(&[]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         said(&output),
@@ -105,14 +118,14 @@ fn others_are_told_what_to_run() {
 fn a_failed_installation_fails() {
     let machine = Machine::new(&["gcc"], 0);
     machine.tool("apt-get", "exit 100");
-    assert_eq!(machine.prepare().status.code(), Some(100));
+    assert_eq!(machine.prepare(&[]).status.code(), Some(100));
 }
 
 #[test]
 fn without_rust_there_is_nothing_to_do() {
     let machine = Machine::new(&[], 0);
     fs::remove_file(machine.0.path().join("cargo")).expect("it was there");
-    let output = machine.prepare();
+    let output = machine.prepare(&[]);
     assert_eq!(output.status.code(), Some(1));
     assert!(said(&output).starts_with("cargo is not there."));
 }

@@ -6,6 +6,7 @@ pub mod ears;
 pub mod expected;
 pub mod ledgers;
 pub mod network;
+pub mod python;
 pub mod reference;
 pub mod sample;
 pub mod secrets;
