@@ -1,12 +1,20 @@
 # The commands a newcomer needs: `make test` and `make demo`.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/quittance/target
 
-.PHONY: test demo bench fmt lint prepare prepare-tests
+.PHONY: test defects mutants demo bench fmt lint prepare prepare-tests
 
 # The programs first: tests across processes start them.
 test: prepare-tests
 	cargo build --release --workspace --bins --tests --locked
 	cargo test --release --workspace --locked
+
+# Turns each planted defect on in turn: the test named beside it in docs/security-tests.md must fail.
+defects: prepare
+	cargo test --release --workspace --locked --test defects -- --include-ignored --nocapture --test-threads=1
+
+# Changes the verifiers one place at a time (needs `cargo install cargo-mutants --locked`; hours).
+mutants:
+	CARGO_INCREMENTAL=1 cargo mutants --in-place --output $(CARGO_TARGET_DIR)
 
 # Together with one small test, so that cargo chooses features as for `make test`: whichever of the
 # two runs second builds nothing anew.

@@ -10,4 +10,5 @@ pub mod python;
 pub mod reference;
 pub mod sample;
 pub mod secrets;
+pub mod tables;
 pub mod tape;

@@ -34,6 +34,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use quittance_crypto::range_proof::{GeneratorError, check_generators};
 use quittance_ledger::block::Tip;
 use quittance_ledger::state::{State, StateError};
 use quittance_rpc::client::{ConnectError, Dialer};
@@ -61,6 +62,9 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 /// Why an agent did not start, or ended.
 #[derive(Debug, Error)]
 pub enum AgentError {
+    /// The generators of range proofs are not the ones that were pinned.
+    #[error("range proofs cannot be made: {0}")]
+    Generators(#[from] GeneratorError),
     /// The store cannot be opened, read or written.
     #[error("the agent's store: {0}")]
     Storage(#[from] StorageError),
@@ -121,6 +125,7 @@ impl Agent {
     /// Opens the store, begins to follow the chain, and binds both listeners.
     pub async fn start(config: Config) -> Result<Self, AgentError> {
         let Config { institution, genesis, data, listen, listen_peers, tls, .. } = config;
+        check_generators()?;
         let dialer = Dialer::new(tls.clone(), Limits::default());
         let node = config.directory.node.clone();
         let (registry, tip) = (State::genesis(&genesis)?, Tip::genesis(&genesis));

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use quittance_crypto::digest::Digest;
+use quittance_crypto::planted;
 use quittance_ledger::build::{BuildError, Receiver};
 use quittance_ledger::ids::{AccountId, AssetId, Height, TransactionId, Uetr};
 use quittance_rpc::decimal;
@@ -132,7 +133,7 @@ impl Core {
         self.check_caught_up()?;
         let what = What::Transfer(transfer);
         let digest = what.digest().unwrap_or(Digest::ZERO);
-        if let Some(known) = self.known(&uetr, &digest)? {
+        if let Some(known) = planted!("instruction-forgotten", None, self.known(&uetr, &digest)?) {
             return Ok(match self.transfers.get(&uetr) {
                 Some(open) => open.outcome.subscribe(),
                 None => watch::channel(known.state).1,

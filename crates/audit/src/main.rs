@@ -10,6 +10,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use command::{Arguments, Verdict};
 
+const _: () =
+    assert!(!quittance_crypto::planted::COMPILED_IN, "no program that serves may hold defects");
+
 #[tokio::main(flavor = "multi_thread", worker_threads = 1)]
 async fn main() -> ExitCode {
     match command::run(Arguments::parse()).await {

@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha512};
 use zeroize::Zeroizing;
 
 use crate::encoding::{Decode, DecodeError, Encode, Problem, Reader, Writer};
+use crate::planted;
 
 /// The element as the type that multiplies points.
 pub fn to_scalar(element: &Fr) -> Scalar {
@@ -92,8 +93,12 @@ impl Decode for Scalar {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let offset = input.offset();
         let bytes = input.array("scalar")?;
-        Option::from(Scalar::from_canonical_bytes(bytes))
-            .ok_or_else(|| not_canonical(input, offset, "scalar"))
+        let scalar = planted!(
+            "scalar-not-canonical",
+            Some(Scalar::from_bytes_mod_order(bytes)),
+            Option::from(Scalar::from_canonical_bytes(bytes)),
+        );
+        scalar.ok_or_else(|| not_canonical(input, offset, "scalar"))
     }
 }
 

@@ -21,6 +21,7 @@ pub mod field;
 pub mod group;
 pub mod keyfile;
 pub mod note;
+pub mod planted;
 pub mod range_proof;
 pub mod seal;
 pub mod signature;

@@ -48,6 +48,7 @@ pub use verify::verify;
 
 use crate::commitment::Commitment;
 use crate::encoding::{Decode, DecodeError, Encode, Problem, Reader, Writer};
+use crate::planted;
 
 /// The bit length of every range: values are below `2^64`.
 pub const BITS: usize = 64;
@@ -234,7 +235,7 @@ fn aggregation_for(
 ) -> Result<usize, RangeProofError> {
     let expected = aggregation_of(commitments.len())?;
     match proof.aggregation() {
-        found if found == expected => Ok(expected),
+        found if planted!("aggregation-taken-from-proof", true, found == expected) => Ok(found),
         found => Err(RangeProofError::Aggregation { found, expected }),
     }
 }

@@ -9,6 +9,7 @@ mod tests;
 
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Problem, Reader, Writer};
+use quittance_crypto::planted;
 use quittance_crypto::signature::{Purpose, Signature, SignatureError, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -105,7 +106,8 @@ impl ValidatorSet {
 
     /// Whether `power` is more than two thirds of all.
     pub fn is_quorum(&self, power: u64) -> bool {
-        3 * u128::from(power) > 2 * u128::from(self.total)
+        let (power, total) = (u128::from(power), u128::from(self.total));
+        planted!("quorum-of-exactly-two-thirds", 3 * power >= 2 * total, 3 * power > 2 * total)
     }
 
     /// What headers call this set.
@@ -317,7 +319,7 @@ impl Certificate {
         for ValidatorSignature { institution, signature } in &self.signatures {
             let institution = *institution;
             match before.replace(institution) {
-                Some(before) if before == institution => {
+                Some(before) if planted!("signer-counted-twice", false, before == institution) => {
                     return Err(CertificateError::Duplicate(institution));
                 }
                 Some(before) if before > institution => {

@@ -9,6 +9,7 @@ mod tests;
 
 use quittance_crypto::commitment::Commitment;
 use quittance_crypto::digest::Digest;
+use quittance_crypto::planted;
 use quittance_crypto::range_proof::{self, Batch, RangeProof, RangeProofError};
 use quittance_crypto::signature::{Purpose, SignatureError, Suite, VerifyingKey};
 use rand_chacha::ChaCha20Rng;
@@ -284,7 +285,7 @@ fn verify_signatures(
             due.remove(&institution).ok_or(VerificationError::UnexpectedSignature(institution))?;
         verify_signature(transaction, signature, expected, directory)?;
     }
-    match due.into_keys().next() {
+    match planted!("signature-missing", None, due.into_keys().next()) {
         Some(institution) => Err(VerificationError::MissingSignature(institution)),
         None => Ok(()),
     }
@@ -307,6 +308,7 @@ fn verify_signature(
     if found != expected {
         return Err(VerificationError::OtherSuite { institution, found, expected });
     }
-    key.verify(Purpose::Transaction, &transaction.signing_digest(), signature)
+    let verdict = key.verify(Purpose::Transaction, &transaction.signing_digest(), signature);
+    planted!("signature-not-verified", Ok(()), verdict)
         .map_err(|source| VerificationError::Signature { institution, source })
 }

@@ -22,6 +22,7 @@ use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};
 use quittance_crypto::field::{Fr, Scalar, to_field, to_scalar};
 use quittance_crypto::group::Point;
+use quittance_crypto::planted;
 use rand_core::CryptoRngCore;
 use thiserror::Error;
 
@@ -162,7 +163,8 @@ impl Dealing {
             }
         }
         for (input, (coefficients, expected)) in self.inputs.iter().zip(statement).enumerate() {
-            if coefficients.0.len() != parties.threshold() + 1 {
+            let degree_fits = coefficients.0.len() == parties.threshold() + 1;
+            if planted!("dealing-degree-not-checked", false, !degree_fits) {
                 return Err(DealingError::Degree { owner, input });
             }
             if expected.is_some_and(|expected| coefficients.0[0] != expected) {
@@ -198,6 +200,7 @@ impl Dealing {
             let mut weight = [0; 16];
             rng.fill_bytes(&mut weight);
             let weight = Scalar::from(u128::from_le_bytes(weight));
+            let weight = planted!("dealing-under-unit-weights", Scalar::ONE, weight);
             let factor = to_field(&weight);
             value.0 += share.value.0 * factor;
             blinding.0 += share.blinding.0 * factor;

@@ -36,6 +36,7 @@ use std::time::Duration;
 
 use quittance_consensus::{Solo, SoloError};
 use quittance_crypto::encoding::Decode;
+use quittance_crypto::range_proof::{GeneratorError, check_generators};
 use quittance_ledger::block::Tip;
 use quittance_ledger::certificate::Certificate;
 use quittance_ledger::genesis::Genesis;
@@ -60,6 +61,9 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 /// Why a node did not start, or ended.
 #[derive(Debug, Error)]
 pub enum NodeError {
+    /// The generators of range proofs are not the ones that were pinned.
+    #[error("range proofs cannot be verified: {0}")]
+    Generators(#[from] GeneratorError),
     /// The chain on disk cannot be opened.
     #[error(transparent)]
     Chain(#[from] ChainError),
@@ -113,6 +117,7 @@ impl Node {
     pub async fn start(config: Config) -> Result<Self, NodeError> {
         let Config { institution, genesis, data, vote_key, pace, listen, tls, reporting: _ } =
             config;
+        check_generators()?;
         let (store, view) = open(&data, &genesis)?;
         let solo = Solo::new(view.state.validators(), institution, vote_key, pace)?;
         tracing::info!(height = %view.tip.height(), state_root = %view.state.root(), "chain is open");

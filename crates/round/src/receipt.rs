@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use quittance_circuit::Fr;
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};
+use quittance_crypto::planted;
 use quittance_crypto::signature::{Purpose, Signature, SignatureError, SigningKey, VerifyingKey};
 use quittance_ledger::ids::{InstitutionId, RoundId, TransactionId};
 use quittance_ledger::merkle;
@@ -203,7 +204,9 @@ impl Receipt {
             verified.map_err(|source| ReceiptError::Signature { party, source })?;
             shares.push((id, vec![share.clone()]));
         }
-        let (found, needed) = (shares.len(), 2 * signers.parties.threshold() + 1);
+        let threshold = signers.parties.threshold();
+        let enough = planted!("receipt-of-too-few-shares", threshold + 1, 2 * threshold + 1);
+        let (found, needed) = (shares.len(), enough);
         if found < needed {
             return Err(ReceiptError::TooFew { found, needed });
         }

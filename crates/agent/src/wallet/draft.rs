@@ -1,6 +1,7 @@
 //! Candidates: drafted on top of one another, submitted, lost.
 
 use quittance_crypto::commitment::{Blinding, Opening};
+use quittance_crypto::planted;
 use quittance_crypto::range_proof::RangeProof;
 use quittance_ledger::build::{
     BuildError, EntryDraft, Poster, PostingDraft, Receiver, Terms, Unsigned,
@@ -190,7 +191,11 @@ impl Wallet {
     }
 
     fn check_instruction(&self, asset: AssetId, uetr: Uetr) -> Result<(), WalletError> {
-        match self.instruction(&uetr) {
+        match planted!(
+            "instruction-drafted-twice",
+            InstructionStatus::Open,
+            self.instruction(&uetr)
+        ) {
             InstructionStatus::Final(outcome) => {
                 return Err(WalletError::CarriedOut { uetr, transaction: outcome.transaction });
             }

@@ -9,6 +9,7 @@ use super::{RangeProof, RangeProofError};
 use crate::commitment::Commitment;
 use crate::digest::Digest;
 use crate::field::Fr;
+use crate::planted;
 
 /// Proofs to be verified together; see [`Batch::verify`].
 #[derive(Default)]
@@ -56,7 +57,7 @@ impl Batch {
     }
 
     /// The source of weights, from all items and the entropy.
-    fn weights(&self, entropy: &mut impl CryptoRngCore) -> ChaCha20Rng {
+    pub(super) fn weights(&self, entropy: &mut impl CryptoRngCore) -> ChaCha20Rng {
         let mut fresh = [0; 32];
         entropy.fill_bytes(&mut fresh);
         // The last challenge of a claim is a hash of its context, statement and complete proof.
@@ -71,6 +72,9 @@ fn settle(claims: &[&Claim], weights: &mut ChaCha20Rng) -> Vec<Result<(), RangeP
     match claims {
         [] => Vec::new(),
         [claim] => vec![claim.verdict()],
+        _ if planted!("batch-not-bisected", !all_hold(claims, || weight(weights)), false) => {
+            vec![Err(RangeProofError::Refused); claims.len()]
+        }
         _ if all_hold(claims, || weight(weights)) => vec![Ok(()); claims.len()],
         _ => {
             let (left, right) = claims.split_at(claims.len() / 2);
@@ -93,5 +97,5 @@ pub(super) fn all_hold(claims: &[&Claim], mut weight: impl FnMut() -> Fr) -> boo
 fn weight(source: &mut ChaCha20Rng) -> Fr {
     let mut bytes = [0; 16];
     source.fill_bytes(&mut bytes);
-    Fr::from(u128::from_le_bytes(bytes))
+    planted!("unit-weights", Fr::from(1u64), Fr::from(u128::from_le_bytes(bytes)))
 }

@@ -13,6 +13,7 @@ use sha3::digest::{ExtendableOutput, Update, XofReader};
 use super::{BITS, MAX_AGGREGATION};
 use crate::digest::Digest;
 use crate::group::{Point, blinding_base, value_base};
+use crate::planted;
 
 /// The digest of `B`, `B~` and all generators, which every transcript absorbs.
 /// [`check_generators`] recomputes it.
@@ -31,7 +32,8 @@ pub(super) struct Position {
 pub(super) fn position(j: usize) -> &'static Position {
     static CACHE: [OnceLock<Position>; MAX_AGGREGATION] =
         [const { OnceLock::new() }; MAX_AGGREGATION];
-    CACHE[j].get_or_init(|| Position { g: chain(b'G', j), h: chain(b'H', j) })
+    let h = planted!("generators-equal", b'G', b'H');
+    CACHE[j].get_or_init(|| Position { g: chain(b'G', j), h: chain(h, j) })
 }
 
 fn chain(tag: u8, j: usize) -> Vec<Point> {

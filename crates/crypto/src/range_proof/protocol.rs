@@ -8,13 +8,14 @@ use crate::commitment::Commitment;
 use crate::digest::Digest;
 use crate::encoding::Decode;
 use crate::field::{Fr, Scalar, to_field};
+use crate::planted;
 use crate::transcript::Transcript;
 
 /// The transcript on which a proof for `context` starts.
 pub(super) fn transcript(context: &Digest) -> Transcript {
     let mut transcript = Transcript::new(b"quittance/v1/range-proof");
     transcript.append(b"generators", &GENERATORS);
-    transcript.append(b"context", context);
+    planted!("context-not-absorbed", (), transcript.append(b"context", context));
     transcript
 }
 
@@ -30,7 +31,7 @@ pub(super) fn absorb_statement(
     transcript.append_u64(b"m", padded as u64);
     let padding = std::iter::repeat_n(Commitment::identity(), padded - commitments.len());
     for commitment in commitments.iter().copied().chain(padding) {
-        transcript.append(b"V", &commitment);
+        planted!("statement-not-absorbed", (), transcript.append(b"V", &commitment));
     }
 }
 
@@ -64,7 +65,7 @@ pub(super) fn inner_product_challenge(
     e_blinding: &Scalar,
 ) -> Scalar {
     transcript.append(b"t_x", t_x);
-    transcript.append(b"t_x_blinding", t_x_blinding);
+    planted!("scalar-not-absorbed", (), transcript.append(b"t_x_blinding", t_x_blinding));
     transcript.append(b"e_blinding", e_blinding);
     transcript.challenge(b"w")
 }
@@ -79,7 +80,7 @@ pub(super) fn halving_challenges(
     transcript.append_u64(b"n", length as u64);
     let mut challenge = |(l, r): &(Commitment, Commitment)| {
         transcript.append(b"L", l);
-        transcript.append(b"R", r);
+        planted!("halving-not-absorbed", (), transcript.append(b"R", r));
         transcript.challenge(b"u")
     };
     halvings.iter().map(&mut challenge).collect()
@@ -124,7 +125,9 @@ impl Elements {
 
 fn point(bytes: &[u8], element: Element) -> Result<Commitment, RangeProofError> {
     match Commitment::from_bytes(bytes) {
-        Ok(point) if point.is_identity() => Err(RangeProofError::IdentityPoint(element)),
+        Ok(point) if planted!("identity-in-proof", false, point.is_identity()) => {
+            Err(RangeProofError::IdentityPoint(element))
+        }
         Ok(point) => Ok(point),
         Err(_) => Err(RangeProofError::NotAPoint(element)),
     }

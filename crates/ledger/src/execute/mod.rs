@@ -15,7 +15,10 @@ mod overlay;
 mod returns;
 mod rounds;
 
+use std::cmp::Ordering;
+
 use quittance_crypto::digest::Digest;
+use quittance_crypto::planted;
 use quittance_crypto::signature::Purpose;
 
 pub use apply::{ApplyError, apply};
@@ -133,14 +136,14 @@ impl<'a> Executor<'a> {
     fn check_frame(&self, transaction: &Transaction<Verified>) -> Result<(), ExecutionError> {
         let body = transaction.body();
         let chain = self.state.chain();
-        if body.chain != chain.id {
+        if planted!("other-chain-accepted", false, body.chain != chain.id) {
             return Err(ExecutionError::WrongChain { expected: chain.id, found: body.chain });
         }
         if body.suite != chain.suite {
             return Err(ExecutionError::WrongSuite { expected: chain.suite, found: body.suite });
         }
         let (expiry, height) = (body.expiry, self.context.height);
-        if height > expiry {
+        if planted!("expiry-ignored", false, height > expiry) {
             return Err(ExecutionError::Expired { expiry, height });
         }
         let latest = height.plus(self.state.limits().max_expiry);
@@ -164,7 +167,8 @@ impl<'a> Executor<'a> {
             _ => return Err(ExecutionError::KeyOfOtherPurpose { institution, fingerprint }),
         }
         let current = register.signing_key(Purpose::Transaction, self.context.height);
-        match current.is_some_and(|current| current.fingerprint() == fingerprint) {
+        let is_current = current.is_some_and(|current| current.fingerprint() == fingerprint);
+        match planted!("key-currency-not-checked", true, is_current) {
             true => Ok(()),
             false => Err(ExecutionError::KeyNotCurrent { institution, fingerprint }),
         }
@@ -190,11 +194,9 @@ impl<'a> Executor<'a> {
 /// `found` must be the account's next sequence number.
 fn check_sequence(account: AccountId, used: u64, found: u64) -> Result<(), ExecutionError> {
     let expected = used.saturating_add(1);
-    match found.cmp(&expected) {
-        std::cmp::Ordering::Less => Err(ExecutionError::StaleSequence { account, expected, found }),
-        std::cmp::Ordering::Greater => {
-            Err(ExecutionError::SkippedSequence { account, expected, found })
-        }
-        std::cmp::Ordering::Equal => Ok(()),
+    match planted!("sequence-not-checked", Ordering::Equal, found.cmp(&expected)) {
+        Ordering::Less => Err(ExecutionError::StaleSequence { account, expected, found }),
+        Ordering::Greater => Err(ExecutionError::SkippedSequence { account, expected, found }),
+        Ordering::Equal => Ok(()),
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use quittance_crypto::commitment::Commitment;
 use quittance_crypto::group::Point;
+use quittance_crypto::planted;
 
 use crate::ids::{AccountId, CreditId, Height, RoundId, TransactionId};
 use crate::state::{
@@ -93,7 +94,7 @@ impl<'a> Overlay<'a> {
         work.outflow += posted.given;
         work.net_settled += posted.net;
         for credit in &posted.absorbed {
-            work.take(credit);
+            planted!("absorbed-credit-stays", (), work.take(credit));
         }
         self.log(posted.account, transaction, EventKind::Posted { entry: posted.entry });
     }

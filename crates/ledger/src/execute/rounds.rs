@@ -1,6 +1,7 @@
 //! Rounds: opened by a coordinator, joined by accounts, settled by all who post.
 
 use quittance_crypto::digest::Digest;
+use quittance_crypto::planted;
 
 use super::entries::check_lock;
 use super::{ExecutionError, Executor, check_sequence};
@@ -100,7 +101,7 @@ impl Executor<'_> {
     /// The round, if it is on record and has not settled.
     fn open_record(&self, round: RoundId) -> Result<&Round, ExecutionError> {
         let record = self.overlay.round(&round).ok_or(ExecutionError::UnknownRound { round })?;
-        match record.settled {
+        match planted!("round-settles-twice", None, record.settled) {
             None => Ok(record),
             Some(_) => Err(ExecutionError::RoundSettled { round }),
         }

@@ -3,6 +3,7 @@
 use quittance_crypto::commitment::Commitment;
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};
+use quittance_crypto::planted;
 
 use crate::ids::{CreditId, Height, RoundId, TransactionId};
 use crate::merkle;
@@ -107,7 +108,9 @@ impl Default for Account {
 impl Account {
     /// The lock, if it still holds at `height`.
     pub fn locked_at(&self, height: Height) -> Option<Lock> {
-        self.lock.filter(|lock| height <= lock.until)
+        self.lock.filter(|lock| {
+            planted!("lock-released-early", height < lock.until, height <= lock.until)
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Problem, Reader, Writer};
+use quittance_crypto::planted;
 use quittance_crypto::signature::Suite;
 
 use super::entry::Entry;
@@ -88,7 +89,7 @@ impl Body {
             &self.chain.0.as_bytes()[..],
             &self.suite.to_bytes(),
             body_digest.as_bytes(),
-            &position.to_be_bytes(),
+            planted!("proof-position-not-bound", &[], &position.to_be_bytes()),
         ];
         Digest::of("quittance/v1/entry-proof", &parts)
     }

@@ -3,6 +3,7 @@
 use quittance_crypto::commitment::Commitment;
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Problem, Reader, Writer};
+use quittance_crypto::planted;
 
 use super::limits::{
     MAX_ABSORBED, MAX_CREDITS, MAX_POSTINGS, MAX_SEALED_BYTES, MAX_SELF_NOTE_BYTES,
@@ -103,10 +104,11 @@ impl Entry {
     /// The commitments whose values the entry's range proof shows to be in `[0, 2^64)`: all new
     /// balances, the issuer's negated, then all credits.
     pub fn statement(&self, issuer: InstitutionId) -> Vec<Commitment> {
-        let balances = self
-            .postings
-            .iter()
-            .map(|posting| Side::of(posting.institution, issuer).proven(posting.new_balance));
+        let balances = self.postings.iter().map(|posting| {
+            let balance = posting.new_balance;
+            let side = Side::of(posting.institution, issuer);
+            planted!("issuer-sign-not-flipped", balance, side.proven(balance))
+        });
         balances.chain(self.credits.iter().map(|credit| credit.commitment)).collect()
     }
 }

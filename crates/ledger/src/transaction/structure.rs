@@ -3,9 +3,11 @@
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use quittance_crypto::digest::Digest;
+use quittance_crypto::planted;
 use thiserror::Error;
 
 use super::body::{Action, Body, CreditReturn, ReturnReason};
@@ -168,12 +170,12 @@ fn check_posting(entry: u32, posting: &Posting) -> Result<(), Malformed> {
     at_most(MAX_ABSORBED, posting.absorbed.len(), "absorbed credits")?;
     for (before, credit) in posting.absorbed.iter().zip(posting.absorbed.iter().skip(1)) {
         let credit = *credit;
-        match before.cmp(&credit) {
-            std::cmp::Ordering::Less => {}
-            std::cmp::Ordering::Equal => {
+        match planted!("absorbed-twice-accepted", Ordering::Less, before.cmp(&credit)) {
+            Ordering::Less => {}
+            Ordering::Equal => {
                 return Err(Malformed::AbsorbedTwice { entry, institution, credit });
             }
-            std::cmp::Ordering::Greater => {
+            Ordering::Greater => {
                 return Err(Malformed::AbsorbedOutOfOrder { entry, institution, credit });
             }
         }
@@ -190,7 +192,8 @@ fn check_credit(
     at_most(MAX_SEALED_BYTES, credit.sealed.len(), "sealed payload")?;
     let sender = credit.sender;
     // The postings have been found to be in order.
-    if postings.binary_search_by_key(&sender, |posting| posting.institution).is_err() {
+    let posts = postings.binary_search_by_key(&sender, |posting| posting.institution).is_ok();
+    if planted!("credit-sender-not-checked", false, !posts) {
         return Err(Malformed::SenderDoesNotPost { entry, credit: index, sender });
     }
     if credit.institution == sender {

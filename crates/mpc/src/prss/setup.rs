@@ -12,6 +12,7 @@
 //! sender's products: any choice of it is as good for the sender as choosing the sub-shares.
 
 use quittance_crypto::digest::Digest;
+use quittance_crypto::planted;
 use rand_core::CryptoRngCore;
 use zeroize::Zeroizing;
 
@@ -147,7 +148,7 @@ impl Setup {
         for party in self.parties.others(self.me) {
             let parts = self.parts(party, Kind::Echo, &messages[party.position()], 0)?;
             let own = self.common(party).map(|of| self.echo(of).0);
-            if !own.eq(parts.iter().copied()) {
+            if planted!("seed-echo-not-compared", false, !own.eq(parts.iter().copied())) {
                 return Err(Abort::Equivocation { party });
             }
         }
@@ -196,8 +197,9 @@ impl Setup {
 }
 
 fn commit(session: &Digest, set: PartySet, party: PartyId, contribution: &Seed) -> Digest {
+    let number = planted!("seed-opener-not-bound", 0, party.number());
     let parts: [&[u8]; 4] =
-        [session.as_bytes(), &set.mask().to_be_bytes(), &[party.number()], &**contribution];
+        [session.as_bytes(), &set.mask().to_be_bytes(), &[number], &**contribution];
     Digest::of("quittance/v1/mpc-seed-commitment", &parts)
 }
 

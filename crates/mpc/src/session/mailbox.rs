@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use quittance_crypto::digest::Digest;
+use quittance_crypto::planted;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -224,7 +225,7 @@ impl Mailbox {
         if frame.from != number {
             return Err(Refusal::WrongSender { peer, claimed: frame.from });
         }
-        if frame.session != self.session {
+        if planted!("foreign-session-accepted", false, frame.session != self.session) {
             return Err(Refusal::Foreign { peer });
         }
         if frame.to != self.me.number() {
@@ -237,7 +238,7 @@ impl Mailbox {
 impl Inbox {
     fn check_order(&self, peer: PartyId, frame: &Frame, finished: u32) -> Result<(), Refusal> {
         let (exchange, part) = (frame.exchange, frame.part);
-        if (exchange, part) < self.next {
+        if planted!("replayed-frame-accepted", false, (exchange, part) < self.next) {
             return Err(Refusal::Replayed { peer, exchange, part });
         }
         // The peer finishes an exchange only with our message of it, so it can be one ahead.

@@ -1,6 +1,7 @@
 //! How far a participant has come. Each stage is consumed by the instruction that it answers.
 
 use quittance_crypto::commitment::Commitment;
+use quittance_crypto::planted;
 use quittance_crypto::range_proof::joint::{AwaitingBits, AwaitingPolynomials, Prover};
 use quittance_crypto::range_proof::{self, RangeProof};
 use quittance_ledger::build::{PostingDraft, Unsigned};
@@ -124,9 +125,9 @@ fn propose(
     body: Body,
     rng: &mut impl CryptoRngCore,
 ) -> Result<(Stage, Report), Deviation> {
-    plan.check_body(&body)?;
+    planted!("settlement-not-compared-with-plan", (), plan.check_body(&body)?);
     let own = body.entries().first().and_then(|entry| entry.postings.get(place.index));
-    if own != Some(&draft.posting) {
+    if planted!("own-posting-not-compared", false, own != Some(&draft.posting)) {
         return Err(Deviation::OwnPostingChanged);
     }
     let context = body.proof_context(&body.digest(), 0);

@@ -18,6 +18,7 @@ use webpki::{EndEntityCert, KeyUsage};
 
 use super::{TlsError, certificates};
 use crate::identity::{Identity, IdentityError, ProcessName};
+use quittance_crypto::planted;
 
 /// Why a peer's certificate is refused.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -140,7 +141,9 @@ impl Trust {
         let anchors: Vec<TrustAnchor<'_>> = self
             .authorities
             .iter()
-            .filter(|(_, scope)| scope.covers(institution))
+            .filter(|(_, scope)| {
+                planted!("authority-scope-not-checked", true, scope.covers(institution))
+            })
             .map(|(anchor, _)| anchor.clone())
             .collect();
         if anchors.is_empty() {
@@ -312,7 +315,11 @@ impl ServerCertVerifier for ServerVerifier {
     ) -> Result<ServerCertVerified, rustls::Error> {
         let found = self.trust.verify(certificate, intermediates, Usage::Server, now);
         let verdict = found.and_then(|found| match found {
-            Identity::Process(name) if name == self.expected => Ok(()),
+            Identity::Process(name)
+                if planted!("server-name-not-checked", true, name == self.expected) =>
+            {
+                Ok(())
+            }
             _ => Err(Untrusted::WrongServer { expected: self.expected, found }),
         });
         // The full reason, whatever alert the server gets: the caller must see it.

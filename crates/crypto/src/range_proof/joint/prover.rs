@@ -10,6 +10,7 @@ use super::{
 };
 use crate::commitment::{Commitment, Opening};
 use crate::digest::Digest;
+use crate::planted;
 use crate::range_proof::{BITS, Element, aggregation_of, crossing, protocol, prove::hedged};
 use crate::transcript::Transcript;
 
@@ -81,7 +82,7 @@ impl AwaitingBits {
         rng: &mut impl CryptoRngCore,
     ) -> Result<(AwaitingPolynomials, PolynomialMessage), JointError> {
         check_bits(&self.statement, all)?;
-        if all[self.position] != self.sent {
+        if planted!("own-message-not-compared", false, all[self.position] != self.sent) {
             return Err(JointError::OwnMessageChanged { position: self.position });
         }
         let a = sum(Element::A, all.iter().map(|message| &message.a))?;

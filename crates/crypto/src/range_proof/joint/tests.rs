@@ -16,6 +16,9 @@ use crate::range_proof::{RangeProof, reference, verify};
 /// A change to a list of messages.
 type Change<'a, T> = &'a dyn Fn(&mut Vec<T>);
 
+/// A change to one message.
+type Touch<'a, T> = &'a dyn Fn(&mut T);
+
 /// Where a run can be tampered with: between the senders and the receivers of each list.
 #[derive(Default)]
 struct Tamper<'a> {
@@ -116,6 +119,46 @@ fn honest_provers_make_a_proof_that_every_verifier_accepts() {
         assert_eq!(verify(&context("joint"), &statement, &proof), Ok(()));
         assert_eq!(reference::verify(&context("joint"), &statement, &proof), Ok(()));
         assert!(verify(&context("other"), &statement, &proof).is_err());
+    }
+}
+
+/// A prover draws each challenge from all messages: whatever another prover sends, every element of
+/// it changes what this one answers, although this one's randomness stays the same.
+#[test]
+fn every_message_of_others_changes_each_later_answer() {
+    let openings = openings(2);
+    let statement = commitments(&openings);
+    let answers = |bits: Touch<'_, BitMessage>, polynomials: Touch<'_, PolynomialMessage>| {
+        let start = |position: usize| {
+            let seed = &mut rng(74 + position as u64);
+            commit(&context("joint"), &statement, position, &openings[position], seed).unwrap()
+        };
+        let ((one, of_one), (two, mut of_two)) = (start(0), start(1));
+        let (_, theirs) = two.receive(&[of_one, of_two], &mut rng(76)).unwrap();
+        bits(&mut of_two);
+        let (one, own) = one.receive(&[of_one, of_two], &mut rng(77)).unwrap();
+        let mut theirs = theirs;
+        polynomials(&mut theirs);
+        let share = one.receive(&[own, theirs]).unwrap();
+        (own.to_bytes(), share.to_bytes())
+    };
+    let nothing: Touch<'_, BitMessage> = &|_| ();
+    let same: Touch<'_, PolynomialMessage> = &|_| ();
+    let (polynomials, share) = answers(nothing, same);
+    assert_eq!(answers(nothing, same), (polynomials.clone(), share.clone()), "it is repeatable");
+    let of_bits: [Touch<'_, BitMessage>; 2] =
+        [&|bits| bits.a = shifted(bits.a), &|bits| bits.s = shifted(bits.s)];
+    for change in of_bits {
+        let changed = answers(change, same);
+        assert!(changed.0 != polynomials && changed.1 != share);
+    }
+    let of_polynomials: [&dyn Fn(&mut PolynomialMessage); 2] =
+        [&|polynomials| polynomials.t1 = shifted(polynomials.t1), &|polynomials| {
+            polynomials.t2 = shifted(polynomials.t2)
+        }];
+    for change in of_polynomials {
+        let changed = answers(nothing, change);
+        assert!(changed.0 == polynomials && changed.1 != share);
     }
 }
 

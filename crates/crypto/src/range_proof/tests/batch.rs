@@ -2,6 +2,7 @@
 
 use ark_ff::{AdditiveGroup, Field};
 use proptest::prelude::*;
+use rand_core::RngCore as _;
 
 use super::super::batch::all_hold;
 use super::super::protocol::Claim;
@@ -62,6 +63,31 @@ fn weights_differ_between_equal_items() {
     let invalid = sample(1, &Errors { t1: Fr::ONE, ..Errors::default() }, &mut rng(62));
     let verdicts = batch([&invalid, &invalid, &invalid]).verify(&mut rng(0));
     assert_eq!(verdicts, vec![Err(RangeProofError::Refused); 3]);
+}
+
+/// Weights that an adversary knew beforehand could be cancelled: they depend on every word of every
+/// item, on its statement, its context and its place, and on the verifier's entropy.
+#[test]
+fn weights_depend_on_every_item_and_on_the_entropy() {
+    let first = |batch: Batch, seed| batch.weights(&mut rng(seed)).next_u64();
+    let (valid, other) = (Sample::valid(), Sample::new(&[5], &mut rng(64)));
+    let original = first(batch([valid, &other]), 1);
+    assert_eq!(first(batch([valid, &other]), 1), original);
+    assert_ne!(first(batch([valid, &other]), 2), original, "entropy");
+    assert_ne!(first(batch([&other, valid]), 1), original, "order");
+    for place in 0..layout().len() {
+        // Another word that is well formed in this place: that of the other proof.
+        let words = 32 * place..32 * (place + 1);
+        let changed = valid.with_bytes(|bytes| {
+            bytes[words.clone()].copy_from_slice(&other.proof.as_bytes()[words]);
+        });
+        assert_ne!(first(batch([&changed, &other]), 1), original, "word {place}");
+    }
+    let elsewhere = Sample { context: context("other"), ..valid.clone() };
+    assert_ne!(first(batch([&elsewhere, &other]), 1), original, "context");
+    let commitments = other.commitments.clone();
+    let restated = Sample { commitments, ..valid.clone() };
+    assert_ne!(first(batch([&restated, &other]), 1), original, "statement");
 }
 
 #[test]
