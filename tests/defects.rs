@@ -125,11 +125,9 @@ fn each_defect_is_killed_by_its_test() {
 #[test]
 #[ignore = "builds most of the workspace a second time: `make defects`"]
 fn no_program_can_be_built_with_defects() {
-    for (package, program) in
-        [("quittance-audit", "quittance-audit"), ("quittance-cli", "quittance")]
-    {
-        let arguments = ["build", "--release", "--locked", "--features", FEATURE];
-        let output = cargo(&[&arguments[..], &["-p", package, "--bin", program]].concat());
+    for program in ["quittance-audit", "quittance"] {
+        let arguments = ["build", "--workspace", "--release", "--locked", "--features", FEATURE];
+        let output = cargo(&[&arguments[..], &["--bin", program]].concat());
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success(), "{program} was built with defects");
         assert!(errors.contains("no program that serves may hold defects"), "{errors}");
@@ -157,16 +155,14 @@ fn cargo(arguments: &[&str]) -> std::process::Output {
 /// Builds the programs of all tests that are named, with the feature.
 fn build(defects: &[Defect]) -> BTreeMap<Program, PathBuf> {
     let programs: BTreeSet<&Program> = defects.iter().map(|defect| &defect.program).collect();
-    let mut targets = BTreeSet::from(["--lib".to_owned()]);
-    let mut packages = BTreeSet::new();
-    for (package, target) in &programs {
-        packages.insert(format!("--package=quittance-{package}"));
-        targets.extend((target != "lib").then(|| format!("--test={target}")));
-    }
-    let fixed = ["test", "--release", "--locked", "--no-run", "--message-format=json"];
-    let chosen = packages.iter().chain(&targets).map(String::as_str);
+    let targets = programs.iter().filter(|(_, target)| target != "lib");
+    let targets: BTreeSet<String> = targets.map(|(_, target)| format!("--test={target}")).collect();
+    // The whole workspace: any other choice of packages could choose other features for those that
+    // all share, and compile them anew.
+    let fixed = ["test", "--workspace", "--release", "--locked", "--no-run"];
+    let chosen = ["--message-format=json", "--features", FEATURE, "--lib"];
     let arguments: Vec<&str> =
-        fixed.into_iter().chain(["--features", FEATURE]).chain(chosen).collect();
+        fixed.into_iter().chain(chosen).chain(targets.iter().map(String::as_str)).collect();
     let output = cargo(&arguments);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let messages = String::from_utf8(output.stdout).expect("cargo prints UTF-8");

@@ -199,8 +199,8 @@ impl Dealing {
         for (Coefficients(commitments), share) in self.inputs.iter().zip(shares) {
             let mut weight = [0; 16];
             rng.fill_bytes(&mut weight);
-            let weight = Scalar::from(u128::from_le_bytes(weight));
-            let weight = planted!("dealing-under-unit-weights", Scalar::ONE, weight);
+            let weight = u128::from_le_bytes(weight);
+            let weight = Scalar::from(planted!("dealing-under-unit-weights", 1, weight));
             let factor = to_field(&weight);
             value.0 += share.value.0 * factor;
             blinding.0 += share.blinding.0 * factor;

@@ -140,8 +140,8 @@ impl Checker {
             return Err(WrongChain::Validators { height, found: block.header.validators });
         }
         let verdict = certificate.verify(self.chain, &self.validators);
-        let verdict = planted!("certificate-not-verified", Ok(()), verdict);
-        verdict.map_err(|reason| WrongChain::Certificate { height, reason })?;
+        planted!("certificate-not-verified", Ok(()), verdict)
+            .map_err(|reason| WrongChain::Certificate { height, reason })?;
         self.tip = Tip::after(&block.header);
         Ok(())
     }
