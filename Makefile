@@ -1,7 +1,7 @@
 # The commands a newcomer needs: `make test` and `make demo`.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/quittance/target
 
-.PHONY: test defects mutants demo bench fmt lint prepare prepare-tests
+.PHONY: test defects mutants demo bench fmt lint prepare prepare-tests slow
 
 # The programs first: tests across processes start them.
 test: prepare-tests
@@ -40,3 +40,8 @@ prepare:
 # The same, and what only the tests need: Python, for the examples and the verifier in docs/.
 prepare-tests:
 	@scripts/prepare tests
+
+# What takes minutes: 100,000 changed transactions, and 100,000 operations against the model.
+slow: prepare
+	cargo test --release --locked -p quittance-tests --test mutants -- --ignored --nocapture
+	cargo test --release --locked -p quittance-ledger --test execution -- --ignored --nocapture

@@ -74,7 +74,8 @@ fn account(who: &str, code: &str) -> AccountId {
     AccountId { institution: id(who), asset: asset(code) }
 }
 
-fn key(who: &str, purpose: Purpose) -> SigningKey {
+/// A member's key.
+pub fn key(who: &str, purpose: Purpose) -> SigningKey {
     let seed = Digest::of("test key", &[who.as_bytes(), purpose.label().as_bytes()]);
     SigningKey::from_seed(SUITE, &seed.0)
 }

@@ -31,7 +31,7 @@ use tonic::Status;
 use crate::CoordinatorError;
 use crate::config::Rules;
 use attendance::{Attendance, Attendee};
-use opening::{Opening, WAITING};
+use opening::{Opening, Openings, WAITING};
 
 /// How often rounds in hand look at the clock.
 const TICK: Duration = Duration::from_millis(100);
@@ -80,6 +80,7 @@ pub(crate) struct Hub {
     health: Health,
     attendance: Attendance,
     opening: BTreeMap<AssetId, Opening>,
+    openings: Openings,
     running: BTreeMap<RoundId, Coordinator>,
     /// Where the clock of rounds begins.
     began: Instant,
@@ -110,6 +111,7 @@ impl Hub {
             health,
             attendance: Attendance::default(),
             opening: BTreeMap::new(),
+            openings: Openings::default(),
             running: BTreeMap::new(),
             began: Instant::now(),
             given_up: BTreeMap::new(),

@@ -6,118 +6,19 @@ mod common;
 
 use std::time::{Duration, Instant};
 
+use common::raw::*;
 use common::*;
 use quittance_rpc::limits::Limits;
 use rustls::crypto::aws_lc_rs::kx_group;
-use rustls::pki_types::ServerName;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
-
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const PING: u8 = 6;
-const GOAWAY: u8 = 7;
-const CONTINUATION: u8 = 9;
-const END_HEADERS: u8 = 4;
-
-/// One frame.
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = (payload.len() as u32).to_be_bytes();
-    let header = [&length[1..], &[kind, flags], &stream.to_be_bytes()].concat();
-    [header, payload.to_vec()].concat()
-}
-
-/// A literal header field without indexing (RFC 7541, section 6.2.2), no Huffman coding.
-fn field(name: &str, value: &str) -> Vec<u8> {
-    let text = |text: &str| [&[text.len() as u8], text.as_bytes()].concat();
-    [vec![0], text(name), text(value)].concat()
-}
-
-/// The headers of a gRPC call.
-fn call(path: &str) -> Vec<u8> {
-    [
-        field(":method", "POST"),
-        field(":scheme", "https"),
-        field(":path", path),
-        field(":authority", "localhost"),
-        field("te", "trailers"),
-        field("content-type", "application/grpc"),
-    ]
-    .concat()
-}
 
 const SUBMIT: &str = "/quittance.node.v1.Node/Submit";
 
-/// What came of an attack.
-#[derive(Debug)]
-struct Outcome {
-    /// The server closed the connection.
-    closed: bool,
-    /// Frames sent until then.
-    sent: usize,
-    /// All that the server said.
-    answers: Vec<u8>,
-}
-
-impl Outcome {
-    /// Kinds of the frames that the server sent.
-    fn kinds(&self) -> Vec<u8> {
-        let mut rest = &self.answers[..];
-        let mut kinds = Vec::new();
-        while rest.len() >= 9 {
-            let length = u32::from_be_bytes([0, rest[0], rest[1], rest[2]]) as usize;
-            kinds.push(rest[3]);
-            rest = rest.get(9 + length..).unwrap_or_default();
-        }
-        kinds
-    }
-}
-
-struct Attacker {
-    read: ReadHalf<TlsStream<TcpStream>>,
-    write: WriteHalf<TlsStream<TcpStream>>,
-}
-
-impl Attacker {
-    async fn new(network: &Network) -> Self {
-        let issued = network.authority.issue(agent("EVILXXXX"), &[]).unwrap();
-        let groups = vec![kx_group::X25519MLKEM768];
-        let config = foreign_client(&network.authority, Some(&issued), groups);
-        let stream = TcpStream::connect(&network.target().address).await.unwrap();
-        let name = ServerName::try_from("localhost").unwrap();
-        let stream = TlsConnector::from(config).connect(name, stream).await.unwrap();
-        let (read, mut write) = tokio::io::split(stream);
-        write.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
-        write.write_all(&frame(SETTINGS, 0, 0, &[])).await.unwrap();
-        Self { read, write }
-    }
-
-    /// Sends batches of frames until they end, the server closes, or the time is over.
-    async fn send(mut self, batches: impl Iterator<Item = Vec<u8>>, within: Duration) -> Outcome {
-        let reader = tokio::spawn(async move {
-            let mut answers = Vec::new();
-            let closed = timeout(within, self.read.read_to_end(&mut answers)).await.is_ok();
-            (closed, answers)
-        });
-        let mut sent = 0;
-        let sending = async {
-            for batch in batches {
-                if self.write.write_all(&batch).await.is_err() || self.write.flush().await.is_err()
-                {
-                    break;
-                }
-                sent += 1;
-            }
-        };
-        drop(timeout(within, sending).await);
-        let (closed, answers) = reader.await.unwrap();
-        Outcome { closed, sent, answers }
-    }
+/// A connection of an institution with a valid certificate.
+async fn attacker(network: &Network) -> Attacker {
+    let issued = network.authority.issue(agent("EVILXXXX"), &[]).unwrap();
+    let groups = vec![kx_group::X25519MLKEM768];
+    let config = foreign_client(&network.authority, Some(&issued), groups);
+    Attacker::connect(&network.target().address, config).await.unwrap()
 }
 
 /// Runs `attack` while an honest institution calls; its slowest call, and the attack's outcome.
@@ -129,7 +30,7 @@ async fn under_attack(
     let mut honest = network.node("BANKDEFF");
     honest.submit(submit(1)).await.unwrap();
     let before = resident();
-    let attacker = Attacker::new(network).await;
+    let attacker = attacker(network).await;
     let attack = tokio::spawn(attacker.send(batches, within));
     let mut slowest = Duration::ZERO;
     let mut calls = 0;

@@ -5,6 +5,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
+use common::raw::{Attacker, foreign_client};
 use common::*;
 use quittance_rpc::client::{ConnectError, Dialer};
 use quittance_rpc::limits::{self, Limits};
@@ -136,6 +137,34 @@ async fn handshakes_are_bounded_in_number_and_time() {
     }
     assert!(begin.elapsed() >= Duration::from_millis(350));
     assert!(network.node("BANKDEFF").submit(submit(1)).await.is_ok());
+}
+
+/// Whoever has no certificate is refused by the handshake, and cannot have many of those.
+#[tokio::test]
+async fn failed_handshakes_keep_their_places_for_a_while() {
+    let network = Network::with(|limits| {
+        limits.handshakes_per_address = 4;
+        limits.penalty_time = Duration::from_secs(600);
+    })
+    .await;
+    let mut before = network.node("BANKDEFF");
+    assert!(before.submit(submit(1)).await.is_ok());
+    let groups = vec![rustls::crypto::aws_lc_rs::kx_group::X25519MLKEM768];
+    let config = foreign_client(&network.authority, None, groups);
+    let mut shaken = 0;
+    for _ in 0..32 {
+        // TLS 1.3 tells a client afterwards that its certificate is missed: it reads the end.
+        let stranger = Attacker::connect(&network.target().address, config.clone()).await;
+        if let Ok(stranger) = stranger {
+            shaken += 1;
+            let outcome = stranger.send(std::iter::empty(), Duration::from_secs(10)).await;
+            assert!(outcome.closed && outcome.answers.is_empty());
+        }
+    }
+    assert!(shaken <= 4, "{shaken} handshakes were made");
+    let late = network.dialer(agent("BANKFRPP")).connect(network.target()).await;
+    assert!(late.is_err(), "all places are taken");
+    assert!(before.submit(submit(1)).await.is_ok(), "who is connected is served");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::raw::foreign_client;
 use common::*;
 use quittance_crypto::signature::Suite;
 use quittance_rpc::client::{ConnectError, Dialer};

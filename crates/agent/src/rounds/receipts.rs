@@ -6,11 +6,12 @@ use quittance_crypto::encoding::{Encode, Writer};
 use quittance_crypto::signature::Purpose;
 use quittance_ledger::ids::{InstitutionId, RoundId};
 use quittance_mpc::Parties;
-use quittance_round::queue::{FrozenQueue, Leaf};
+use quittance_round::queue::{FrozenQueue, Leaf, MAX_BUCKET};
 use quittance_round::receipt::{Receipt, ReceiptShare, Signers};
+use quittance_round::result::MAX_RECEIVED;
 use quittance_rpc::convert;
-use quittance_rpc::proto::party::v1::ReceiptsRequest;
 use quittance_rpc::proto::party::v1::party_client::PartyClient;
+use quittance_rpc::proto::party::v1::{ReceiptsRequest, ReceiptsResponse};
 use tokio::time::sleep;
 use tonic::Code;
 use tonic::transport::Channel;
@@ -123,15 +124,26 @@ async fn ask(
     mut client: PartyClient<Channel>,
     round: RoundId,
 ) -> Result<Vec<ReceiptShare>, String> {
-    let began = Instant::now();
+    let (began, mut all) = (Instant::now(), Vec::new());
     loop {
-        let request = ReceiptsRequest { round_id: round.to_bytes() };
+        // No round has more than fit; a party that says so anyway gets no further.
+        let from = u32::try_from(all.len()).map_err(|error| error.to_string())?;
+        let request = ReceiptsRequest { round_id: round.to_bytes(), from };
         match client.receipts(request).await {
             Ok(answer) => {
-                let shares = answer.into_inner().receipts;
-                let decode = |bytes: &Vec<u8>| convert::decode("receipts", bytes);
-                let decoded: Result<_, _> = shares.iter().map(decode).collect();
-                return decoded.map_err(|error| error.to_string());
+                let ReceiptsResponse { receipts, more } = answer.into_inner();
+                let more = more && !receipts.is_empty();
+                for bytes in receipts {
+                    let share = convert::decode("receipts", &bytes);
+                    all.push(share.map_err(|error| error.to_string())?);
+                }
+                match more {
+                    true if all.len() >= MAX_BUCKET + MAX_RECEIVED => {
+                        return Err("more receipts than a round can have".to_owned());
+                    }
+                    true => {}
+                    false => return Ok(all),
+                }
             }
             // The party may have to read the block yet.
             Err(status)

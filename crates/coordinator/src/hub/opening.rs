@@ -1,5 +1,6 @@
 //! Opening rounds: who has asked, the transaction, and what becomes of it.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use metrics::counter;
@@ -27,6 +28,31 @@ const OPENING: Duration = Duration::from_secs(30);
 
 /// Callers that may wait for one opening.
 pub(super) const WAITING: usize = 1024;
+
+/// Rounds that are opened within an [`HOUR_MS`] because one institution has asked for them. An agent
+/// joins as many, unless its operator has said otherwise.
+const OPENINGS: usize = 600;
+
+const HOUR_MS: u64 = 3_600_000;
+
+/// When rounds were opened for whom.
+#[derive(Default)]
+pub(super) struct Openings(BTreeMap<InstitutionId, VecDeque<u64>>);
+
+impl Openings {
+    /// Counts one more for `by`, or says that it has had its share.
+    fn count(&mut self, by: InstitutionId, now_ms: u64) -> bool {
+        let times = self.0.entry(by).or_default();
+        while times.front().is_some_and(|time| *time + HOUR_MS <= now_ms) {
+            times.pop_front();
+        }
+        let free = times.len() < OPENINGS;
+        if free {
+            times.push_back(now_ms);
+        }
+        free
+    }
+}
 
 /// A round whose opening is on its way to the ledger.
 pub(super) struct Opening {
@@ -68,6 +94,12 @@ impl Hub {
                 0..WAITING => opening.waiting.push(answer),
                 _ => drop(answer.send(Err(Status::resource_exhausted("too many callers wait")))),
             }
+            return;
+        }
+        let now = self.now_ms();
+        if !self.openings.count(by, now) {
+            let reason = format!("{by} has asked for {OPENINGS} rounds within an hour");
+            drop(answer.send(Err(Status::resource_exhausted(reason))));
             return;
         }
         match self.open(asset) {
@@ -174,4 +206,25 @@ fn build(
     let round = RoundId::of(chain.id, &unsigned.body().digest());
     let signature = unsigned.sign(opener, key)?;
     Ok((round, unsigned.assemble(vec![signature])?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_institution_has_so_many_rounds_in_an_hour() {
+        let [one, other] =
+            ["BANKDEFF", "BANKFRPP"].map(|name| name.parse().expect("a name of a test"));
+        let mut openings = Openings::default();
+        for time in 0..OPENINGS as u64 {
+            assert!(openings.count(one, time));
+        }
+        assert!(!openings.count(one, 1_000));
+        assert!(openings.count(other, 1_000), "another institution is not affected");
+        assert!(!openings.count(one, HOUR_MS - 1));
+        // The first is an hour ago, the second not yet.
+        assert!(openings.count(one, HOUR_MS));
+        assert!(!openings.count(one, HOUR_MS));
+    }
 }

@@ -1,7 +1,13 @@
 //! Random operations, valid and not, on the chain and on the model of plain numbers: the same
 //! verdicts, for the same reasons, and the same books after each block.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 use quittance_crypto::digest::Digest;
 use quittance_crypto::group::Point;
 use quittance_ledger::execute::ExecutionError;
@@ -316,20 +322,57 @@ proptest! {
     }
 }
 
+/// Random blocks, from a seed.
+fn blocks(seed: u64, length: Range<usize>, count: Range<usize>) -> Vec<Vec<Raw>> {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_be_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+    let mut runner = TestRunner::new_with_rng(ProptestConfig::default(), rng);
+    let blocks = proptest::collection::vec(proptest::collection::vec(raw(), length), count);
+    blocks.new_tree(&mut runner).unwrap().current()
+}
+
+/// How many there are of each verdict.
+fn counts(verdicts: &[&'static str]) -> BTreeMap<&'static str, usize> {
+    let mut counts = BTreeMap::new();
+    verdicts.iter().for_each(|verdict| *counts.entry(*verdict).or_default() += 1);
+    counts
+}
+
 /// One long run, so that it is known which verdicts the random operations reach.
 #[test]
 fn the_random_operations_reach_most_rules() {
-    use proptest::strategy::ValueTree;
-    use proptest::test_runner::TestRunner;
-    let mut runner = TestRunner::deterministic();
-    let blocks = proptest::collection::vec(proptest::collection::vec(raw(), 12..14), 16..17);
-    let blocks = blocks.new_tree(&mut runner).unwrap().current();
-    let verdicts = run(&blocks);
-    let count = |name: &str| verdicts.iter().filter(|verdict| **verdict == name).count();
-    let mut reached: Vec<_> = verdicts.clone();
-    reached.sort_unstable();
-    reached.dedup();
-    println!("{:?}", reached.iter().map(|name| (count(name), name)).collect::<Vec<_>>());
-    assert!(count("executed") * 3 > verdicts.len(), "{verdicts:?}");
-    assert!(reached.len() >= 15, "{reached:?}");
+    let verdicts = run(&blocks(0, 12..14, 16..17));
+    let counts = counts(&verdicts);
+    println!("{counts:?}");
+    assert!(counts["executed"] * 3 > verdicts.len(), "{counts:?}");
+    assert!(counts.len() >= 15, "{counts:?}");
+}
+
+/// So many operations as `QUITTANCE_MODEL_OPERATIONS` says, on chain after chain, by all processors.
+#[test]
+#[ignore = "takes the better part of an hour: make slow"]
+fn a_hundred_thousand_operations_agree() {
+    let wanted = std::env::var("QUITTANCE_MODEL_OPERATIONS").ok();
+    let wanted: usize = wanted.map_or(100_000, |count| count.parse().unwrap());
+    let (seeds, done) = (AtomicU64::new(1), AtomicUsize::new(0));
+    let worker = || {
+        let mut verdicts = vec![];
+        while done.load(Ordering::Relaxed) < wanted {
+            let of_chain = run(&blocks(seeds.fetch_add(1, Ordering::Relaxed), 6..14, 12..20));
+            done.fetch_add(of_chain.len(), Ordering::Relaxed);
+            verdicts.extend(of_chain);
+        }
+        verdicts
+    };
+    let processors = std::thread::available_parallelism().unwrap().get();
+    let verdicts: Vec<_> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..processors).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    });
+    let (chains, counts) = (seeds.into_inner() - 1, counts(&verdicts));
+    println!("{} operations on {chains} chains: {counts:?}", verdicts.len());
+    assert!(verdicts.len() >= wanted && counts["executed"] * 3 > wanted);
+    // Only a long run reaches them all.
+    assert!(wanted < 10_000 || counts.len() >= 24, "{counts:?}");
 }

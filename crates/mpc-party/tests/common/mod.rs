@@ -334,7 +334,7 @@ impl World {
         party: &str,
         round: RoundId,
     ) -> Result<Vec<ReceiptShare>, Status> {
-        let request = proto::ReceiptsRequest { round_id: round.to_bytes() };
+        let request = proto::ReceiptsRequest { round_id: round.to_bytes(), from: 0 };
         let answer = self.agent(bank, party).receipts(request).await?.into_inner();
         Ok(answer.receipts.iter().map(|one| ReceiptShare::from_bytes(one).unwrap()).collect())
     }

@@ -125,7 +125,8 @@ impl Acceptor {
             Err(full) => {
                 let reason = Refusal::Handshakes(full);
                 reason.count();
-                tracing::warn!(%address, %reason, "connection refused");
+                // No warning: strangers could fill the disk with it.
+                tracing::debug!(%address, %reason, "connection refused");
                 return;
             }
         };
@@ -135,15 +136,28 @@ impl Acceptor {
                 () = stop.cancelled() => return,
                 shaken = self.shake(stream, address) => shaken,
             };
-            drop(handshake);
             if let Err(reason) = &shaken {
                 reason.count();
             }
             match shaken {
-                // Fails only when the server has ended.
-                Ok(connection) => drop(out.send(Ok(connection)).await),
+                Ok(connection) => {
+                    drop(handshake);
+                    // Fails only when the server has ended.
+                    drop(out.send(Ok(connection)).await);
+                }
+                // These have cost us no computation.
                 Err(Refusal::Silent) => tracing::debug!(%address, "closed without a word"),
-                Err(reason) => tracing::warn!(%address, %reason, "connection refused"),
+                Err(Refusal::Slow) => {
+                    tracing::warn!(%address, reason = %Refusal::Slow, "connection refused")
+                }
+                Err(reason) => {
+                    tracing::warn!(%address, %reason, "connection refused");
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = sleep(self.limits.penalty_time) => {}
+                    }
+                    drop(handshake);
+                }
             }
         });
     }

@@ -1,8 +1,9 @@
 //! A small network for the tests: an authority, certificates, and a server with two services.
 #![allow(dead_code, missing_docs, clippy::unwrap_used, reason = "each test file uses its own part")]
 
+pub mod raw;
+
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use quittance_rpc::client::Dialer;
@@ -228,33 +229,4 @@ impl Network {
 
 pub fn submit(bytes: usize) -> node::SubmitRequest {
     node::SubmitRequest { transaction: vec![1; bytes] }
-}
-
-/// An ordinary TLS client as other stacks have it: checks the host's name, not our identities.
-pub fn foreign_client(
-    authority: &Authority,
-    certificate: Option<&Issued>,
-    groups: Vec<&'static dyn rustls::crypto::SupportedKxGroup>,
-) -> Arc<rustls::ClientConfig> {
-    use rustls::pki_types::pem::PemObject;
-    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-    let mut roots = rustls::RootCertStore::empty();
-    let pem = authority.certificate_pem().as_bytes();
-    roots.add(CertificateDer::from_pem_slice(pem).unwrap()).unwrap();
-    let mut provider = rustls::crypto::aws_lc_rs::default_provider();
-    provider.kx_groups = groups;
-    let builder = rustls::ClientConfig::builder_with_provider(Arc::new(provider))
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap()
-        .with_root_certificates(roots);
-    let mut config = match certificate {
-        None => builder.with_no_client_auth(),
-        Some(issued) => {
-            let chain = CertificateDer::from_pem_slice(issued.certificate_pem.as_bytes()).unwrap();
-            let key = PrivateKeyDer::from_pem_slice(issued.key_pem.as_bytes()).unwrap();
-            builder.with_client_auth_cert(vec![chain], key).unwrap()
-        }
-    };
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    Arc::new(config)
 }
