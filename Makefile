@@ -1,7 +1,7 @@
 # The commands a newcomer needs: `make test` and `make demo`.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/quittance/target
 
-.PHONY: test defects mutants demo bench fmt lint prepare prepare-tests slow
+.PHONY: test defects mutants demo bench fmt lint prepare prepare-tests slow corpus
 
 # The programs first: tests across processes start them.
 test: prepare-tests
@@ -45,3 +45,7 @@ prepare-tests:
 slow: prepare
 	cargo test --release --locked -p quittance-tests --test mutants -- --ignored --nocapture
 	cargo test --release --locked -p quittance-ledger --test execution -- --ignored --nocapture
+
+# Real objects of today's formats in fuzz/corpus, which the decoders' tests start from.
+corpus: prepare
+	cargo test --release --locked -p quittance-tests --test encodings -- --ignored
