@@ -61,6 +61,11 @@ impl Writer {
         self.0
     }
 
+    /// The number of bytes written so far: the offset of the next one.
+    pub fn offset(&self) -> usize {
+        self.0.len()
+    }
+
     /// One byte: a tag, a version or a small number.
     pub fn u8(&mut self, value: u8) {
         self.0.push(value);
@@ -135,6 +140,11 @@ impl<'a> Reader<'a> {
         self.offset
     }
 
+    /// The bytes that have been read since the offset was `start`.
+    pub fn since(&self, start: usize) -> &'a [u8] {
+        self.input.get(start..self.offset).unwrap_or_default()
+    }
+
     /// The error `problem` in the field `what`, which starts at `offset`.
     pub fn error_at(&self, offset: usize, what: &'static str, problem: Problem) -> DecodeError {
         DecodeError { what, problem, offset }
@@ -147,19 +157,20 @@ impl<'a> Reader<'a> {
 
     /// Refuses bytes that are left over.
     pub fn finish(self) -> Result<(), DecodeError> {
-        match planted!("trailing-bytes-accepted", 0, self.input.len()) {
+        let left = self.input.len().saturating_sub(self.offset);
+        match planted!("trailing-bytes-accepted", 0, left) {
             0 => Ok(()),
             left => Err(self.error_at(self.offset, "end of value", Problem::Trailing(left))),
         }
     }
 
     fn take(&mut self, length: usize, what: &'static str) -> Result<&'a [u8], DecodeError> {
-        let Some((head, tail)) = self.input.split_at_checked(length) else {
+        let end = self.offset.checked_add(length);
+        let Some(bytes) = end.and_then(|end| self.input.get(self.offset..end)) else {
             return Err(self.error_at(self.offset, what, Problem::Truncated));
         };
-        self.input = tail;
         self.offset += length;
-        Ok(head)
+        Ok(bytes)
     }
 
     /// See [`Writer::array`].

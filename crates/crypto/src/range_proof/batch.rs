@@ -87,11 +87,8 @@ fn settle(claims: &[&Claim], weights: &mut ChaCha20Rng) -> Vec<Result<(), RangeP
 
 /// Whether the equations of all claims hold, under the weights that are given.
 pub(super) fn all_hold(claims: &[&Claim], mut weight: impl FnMut() -> Fr) -> bool {
-    let mut combination = Combination::default();
-    for claim in claims {
-        combination.add(claim, weight(), weight());
-    }
-    combination.is_identity()
+    let weighted: Vec<_> = claims.iter().map(|claim| (*claim, weight(), weight())).collect();
+    Combination::of(&weighted).is_identity()
 }
 
 fn weight(source: &mut ChaCha20Rng) -> Fr {

@@ -21,10 +21,10 @@
 use ark_ff::{AdditiveGroup, Field, batch_inversion};
 
 use super::BITS;
-use super::generators::position;
+use super::generators::{self, PREPARED, prepared};
 use super::protocol::{Challenges, Claim};
 use crate::field::{Fr, Scalar, to_field, to_scalar};
-use crate::group::{Point, blinding_base, value_base};
+use crate::group::Point;
 
 /// A linear combination of `B`, `B~`, the generators and the points of proofs.
 #[derive(Default)]
@@ -37,14 +37,23 @@ pub(super) struct Combination {
 }
 
 impl Combination {
+    /// The sum of `p*E1 + q*E2` over `(claim, p, q)`.
+    pub(super) fn of(weighted: &[(&Claim, Fr, Fr)]) -> Self {
+        let inverses = Inverses::of(weighted.iter().map(|(claim, ..)| &claim.challenges));
+        let mut combination = Self::default();
+        for ((claim, p, q), inverses) in weighted.iter().zip(&inverses) {
+            combination.add(claim, inverses, *p, *q);
+        }
+        combination
+    }
+
     /// Adds `p*E1 + q*E2` of one claim.
-    pub(super) fn add(&mut self, claim: &Claim, p: Fr, q: Fr) {
+    fn add(&mut self, claim: &Claim, inverses: &Inverses, p: Fr, q: Fr) {
         let Challenges { y, z, x, w, u, .. } = &claim.challenges;
         let proof = &claim.elements;
         let [t_x, t_x_blinding, e_blinding, a, b] =
             [proof.t_x, proof.t_x_blinding, proof.e_blinding, proof.last_a, proof.last_b]
                 .map(|scalar| to_field(&scalar));
-        let inverses = Inverses::of(y, u);
 
         self.term(p, proof.a.point());
         self.term(p * x, proof.s.point());
@@ -61,10 +70,10 @@ impl Combination {
         }
         self.blinding -= p * e_blinding + q * t_x_blinding;
         self.value += p * w * (t_x - a * b) + q * (delta(y, z, claim.padded) - t_x);
-        self.add_generators(claim.padded, &claim.challenges, &inverses, p, a, b);
+        self.add_generators(claim.padded, &claim.challenges, inverses, p, a, b);
     }
 
-    /// The sums over `G_i` and `H_i` in `p*E1`.
+    /// The sums over `G_i` and `H_i` in `p*E1`, at three multiplications for each `i`.
     fn add_generators(
         &mut self,
         padded: usize,
@@ -79,20 +88,30 @@ impl Combination {
             self.g.resize(length, Fr::ZERO);
             self.h.resize(length, Fr::ZERO);
         }
-        let s = folding_scalars(u, inverses);
-        let (pz, pa) = (p * z, p * a);
-        let mut power_of_y = p; // p * y^-i
-        let mut power_of_z = *z; // z^(1+j), then z^(2+j) with the powers of two
+        // p*a*s_i, and p*b*y^-i/s_i: both are products over the bits of i, as y^-i is.
+        let s =
+            products(p * a * inverses.u.iter().product::<Fr>(), u.iter().rev().map(Field::square));
+        let mut y_power = inverses.y; // y^-1, y^-2, y^-4, ..., y^-N
+        let t = products(
+            p * b * u.iter().product::<Fr>(),
+            inverses.u.iter().rev().map(|inverse| {
+                let factor = inverse.square() * y_power;
+                y_power.square_in_place();
+                factor
+            }),
+        );
+        let pz = p * z;
+        let two_by_y = inverses.y.double();
+        let z_by_y_power = *z * inverses.y.pow([BITS as u64]);
+        let mut first = pz * z; // p*z^(2+j)*y^-64j
         for j in 0..padded {
-            power_of_z *= z;
-            let mut z_and_two = power_of_z;
+            let mut term = first; // p*z^(2+j)*y^-i*2^k
             for i in BITS * j..BITS * (j + 1) {
-                self.g[i] -= pz + pa * s[i];
-                // 1/s_i = s_(N-1-i): flipping every bit of i inverts every factor.
-                self.h[i] += pz + power_of_y * (z_and_two - b * s[length - 1 - i]);
-                power_of_y *= inverses.y;
-                z_and_two.double_in_place();
+                self.g[i] -= pz + s[i];
+                self.h[i] += pz + term - t[i];
+                term *= two_by_y;
             }
+            first *= z_by_y_power;
         }
     }
 
@@ -105,54 +124,68 @@ impl Combination {
         self.sum().is_identity()
     }
 
-    /// The sum: one multiexponentiation.
+    /// The sum: one multiexponentiation. With few points of proofs it is done digit by digit
+    /// (Straus), the generators by their prepared multiples; with many by buckets (Pippenger).
     pub(super) fn sum(&self) -> Point {
-        let positions = || (0..self.g.len() / BITS).map(position);
-        let points: Vec<Point> = [value_base(), blinding_base()]
-            .into_iter()
-            .chain(positions().flat_map(|position| position.g.iter().copied()))
-            .chain(positions().flat_map(|position| position.h.iter().copied()))
-            .chain(self.terms.iter().map(|(_, point)| *point))
-            .collect();
-        let scalars: Vec<Scalar> = [self.value, self.blinding]
-            .iter()
-            .chain(&self.g)
-            .chain(&self.h)
-            .chain(self.terms.iter().map(|(scalar, _)| scalar))
-            .map(to_scalar)
-            .collect();
-        Point::multiexp(&scalars, &points)
+        let (scalars, points): (Vec<Scalar>, Vec<Point>) =
+            self.terms.iter().map(|(scalar, point)| (to_scalar(scalar), *point)).unzip();
+        let positions = self.g.len() / BITS;
+        let fixed = self.fixed();
+        match positions <= PREPARED && points.len() <= FEW {
+            true => prepared().multiexp(&fixed, &scalars, &points),
+            false => {
+                let all: Vec<Point> = generators::points(positions).chain(points).collect();
+                Point::multiexp(&[fixed, scalars].concat(), &all)
+            }
+        }
+    }
+
+    /// The scalars of [`generators::points`].
+    fn fixed(&self) -> Vec<Scalar> {
+        let positions = self.g.chunks(BITS).zip(self.h.chunks(BITS));
+        let chains = positions.flat_map(|(g, h)| g.iter().chain(h));
+        [self.value, self.blinding].iter().chain(chains).map(to_scalar).collect()
     }
 }
 
-/// Inverses of challenges, at the price of one inversion.
+/// From about a dozen transfers on, buckets are faster.
+const FEW: usize = 256;
+
+/// Inverses of a claim's challenges.
 struct Inverses {
     y: Fr,
     u: Vec<Fr>,
 }
 
 impl Inverses {
-    fn of(y: &Fr, u: &[Fr]) -> Self {
-        let mut u = u.to_vec();
-        u.push(*y);
-        batch_inversion(&mut u);
-        let y = u.pop().unwrap_or(Fr::ZERO);
-        Self { y, u }
+    /// Those of many claims, at the price of one inversion.
+    fn of<'a>(all: impl Iterator<Item = &'a Challenges> + Clone) -> Vec<Self> {
+        let mut inverses: Vec<Fr> =
+            all.clone().flat_map(|it| std::iter::once(&it.y).chain(&it.u)).copied().collect();
+        batch_inversion(&mut inverses);
+        let mut inverses = inverses.into_iter();
+        let mut next = |challenges: &Challenges| {
+            let y = inverses.next().unwrap_or(Fr::ZERO);
+            Self { y, u: inverses.by_ref().take(challenges.u.len()).collect() }
+        };
+        all.map(&mut next).collect()
     }
 }
 
-/// `s_0 .. s_(N-1)`: `s_0` is the product of all `1/u`; setting a bit of the index exchanges one
-/// `1/u` for `u`. The first challenge belongs to the highest bit.
-fn folding_scalars(u: &[Fr], inverses: &Inverses) -> Vec<Fr> {
-    let mut s = Vec::with_capacity(1 << u.len());
-    s.push(inverses.u.iter().product());
-    for u in u.iter().rev() {
-        let square = u.square();
-        for i in 0..s.len() {
-            s.push(s[i] * square);
+/// For each `i`, `start` times the factors of the bits that are set in `i`; the first factor belongs
+/// to the lowest bit.
+///
+/// So it gives `s_i` with the product of all `1/u` as start (no bit is set) and, since setting a bit
+/// exchanges one `1/u` for `u`, with `u^2` as factors, the last challenge's first.
+fn products(start: Fr, factors: impl ExactSizeIterator<Item = Fr>) -> Vec<Fr> {
+    let mut products = Vec::with_capacity(1 << factors.len());
+    products.push(start);
+    for factor in factors {
+        for i in 0..products.len() {
+            products.push(products[i] * factor);
         }
     }
-    s
+    products
 }
 
 /// `delta(y, z)`, see the module.

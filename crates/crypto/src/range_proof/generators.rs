@@ -5,14 +5,14 @@
 //! to the group, with the tag `G` or `H`: the chains of the crate `bulletproofs`.
 
 use std::collections::BTreeSet;
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 use sha3::Shake256;
 use sha3::digest::{ExtendableOutput, Update, XofReader};
 
 use super::{BITS, MAX_AGGREGATION};
 use crate::digest::Digest;
-use crate::group::{Point, blinding_base, value_base};
+use crate::group::{FixedPoints, Point, blinding_base, value_base};
 use crate::planted;
 
 /// The digest of `B`, `B~` and all generators, which every transcript absorbs.
@@ -34,6 +34,21 @@ pub(super) fn position(j: usize) -> &'static Position {
         [const { OnceLock::new() }; MAX_AGGREGATION];
     let h = planted!("generators-equal", b'G', b'H');
     CACHE[j].get_or_init(|| Position { g: chain(b'G', j), h: chain(h, j) })
+}
+
+/// `B`, `B~`, then `G` and `H` of one position after the other.
+pub(super) fn points(positions: usize) -> impl Iterator<Item = Point> {
+    let chains = (0..positions).map(position).flat_map(|position| [&position.g, &position.h]);
+    [value_base(), blinding_base()].into_iter().chain(chains.flatten().copied())
+}
+
+/// How many positions have their multiples prepared: enough for transfers. 5 MiB.
+pub(super) const PREPARED: usize = 4;
+
+/// The points of as many positions with multiples of each, made when first asked for.
+pub(super) fn prepared() -> &'static FixedPoints {
+    static CACHE: LazyLock<FixedPoints> = LazyLock::new(|| FixedPoints::new(points(PREPARED)));
+    &CACHE
 }
 
 fn chain(tag: u8, j: usize) -> Vec<Point> {
@@ -67,10 +82,7 @@ pub enum GeneratorError {
 /// Recomputes all generators: they must be distinct, not the identity, and hash to
 /// [`GENERATORS`]. It takes a fraction of a second; a daemon does it once at start.
 pub fn check_generators() -> Result<(), GeneratorError> {
-    let positions = (0..MAX_AGGREGATION).map(position);
-    let chains = positions.flat_map(|position| position.g.iter().chain(&position.h));
-    let encodings: Vec<_> =
-        [value_base(), blinding_base()].iter().chain(chains).map(Point::compress).collect();
+    let encodings: Vec<_> = points(MAX_AGGREGATION).map(|point| point.compress()).collect();
     if encodings.contains(&Point::identity().compress()) {
         return Err(GeneratorError::Identity);
     }

@@ -3,6 +3,8 @@
 //! Labels and order are those of the crate `bulletproofs` 5 from `dom-sep` on. The same functions
 //! serve the verifier, which replays a whole proof, and the joint prover, which stops half way.
 
+use std::sync::LazyLock;
+
 use super::{BITS, Element, GENERATORS, RangeProof, RangeProofError, aggregation_for};
 use crate::commitment::Commitment;
 use crate::digest::Digest;
@@ -13,8 +15,13 @@ use crate::transcript::Transcript;
 
 /// The transcript on which a proof for `context` starts.
 pub(super) fn transcript(context: &Digest) -> Transcript {
-    let mut transcript = Transcript::new(b"quittance/v1/range-proof");
-    transcript.append(b"generators", &GENERATORS);
+    /// What all have in common is absorbed once.
+    static START: LazyLock<Transcript> = LazyLock::new(|| {
+        let mut transcript = Transcript::new(b"quittance/v1/range-proof");
+        transcript.append(b"generators", &GENERATORS);
+        transcript
+    });
+    let mut transcript = START.clone();
     planted!("context-not-absorbed", (), transcript.append(b"context", context));
     transcript
 }

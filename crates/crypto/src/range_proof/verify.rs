@@ -25,9 +25,8 @@ pub fn verify(
 impl Claim {
     /// The verdict on this claim alone.
     pub(super) fn verdict(&self) -> Result<(), RangeProofError> {
-        let mut combination = Combination::default();
-        combination.add(self, Fr::ONE, to_field(&self.challenges.last));
-        match combination.is_identity() {
+        let join = to_field(&self.challenges.last);
+        match Combination::of(&[(self, Fr::ONE, join)]).is_identity() {
             true => Ok(()),
             false => Err(RangeProofError::Refused),
         }

@@ -47,6 +47,19 @@ struct Digests {
     id: TransactionId,
 }
 
+impl Digests {
+    /// Of the complete bytes of a transaction, in which body and proofs end at these offsets.
+    fn of(bytes: &[u8], body_end: usize, proofs_end: usize) -> Self {
+        let (unsigned, _) = bytes.split_at(proofs_end);
+        let (body, proofs) = unsigned.split_at(body_end);
+        Self {
+            body: Digest::of("quittance/v1/body", &[body]),
+            signing: signing_digest_of_bytes(body, proofs),
+            id: TransactionId(Digest::of("quittance/v1/transaction-id", &[bytes])),
+        }
+    }
+}
+
 /// What the institutions of a transaction sign: body and proofs.
 pub fn signing_digest(body: &Body, proofs: &[RangeProof]) -> Digest {
     let mut proof_list = Writer::new();
@@ -61,17 +74,14 @@ fn signing_digest_of_bytes(body: &[u8], proofs: &[u8]) -> Digest {
 impl Transaction<Unverified> {
     /// Puts a transaction together. Nothing is checked before [`Transaction::verify`].
     pub fn new(body: Body, proofs: Vec<RangeProof>, signatures: Vec<InstitutionSignature>) -> Self {
-        let body_bytes = body.to_bytes();
-        let (mut proof_list, mut signature_list) = (Writer::new(), Writer::new());
-        proof_list.list(&proofs);
-        signature_list.list(&signatures);
-        let proof_bytes = proof_list.into_bytes();
-        let bytes = [&body_bytes[..], &proof_bytes, &signature_list.into_bytes()].concat();
-        let digests = Digests {
-            body: Digest::of("quittance/v1/body", &[&body_bytes]),
-            signing: signing_digest_of_bytes(&body_bytes, &proof_bytes),
-            id: TransactionId(Digest::of("quittance/v1/transaction-id", &[&bytes])),
-        };
+        let mut bytes = Writer::new();
+        body.encode(&mut bytes);
+        let body_end = bytes.offset();
+        bytes.list(&proofs);
+        let proofs_end = bytes.offset();
+        bytes.list(&signatures);
+        let bytes = bytes.into_bytes();
+        let digests = Digests::of(&bytes, body_end, proofs_end);
         Self { body, proofs, signatures, digests, size: bytes.len(), stage: Unverified }
     }
 
@@ -149,14 +159,19 @@ impl Decode for Transaction<Unverified> {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let start = input.offset();
         let body = Body::decode(input)?;
+        let body_end = input.since(start).len();
         let proofs = input.list(MAX_ENTRIES, "range proofs")?;
+        let proofs_end = input.since(start).len();
         let signatures = input.list(MAX_SIGNATURES, "signatures")?;
-        let found = input.offset() - start;
-        if found > MAX_TRANSACTION_BYTES {
-            let problem = Problem::TooLong { found, limit: MAX_TRANSACTION_BYTES };
+        // Decoding is strict: these are the bytes that encoding would give again.
+        let bytes = input.since(start);
+        let size = bytes.len();
+        if size > MAX_TRANSACTION_BYTES {
+            let problem = Problem::TooLong { found: size, limit: MAX_TRANSACTION_BYTES };
             return Err(input.error_at(start, "transaction", problem));
         }
-        Ok(Self::new(body, proofs, signatures))
+        let digests = Digests::of(bytes, body_end, proofs_end);
+        Ok(Self { body, proofs, signatures, digests, size, stage: Unverified })
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {

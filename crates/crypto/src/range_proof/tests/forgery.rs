@@ -26,9 +26,7 @@ fn weakened(omitted: &'static [u8]) -> Transcript {
 
 /// `p*E1 + q*E2` of a claim.
 fn residue(claim: &Claim, p: Fr, q: Fr) -> Point {
-    let mut combination = Combination::default();
-    combination.add(claim, p, q);
-    combination.sum()
+    Combination::of(&[(claim, p, q)]).sum()
 }
 
 fn claim_on(transcript: Transcript, commitment: Commitment, proof: &Elements) -> Claim {
