@@ -12,6 +12,7 @@ use quittance_rpc::identity::{Identity, Process, Role};
 use quittance_rpc::limits::Limits;
 use quittance_rpc::proto::node::v1 as node;
 use quittance_rpc::server::{ServeError, Server};
+use quittance_rpc::tls::group::SECP384R1MLKEM1024;
 use quittance_rpc::tls::issue::Authority;
 use quittance_rpc::tls::trust::{Admission, Scope, Trust, Untrusted};
 use quittance_rpc::tls::{Credentials, KeyExchange, Tls, TlsError};
@@ -91,7 +92,8 @@ async fn the_group_is_that_of_the_chains_suite() {
     let default = |tls: Tls| tls;
     let strong = |tls: Tls| tls.of_suite(Suite::MlDsa87MlKem1024);
     let any = Tls::of_any_suite;
-    let (x25519, p384) = (Some("X25519MLKEM768".to_owned()), Some("Unknown(0x11ed)".to_owned()));
+    let name = |group: &'static dyn SupportedKxGroup| Some(format!("{:?}", group.name()));
+    let (x25519, p384) = (name(kx_group::X25519MLKEM768), name(SECP384R1MLKEM1024));
     assert_eq!(across_suites(strong, strong).await, p384);
     assert_eq!(across_suites(strong, any).await, p384);
     assert_eq!(across_suites(any, default).await, x25519);
