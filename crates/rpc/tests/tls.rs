@@ -281,6 +281,10 @@ async fn handlers_tell_processes_and_roles_apart() {
     let denied = auditor.account(node::AccountRequest::default()).await.unwrap_err();
     assert_eq!(denied.code(), tonic::Code::PermissionDenied);
     assert!(denied.message().contains("a process of the kind agent"), "{denied}");
+    let party = Identity::Process(process("BANKDEFF", Process::Party));
+    let mut party = network.dialer(party).node(network.target()).unwrap();
+    let denied = party.account(node::AccountRequest::default()).await.unwrap_err();
+    assert!(denied.message().contains("a process of the kind agent"), "{denied}");
 
     let mut reader =
         network.dialer(client("BANKDEFF", &[Role::Read])).node(network.target()).unwrap();
