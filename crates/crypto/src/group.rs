@@ -9,11 +9,8 @@ use std::sync::LazyLock;
 use curve25519_dalek::constants::{RISTRETTO_BASEPOINT_COMPRESSED, RISTRETTO_BASEPOINT_POINT};
 use curve25519_dalek::ristretto::{
     CompressedRistretto, RistrettoBasepointTable, RistrettoPoint as Element,
-    VartimeRistrettoPrecomputation,
 };
-use curve25519_dalek::traits::{
-    Identity, IsIdentity, VartimeMultiscalarMul, VartimePrecomputedMultiscalarMul,
-};
+use curve25519_dalek::traits::{Identity, IsIdentity, VartimeMultiscalarMul};
 use sha3::{Digest as _, Sha3_512};
 
 use crate::encoding::{Decode, DecodeError, Encode, Problem, Reader, Writer};
@@ -56,29 +53,6 @@ impl Point {
     pub fn multiexp(scalars: &[Scalar], points: &[Self]) -> Self {
         assert_eq!(scalars.len(), points.len(), "one scalar per point");
         Self(Element::vartime_multiscalar_mul(scalars, points.iter().map(|point| point.0)))
-    }
-}
-
-/// Fixed points with 64 of the odd multiples of each (10 KiB per point): what is multiplied again
-/// and again then takes 28 additions and no doublings of its own.
-pub(crate) struct FixedPoints(VartimeRistrettoPrecomputation);
-
-impl FixedPoints {
-    pub(crate) fn new(points: impl IntoIterator<Item = Point>) -> Self {
-        let points = points.into_iter().map(|point| point.0);
-        Self(VartimeRistrettoPrecomputation::new(points))
-    }
-
-    /// The sum of `fixed[i]` times the fixed points, as many as there are scalars for, and of
-    /// `scalars[i] * points[i]`, in variable time: for public scalars only.
-    ///
-    /// # Panics
-    /// If there are fewer fixed points than scalars for them, or other points than scalars.
-    pub(crate) fn multiexp(&self, fixed: &[Scalar], scalars: &[Scalar], points: &[Point]) -> Point {
-        assert!(fixed.len() <= self.0.len(), "a fixed point per scalar");
-        assert_eq!(scalars.len(), points.len(), "one scalar per point");
-        let points = points.iter().map(|point| point.0);
-        Point(self.0.vartime_mixed_multiscalar_mul(fixed, scalars, points))
     }
 }
 
@@ -356,19 +330,6 @@ mod tests {
         let expected = points.iter().zip(&scalars).map(|(point, scalar)| *point * scalar).sum();
         assert_eq!(Point::multiexp(&scalars, &points), expected);
         assert!(Point::multiexp(&[], &[]).is_identity());
-    }
-
-    #[test]
-    fn multiexponentiation_with_fixed_points_is_the_same() {
-        let mut rng = ChaCha20Rng::seed_from_u64(3);
-        let scalars: Vec<_> = (0..6).map(|_| random_scalar(&mut rng)).collect();
-        let points: Vec<_> = (0..6).map(|_| value_base() * random_scalar(&mut rng)).collect();
-        let fixed = FixedPoints::new(points[..4].iter().copied());
-        for count in 0..=4 {
-            let expected = Point::multiexp(&scalars[..count], &points[..count])
-                + Point::multiexp(&scalars[4..], &points[4..]);
-            assert_eq!(fixed.multiexp(&scalars[..count], &scalars[4..], &points[4..]), expected);
-        }
     }
 
     #[test]

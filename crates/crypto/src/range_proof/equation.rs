@@ -21,7 +21,7 @@
 use ark_ff::{AdditiveGroup, Field, batch_inversion};
 
 use super::BITS;
-use super::generators::{self, PREPARED, prepared};
+use super::generators;
 use super::protocol::{Challenges, Claim};
 use crate::field::{Fr, Scalar, to_field, to_scalar};
 use crate::group::Point;
@@ -124,32 +124,22 @@ impl Combination {
         self.sum().is_identity()
     }
 
-    /// The sum: one multiexponentiation. With few points of proofs it is done digit by digit
-    /// (Straus), the generators by their prepared multiples; with many by buckets (Pippenger).
+    /// The sum: one multiexponentiation.
     pub(super) fn sum(&self) -> Point {
-        let (scalars, points): (Vec<Scalar>, Vec<Point>) =
-            self.terms.iter().map(|(scalar, point)| (to_scalar(scalar), *point)).unzip();
-        let positions = self.g.len() / BITS;
-        let fixed = self.fixed();
-        match positions <= PREPARED && points.len() <= FEW {
-            true => prepared().multiexp(&fixed, &scalars, &points),
-            false => {
-                let all: Vec<Point> = generators::points(positions).chain(points).collect();
-                Point::multiexp(&[fixed, scalars].concat(), &all)
-            }
-        }
-    }
-
-    /// The scalars of [`generators::points`].
-    fn fixed(&self) -> Vec<Scalar> {
         let positions = self.g.chunks(BITS).zip(self.h.chunks(BITS));
         let chains = positions.flat_map(|(g, h)| g.iter().chain(h));
-        [self.value, self.blinding].iter().chain(chains).map(to_scalar).collect()
+        let scalars: Vec<Scalar> = [self.value, self.blinding]
+            .iter()
+            .chain(chains)
+            .chain(self.terms.iter().map(|(scalar, _)| scalar))
+            .map(to_scalar)
+            .collect();
+        let points: Vec<Point> = generators::points(self.g.len() / BITS)
+            .chain(self.terms.iter().map(|(_, point)| *point))
+            .collect();
+        Point::multiexp(&scalars, &points)
     }
 }
-
-/// From about a dozen transfers on, buckets are faster.
-const FEW: usize = 256;
 
 /// Inverses of a claim's challenges.
 struct Inverses {

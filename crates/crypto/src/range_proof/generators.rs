@@ -5,14 +5,14 @@
 //! to the group, with the tag `G` or `H`: the chains of the crate `bulletproofs`.
 
 use std::collections::BTreeSet;
-use std::sync::{LazyLock, OnceLock};
+use std::sync::OnceLock;
 
 use sha3::Shake256;
 use sha3::digest::{ExtendableOutput, Update, XofReader};
 
 use super::{BITS, MAX_AGGREGATION};
 use crate::digest::Digest;
-use crate::group::{FixedPoints, Point, blinding_base, value_base};
+use crate::group::{Point, blinding_base, value_base};
 use crate::planted;
 
 /// The digest of `B`, `B~` and all generators, which every transcript absorbs.
@@ -40,15 +40,6 @@ pub(super) fn position(j: usize) -> &'static Position {
 pub(super) fn points(positions: usize) -> impl Iterator<Item = Point> {
     let chains = (0..positions).map(position).flat_map(|position| [&position.g, &position.h]);
     [value_base(), blinding_base()].into_iter().chain(chains.flatten().copied())
-}
-
-/// How many positions have their multiples prepared: enough for transfers. 5 MiB.
-pub(super) const PREPARED: usize = 4;
-
-/// The points of as many positions with multiples of each, made when first asked for.
-pub(super) fn prepared() -> &'static FixedPoints {
-    static CACHE: LazyLock<FixedPoints> = LazyLock::new(|| FixedPoints::new(points(PREPARED)));
-    &CACHE
 }
 
 fn chain(tag: u8, j: usize) -> Vec<Point> {
