@@ -152,6 +152,7 @@ fn a_broken_configuration_is_explained() {
     let refused = output(&["node", "--config", &config]);
     assert_eq!(refused.status.code(), Some(1));
     let said = text(&refused.stderr);
-    assert_eq!(said.lines().count(), 2, "{said}");
+    // The key file, the listener's address and that of the metrics.
+    assert_eq!(said.lines().count(), 3, "{said}");
     assert!(said.lines().all(|line| line.starts_with(&config)), "{said}");
 }

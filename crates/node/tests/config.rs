@@ -5,7 +5,6 @@ mod common;
 
 use common::Site;
 use common::banks::{SUITE, VALIDATOR};
-use quittance_consensus::SoloError;
 use quittance_crypto::keyfile::KeyRing;
 use quittance_node::{Config, Node, NodeError};
 use quittance_storage::ChainError;
@@ -49,20 +48,17 @@ fn keys_and_genesis_are_checked() {
     assert!(refused(&site).contains("tls.certificate: it names urn:quittance:VALDZZ01:node"));
 }
 
-async fn does_not_start(site: &Site) -> NodeError {
-    Node::start(Config::load(&site.config()).unwrap()).await.err().unwrap()
-}
-
 #[tokio::test]
 async fn another_validator_or_another_chain_is_refused() {
     let site = Site::new(ANYWHERE);
-    let other = KeyRing::generate(VALIDATOR, SUITE).unwrap();
-    site.write("keys.age", &other.to_encrypted("secret", 1).unwrap(), 0o644);
-    let error = does_not_start(&site).await;
-    assert!(matches!(error, NodeError::Solo(SoloError::OtherKey(_))), "{error}");
+    let start = || Node::start(Config::load(&site.config()).unwrap());
+    start().await.unwrap().serve(std::future::ready(())).await.unwrap();
     let mut genesis = site.genesis.clone();
     genesis.name = "another chain".into();
     site.write("genesis.json", &serde_json::to_vec(&genesis).unwrap(), 0o644);
-    let error = does_not_start(&site).await;
+    let error = start().await.err().unwrap();
     assert!(matches!(error, NodeError::Chain(ChainError::Storage(_))), "{error}");
+    let other = KeyRing::generate(VALIDATOR, SUITE).unwrap();
+    site.write("keys.age", &other.to_encrypted("secret", 1).unwrap(), 0o644);
+    assert!(refused(&site).contains("the Vote key is not the one that the genesis registers"));
 }
