@@ -41,7 +41,7 @@ prepare:
 prepare-tests:
 	@scripts/prepare tests
 
-# What takes minutes: 100,000 changed transactions, and 100,000 operations against the model.
+# 100,000 changed transactions (a minute), and 100,000 operations against the model (much longer).
 slow: prepare
 	cargo test --release --locked -p quittance-tests --test mutants -- --ignored --nocapture
 	cargo test --release --locked -p quittance-ledger --test execution -- --ignored --nocapture

@@ -130,7 +130,7 @@ fn whatever_is_accepted_encodes_to_the_same_bytes() {
     assert!(accepted < tried);
 }
 
-/// Objects of today's formats, for `make fuzz` to start from.
+/// Writes objects of today's formats, which the other tests here start from: `make corpus`.
 #[test]
 #[ignore = "writes to fuzz/corpus; run it when a format has changed"]
 fn the_corpus_is_written_anew() {
