@@ -7,7 +7,6 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use quittance_cli::client;
-use quittance_cli::ports;
 use quittance_cli::supervisor::Supervisor;
 use quittance_cli::testnet;
 use quittance_cli::testnet::plan::{Member, Members, Plan};
@@ -19,6 +18,7 @@ use quittance_round::message::{Instruction, Reason, Report};
 use quittance_rpc::client::Dialer;
 use quittance_rpc::config::Target;
 use quittance_rpc::limits::Limits;
+use quittance_rpc::ports;
 use quittance_rpc::proto::coordinator::v1::coordinator_client::CoordinatorClient;
 use quittance_rpc::proto::coordinator::v1::{AttendRequest, AttendResponse, RequestRoundRequest};
 use quittance_rpc::proto::node::v1 as node;
@@ -56,9 +56,7 @@ impl Stage {
             assets: vec![("EUR".parse().expect("a code"), 2), ("USD".parse().expect("a code"), 2)],
             base_port: 0,
         };
-        // Beside the networks of other tests of this process.
-        let salt = std::process::id() ^ 0x5a5a;
-        plan.base_port = ports::free_range(plan.ports(), salt).expect("free ports");
+        plan.base_port = ports::free_range(plan.ports()).expect("free ports");
         let members = testnet::create(&plan, home.path()).expect("a network");
         let processes = Supervisor::new(Duration::from_secs(10));
         Self { home, members, processes }

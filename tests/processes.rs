@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use quittance_cli::demo::report::Audit;
 use quittance_cli::demo::run::audit_arguments;
-use quittance_cli::ports;
 use quittance_cli::supervisor::Supervisor;
 use quittance_cli::testnet;
 use quittance_cli::testnet::plan::{Members, Plan};
+use quittance_rpc::ports;
 use quittance_tests::binaries::program;
 
 fn network(directory: &Path) -> Members {
@@ -21,7 +21,7 @@ fn network(directory: &Path) -> Members {
         assets: vec![("EUR".parse().expect("a code"), 2)],
         base_port: 0,
     };
-    plan.base_port = ports::free_range(plan.ports(), std::process::id()).expect("free ports");
+    plan.base_port = ports::free_range(plan.ports()).expect("free ports");
     testnet::create(&plan, directory).expect("a network")
 }
 

@@ -37,7 +37,7 @@ pub const POLL: Duration = Duration::from_millis(40);
 /// How long all processes together may take to end when they are told to.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// Below the ports of every other network of these tests, see [`quittance_cli::ports`].
+/// Below the ports of every other network of these tests, see [`quittance_rpc::ports`].
 const FIRST_PORT: u16 = 10_000;
 
 /// Ports that one network keeps for itself, and how many such places there are.

@@ -17,7 +17,6 @@ pub mod demo;
 pub mod keys;
 pub mod log;
 pub mod parent;
-pub mod ports;
 pub mod supervisor;
 pub mod table;
 pub mod testnet;

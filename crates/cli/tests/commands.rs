@@ -23,7 +23,7 @@ fn text(bytes: &[u8]) -> String {
 
 /// A free port for the node of a small network, and its files in `home`.
 fn testnet(home: &Path) -> u16 {
-    let port = quittance_cli::ports::free_range(20, std::process::id()).expect("free ports");
+    let port = quittance_rpc::ports::free_range(20).expect("free ports");
     let base = port.to_string();
     let dir = home.join("net").display().to_string();
     let made = output(&["testnet", "--dir", &dir, "--institutions", "2", "--base-port", &base]);

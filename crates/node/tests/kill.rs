@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -63,7 +63,8 @@ async fn connected(site: &Site, address: SocketAddr) -> Client {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_final_before_a_kill_is_final_after_it() {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address =
+        SocketAddr::from((Ipv4Addr::LOCALHOST, quittance_rpc::ports::free_range(1).unwrap()));
     let mut site = Site::new(&address.to_string());
     let terms = site.terms();
     let mut random = rng(4);

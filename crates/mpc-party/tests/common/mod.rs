@@ -8,7 +8,7 @@ pub mod gridlock;
 pub mod node;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -355,9 +355,8 @@ fn secret(path: &Path, content: &[u8]) {
 
 /// Addresses that nobody listens on, for parties that are started again on the same.
 fn free_addresses(count: usize) -> Vec<SocketAddr> {
-    let listeners: Vec<_> =
-        (0..count).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    listeners.iter().map(|listener| listener.local_addr().unwrap()).collect()
+    let port = || quittance_rpc::ports::free_range(1).unwrap();
+    (0..count).map(|_| SocketAddr::from((Ipv4Addr::LOCALHOST, port()))).collect()
 }
 
 /// Asks again until `look` is satisfied.
