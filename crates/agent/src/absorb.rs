@@ -111,8 +111,11 @@ impl Core {
             };
             self.compute(sign, move |core, signed| {
                 match signed {
-                    Ok(transaction) => core.submit_return(credit, transaction),
-                    Err(error) => tracing::warn!(%credit, %error, "a credit cannot be rejected"),
+                    Ok(Ok(transaction)) => core.submit_return(credit, transaction),
+                    Err(error) => tracing::error!(%credit, %error, "a credit is not rejected"),
+                    Ok(Err(error)) => {
+                        tracing::warn!(%credit, %error, "a credit cannot be rejected")
+                    }
                 }
                 Ok(())
             });

@@ -46,6 +46,7 @@ use quittance_rpc::tls::Tls;
 use quittance_rpc::tls::trust::Admission;
 use serde::{Deserialize, Serialize};
 
+use crate::lanes::{self, Prover};
 use crate::rounds::{Policy, RoundsSection};
 
 /// The longest that a credit may be left to wait: an hour.
@@ -118,6 +119,8 @@ pub struct Config {
     pub(crate) listen: ListenAddress,
     pub(crate) listen_peers: ListenAddress,
     pub(crate) tls: Tls,
+    /// How drafts are proven; the file has no say in it.
+    pub(crate) prover: Prover,
     /// What the process tells about itself, from the start.
     pub reporting: Reporting,
 }
@@ -176,6 +179,7 @@ impl Config {
                 listen,
                 listen_peers,
                 tls,
+                prover: lanes::prove,
                 reporting,
             }
         }))

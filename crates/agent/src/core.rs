@@ -36,7 +36,7 @@ use tokio::sync::watch;
 use tonic::Status;
 
 use crate::absorb::Absorption;
-use crate::lanes::Lanes;
+use crate::lanes::{Lanes, Prover};
 use crate::payments::Payments;
 use crate::rounds::Policy;
 use crate::store::Store;
@@ -45,7 +45,7 @@ use crate::wallet::{ChainFacts, Wallet, WalletKeys};
 
 pub(crate) use changes::{Changes, now};
 pub(crate) use hooks::Parts;
-pub(crate) use task::{Handle, Tasks, spawn};
+pub(crate) use task::{Handle, Panicked, Tasks, spawn};
 
 /// Why a step was not done.
 #[derive(Debug, Error)]
@@ -79,6 +79,7 @@ pub(crate) struct Setting {
     pub(crate) expiry_blocks: u64,
     /// Which rounds are joined.
     pub(crate) rounds: Policy,
+    pub(crate) prover: Prover,
 }
 
 impl Setting {

@@ -99,8 +99,11 @@ impl Lanes {
     }
 }
 
+/// How drafts become transactions: [`prove`], unless a test wants it to fail.
+pub(crate) type Prover = fn(Draft, &Setting) -> Result<Transaction, BuildError>;
+
 /// Proves and signs a draft whose entry is the whole transaction. Takes long.
-fn complete(draft: Draft, setting: &Setting) -> Result<Transaction, BuildError> {
+pub(crate) fn prove(draft: Draft, setting: &Setting) -> Result<Transaction, BuildError> {
     let unsigned = draft.complete(&mut OsRng)?;
     let key = setting.keys.signing(Purpose::Transaction);
     let signature = unsigned.sign(setting.institution, key)?;
@@ -138,13 +141,21 @@ impl Core {
     pub(crate) fn dispatch(&mut self, draft: Draft, errand: Errand) {
         let (candidate, setting) = (draft.id(), self.setting.clone());
         self.enlist(candidate, errand);
-        self.compute(
-            move || count::proving(|| complete(draft, &setting)),
-            move |core, result| match result {
-                Ok(transaction) => core.ready(candidate, transaction),
-                Err(error) => core.withdraw(candidate, &error.to_string()),
-            },
-        );
+        self.complete(candidate, move || count::proving(|| (setting.prover)(draft, &setting)));
+    }
+
+    /// Has an enlisted candidate completed on another thread, then submitted. It is given up if it
+    /// cannot be.
+    pub(crate) fn complete(
+        &mut self,
+        candidate: CandidateId,
+        work: impl FnOnce() -> Result<Transaction, BuildError> + Send + 'static,
+    ) {
+        self.compute(work, move |core, result| match result {
+            Ok(Ok(transaction)) => core.ready(candidate, transaction),
+            Ok(Err(error)) => core.withdraw(candidate, &error.to_string()),
+            Err(panicked) => core.withdraw(candidate, &panicked.to_string()),
+        });
     }
 
     /// Gives a candidate up, with all that stand on it. What has been submitted may still land.
@@ -320,3 +331,6 @@ impl Core {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,10 @@
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
+/// The tests of this crate with a node, too, say its name.
+#[cfg(test)]
+extern crate self as quittance_agent;
+
 mod absorb;
 mod config;
 mod core;
@@ -28,6 +32,10 @@ mod store;
 mod transfers;
 pub mod wallet;
 mod watch;
+
+#[cfg(test)]
+#[path = "../tests/exchanges/site.rs"]
+mod site;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -140,6 +148,7 @@ impl Agent {
             absorb_after: config.absorb_after,
             expiry_blocks: config.expiry_blocks,
             rounds: config.rounds,
+            prover: config.prover,
             genesis,
         });
         let stopping = CancellationToken::new();

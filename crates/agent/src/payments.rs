@@ -20,6 +20,8 @@ pub(crate) struct Payments {
     /// By place: in queue order.
     open: BTreeMap<u64, Payment>,
     next_place: u64,
+    /// Whose queues have changed since that was last asked.
+    changed: BTreeSet<AssetId>,
 }
 
 impl Payments {
@@ -30,8 +32,14 @@ impl Payments {
 
     /// Those that an earlier life has left open.
     pub(crate) fn new(open: Vec<Payment>, next_place: u64) -> Self {
+        let changed = open.iter().map(|payment| payment.asset).collect();
         let open = open.into_iter().map(|payment| (payment.place, payment)).collect();
-        Self { open, next_place }
+        Self { open, next_place, changed }
+    }
+
+    /// Whose queues have changed since the last call.
+    pub(crate) fn take_changed(&mut self) -> BTreeSet<AssetId> {
+        std::mem::take(&mut self.changed)
     }
 
     /// Payments of an asset that are still to be settled, also those in a round, in queue order.
@@ -87,6 +95,7 @@ impl Core {
         self.payments.next_place += 1;
         self.put_payment(payment.clone(), &mut changes)?;
         self.commit(changes)?;
+        self.prepare_queues()?;
         Ok(payment)
     }
 
@@ -113,6 +122,7 @@ impl Core {
         let mut changes = Changes::now();
         self.put_payment(payment.clone(), &mut changes)?;
         self.commit(changes)?;
+        self.prepare_queues()?;
         Ok(payment)
     }
 
@@ -177,6 +187,7 @@ impl Core {
         let decimals = self.setting.asset(payment.asset)?.decimals;
         changes.batch.put_payment(&payment);
         changes.event(Event::Payment(show::payment(&payment, decimals)));
+        self.payments.changed.insert(payment.asset);
         match payment.state.is_open() {
             true => drop(self.payments.open.insert(payment.place, payment)),
             false => drop(self.payments.open.remove(&payment.place)),

@@ -1,6 +1,7 @@
 //! The bank's side of netting rounds.
 //!
 //! ```text
+//! payments wait           --> their amounts are proven to be in range     (ranges)
 //! open round on the chain --policy--> absorb, freeze the queue, join      (joining)
 //! own join is final       --> deal to the parties, announce to payees     (dealing)
 //! all have acknowledged   --> coordinator                                 (attending)
@@ -18,6 +19,7 @@ mod dealing;
 mod joining;
 mod payments;
 mod policy;
+mod ranges;
 mod receipts;
 mod settling;
 
@@ -26,6 +28,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use quittance_crypto::digest::Digest;
+use quittance_crypto::range_proof::RangeProof;
 use quittance_crypto::signature::Purpose;
 use quittance_ledger::block::Block;
 use quittance_ledger::ids::{AssetId, Height, InstitutionId, RoundId};
@@ -43,16 +46,19 @@ use quittance_rpc::proto::agent::v1::event::Event;
 use quittance_rpc::proto::agent::v1::round_event::Stage as Shown;
 use quittance_rpc::proto::coordinator::v1::AttendRequest;
 use quittance_rpc::proto::party::v1::party_client::PartyClient;
+use quittance_storage::StorageError;
 use tokio::sync::mpsc;
 use tonic::Status;
 use tonic::transport::Channel;
 
 use crate::core::{Changes, Core, Failure, Setting};
 use crate::peers::Peers;
+use crate::store::Store;
 use crate::wallet::{Unlocked, WalletEvent};
 
 pub(crate) use policy::Policy;
 pub use policy::RoundsSection;
+use ranges::Preparation;
 
 /// All rounds that concern the bank.
 pub(crate) struct Rounds {
@@ -66,6 +72,8 @@ pub(crate) struct Rounds {
     seats: BTreeMap<RoundId, Seat>,
     /// The queues with which the bank's accounts are locked, from the chain.
     queues: BTreeMap<RoundId, Arc<FrozenQueue>>,
+    /// What is ready for the next queue of each asset.
+    prepared: BTreeMap<AssetId, Preparation>,
     /// Up to which block payments and seats have been looked through.
     swept: Height,
     /// When rounds were joined, for the limit of the policy.
@@ -94,6 +102,8 @@ struct Seat {
     asset: AssetId,
     stage: Stage,
     queue: Option<Arc<FrozenQueue>>,
+    /// Proofs of the queue's amounts, by group, until it is dealt.
+    ranges: Option<BTreeMap<usize, RangeProof>>,
     /// What was dealt.
     dealing: Option<Digest>,
     acknowledgements: BTreeMap<InstitutionId, Acknowledgement>,
@@ -129,6 +139,7 @@ impl Seat {
             asset,
             stage,
             queue: None,
+            ranges: None,
             dealing: None,
             acknowledgements: BTreeMap::new(),
             held: None,
@@ -143,9 +154,11 @@ impl Seat {
 }
 
 impl Rounds {
-    /// No round is known before the chain has been read.
-    pub(crate) fn new(setting: &Setting) -> Self {
-        Self {
+    /// No round is known before the chain has been read, only what was prepared for the next one.
+    pub(crate) fn open(setting: &Setting, store: &Store) -> Result<Self, StorageError> {
+        let prepared = store.prepared()?.into_iter();
+        let prepared = prepared.map(|(asset, queue)| (asset, Preparation::new(queue))).collect();
+        Ok(Self {
             book: Book::from_registry(setting.registry.clone()),
             peers: Arc::new(Peers::new(setting)),
             parties: BTreeMap::new(),
@@ -153,9 +166,10 @@ impl Rounds {
             complained: false,
             seats: BTreeMap::new(),
             queues: BTreeMap::new(),
+            prepared,
             swept: Height::GENESIS,
             joined: VecDeque::new(),
-        }
+        })
     }
 
     /// Whether nothing new is to be drafted on an account, since it is about to join a round.
@@ -283,6 +297,7 @@ impl Core {
         for asset in assets {
             self.consider(asset)?;
         }
+        self.prepare_queues()?;
         self.try_held_starts()
     }
 

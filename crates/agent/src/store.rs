@@ -6,6 +6,8 @@
 //! | `instructions` | UETR | [`Instruction`] |
 //! | `open` | place (8 bytes), UETR | UETR of a transfer that has neither been carried out nor failed |
 //! | `payments` | place in the queue (8 bytes) | [`Payment`] |
+//! | `queue_seeds` | asset | seed of its next queue |
+//! | `queue_proofs` | asset, group (4 bytes) | [`ProvenGroup`] of that queue |
 //! | `exchanges`, `rounds` | | of the modules of those names |
 //! | `lines` | asset, height, index | `StatementLine` of the bank's interface, as protobuf |
 //! | `events` | position (8 bytes) | `Event` of the bank's interface, as protobuf |
@@ -14,30 +16,36 @@
 //! written for each block that means anything for the institution, and one for each instruction:
 //! all of it or nothing is there after a crash.
 //!
-//! The store is plain: it holds amounts, no keys. Whoever can read the disk of the agent can read
-//! the bank's statement.
+//! The store is plain: it holds amounts, and the seeds that hide them in the next queues, but no
+//! keys. Whoever can read the disk of the agent can read the bank's statement.
 
 mod instruction;
 mod payment;
+mod prepared;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use prost::Message;
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};
 use quittance_ledger::ids::{AssetId, ChainId, Height, InstitutionId, Uetr};
+use quittance_round::queue::{MAX_GROUPS, QueueSeed};
 use quittance_rpc::proto::agent::v1 as api;
 use quittance_storage::{Batch, Database, Identity, Row, StorageError, Table};
 
 pub(crate) use instruction::{Instruction, State, Transfer, TransferReceiver, What};
 pub(crate) use payment::{Payment, PaymentState};
+pub(crate) use prepared::ProvenGroup;
 
 const META: Table = Table("meta");
 const INSTRUCTIONS: Table = Table("instructions");
 const OPEN: Table = Table("open");
 const PAYMENTS: Table = Table("payments");
+const QUEUE_SEEDS: Table = Table("queue_seeds");
+const QUEUE_PROOFS: Table = Table("queue_proofs");
 const LINES: Table = Table("lines");
 const EVENTS: Table = Table("events");
 /// Kept by the module `exchange`.
@@ -45,7 +53,18 @@ pub(crate) const EXCHANGES: Table = Table("exchanges");
 /// Kept by the module `rounds`.
 pub(crate) const ROUNDS: Table = Table("rounds");
 
-const TABLES: [Table; 8] = [META, INSTRUCTIONS, OPEN, PAYMENTS, LINES, EVENTS, EXCHANGES, ROUNDS];
+const TABLES: [Table; 10] = [
+    META,
+    INSTRUCTIONS,
+    OPEN,
+    PAYMENTS,
+    QUEUE_SEEDS,
+    QUEUE_PROOFS,
+    LINES,
+    EVENTS,
+    EXCHANGES,
+    ROUNDS,
+];
 
 const PROCESSED: &[u8] = b"processed";
 
@@ -144,6 +163,23 @@ impl Store {
         Ok(payments)
     }
 
+    /// What is prepared of the next queue of each asset.
+    pub(crate) fn prepared(&self) -> Result<BTreeMap<AssetId, PreparedQueue>, StorageError> {
+        let mut prepared = BTreeMap::new();
+        self.each(QUEUE_SEEDS, &[], |key, value| {
+            let asset: AssetId = self.database.decode(QUEUE_SEEDS, key)?;
+            let seed: QueueSeed = self.database.decode(QUEUE_SEEDS, value)?;
+            let mut groups = BTreeMap::new();
+            for group in 0..MAX_GROUPS {
+                let proven = self.database.get(QUEUE_PROOFS, &group_key(asset, group))?;
+                groups.extend(proven.map(|proven| (group, proven)));
+            }
+            prepared.insert(asset, PreparedQueue { seed, groups });
+            Ok(true)
+        })?;
+        Ok(prepared)
+    }
+
     /// Lines of one account from a height on, `limit` at most.
     pub(crate) fn lines(
         &self,
@@ -203,6 +239,12 @@ impl Store {
     }
 }
 
+/// The next queue of an asset, as far as it is proven.
+pub(crate) struct PreparedQueue {
+    pub(crate) seed: QueueSeed,
+    pub(crate) groups: BTreeMap<usize, ProvenGroup>,
+}
+
 /// Writes of the tables above, to be made in one batch.
 pub(crate) trait Writes {
     /// Lines and events are written up to this height.
@@ -211,6 +253,12 @@ pub(crate) trait Writes {
     fn put_instruction(&mut self, instruction: &Instruction);
     /// A payment in its present state.
     fn put_payment(&mut self, payment: &Payment);
+    /// The seed of the next queue of an asset, of which nothing is proven yet.
+    fn put_queue_seed(&mut self, asset: AssetId, seed: &QueueSeed);
+    /// A group of that queue, proven.
+    fn put_proven(&mut self, asset: AssetId, group: usize, proven: &ProvenGroup);
+    /// Seed and proofs are not to be used any more.
+    fn delete_prepared(&mut self, asset: AssetId);
     /// The line number `index` of a block.
     fn put_line(&mut self, asset: AssetId, height: Height, index: u32, line: api::StatementLine);
     /// An event with its position in it.
@@ -239,6 +287,20 @@ impl Writes for Batch {
         self.put(PAYMENTS, &payment.place.to_be_bytes(), payment);
     }
 
+    fn put_queue_seed(&mut self, asset: AssetId, seed: &QueueSeed) {
+        self.delete_prepared(asset);
+        self.put(QUEUE_SEEDS, &asset.to_bytes(), seed);
+    }
+
+    fn put_proven(&mut self, asset: AssetId, group: usize, proven: &ProvenGroup) {
+        self.put(QUEUE_PROOFS, &group_key(asset, group), proven);
+    }
+
+    fn delete_prepared(&mut self, asset: AssetId) {
+        self.delete(QUEUE_SEEDS, &asset.to_bytes());
+        (0..MAX_GROUPS).for_each(|group| self.delete(QUEUE_PROOFS, &group_key(asset, group)));
+    }
+
     fn put_line(&mut self, asset: AssetId, height: Height, index: u32, line: api::StatementLine) {
         self.put(LINES, &line_key(asset, height, index), &Stored(line));
     }
@@ -246,6 +308,13 @@ impl Writes for Batch {
     fn put_event(&mut self, event: api::Event) {
         self.put(EVENTS, &event.position.to_be_bytes(), &Stored(event));
     }
+}
+
+fn group_key(asset: AssetId, group: usize) -> Vec<u8> {
+    let mut key = Writer::new();
+    asset.encode(&mut key);
+    key.u32(group as u32);
+    key.into_bytes()
 }
 
 fn line_key(asset: AssetId, height: Height, index: u32) -> Vec<u8> {

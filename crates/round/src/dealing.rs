@@ -3,10 +3,12 @@
 //! An agent deals its liquidity and the amount of each leaf of its queue by Pedersen's verifiable
 //! secret sharing (see [`quittance_mpc::vss`]): input 0 is the liquidity, whose zeroth commitment
 //! must be the balance on the ledger; input `k + 1` the amount of leaf k, whose zeroth commitment
-//! must be the leaf's. All parties get the same [`CommonPart`], in which this version also opens
-//! the payees; its digest names the dealing. Each gets one [`PrivatePart`] of its own. A party that
-//! finds everything right acknowledges the digest with its round key. The acknowledgements of all
-//! parties show that all hold shares of the same values.
+//! must be the leaf's. That each amount is below `2^64` is proven beside them, by proofs that were
+//! made when the payments were queued (see [`crate::queue`]). All parties get the same
+//! [`CommonPart`], in which this version also opens the payees; its digest names the dealing. Each
+//! gets one [`PrivatePart`] of its own. A party that finds everything right acknowledges the digest
+//! with its round key. The acknowledgements of all parties show that all hold shares of the same
+//! values.
 
 mod acknowledgement;
 mod check;
@@ -18,13 +20,14 @@ use quittance_circuit::Fr;
 use quittance_crypto::commitment::{Blinding, Opening};
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};
+use quittance_crypto::range_proof::RangeProof;
 use quittance_ledger::ids::{InstitutionId, RoundId};
 use quittance_mpc::Parties;
 use quittance_mpc::vss::{self, DealtShare};
 use rand_core::CryptoRngCore;
 use zeroize::Zeroizing;
 
-use crate::queue::{FrozenQueue, Leaf, MAX_BUCKET};
+use crate::queue::{FrozenQueue, Leaf, MAX_BUCKET, MAX_GROUPS};
 use crate::{VERSION, expect_version};
 
 /// What all parties are told alike. Confidential among them, since it opens the payees.
@@ -37,6 +40,9 @@ pub struct CommonPart {
     pub leaves: Vec<Leaf>,
     /// Opens the payee of each leaf.
     pub payees: Vec<Opening>,
+    /// That the amounts of the leaves are in range: one proof for each
+    /// [`GROUP`](crate::queue::GROUP) of them.
+    pub ranges: Vec<RangeProof>,
     /// Commitments to the polynomials.
     pub dealing: vss::Dealing,
 }
@@ -70,13 +76,14 @@ pub struct Dealings {
 
 /// Deals liquidity and queue to the parties.
 ///
-/// `balance` opens the balance on the ledger: the liquidity. `rng` must be fresh for each dealing:
-/// two dealings under the same randomness to different committees would give more shares than the
-/// threshold allows.
+/// `balance` opens the balance on the ledger: the liquidity. `ranges` prove the amounts of the
+/// queue's groups, in order. `rng` must be fresh for each dealing: two dealings under the same
+/// randomness to different committees would give more shares than the threshold allows.
 pub fn deal(
     round: RoundId,
     balance: &Opening,
     queue: &FrozenQueue,
+    ranges: Vec<RangeProof>,
     parties: Parties,
     rng: &mut impl CryptoRngCore,
 ) -> Dealings {
@@ -89,7 +96,7 @@ pub fn deal(
     let (dealing, shares) = vss::deal(parties, &secrets, rng);
 
     let payees = (0..leaves.len()).map(|place| queue.payee(place)).collect();
-    let common = CommonPart { round, dealer: queue.payer(), leaves, payees, dealing };
+    let common = CommonPart { round, dealer: queue.payer(), leaves, payees, ranges, dealing };
     let digest = common.digest();
     let private = parties.ids().zip(shares).map(|(party, shares)| {
         let party = party.number();
@@ -130,6 +137,7 @@ impl Encode for CommonPart {
         self.dealer.encode(out);
         out.list(&self.leaves);
         out.list(&self.payees);
+        out.list(&self.ranges);
         self.dealing.encode(out);
     }
 }
@@ -142,6 +150,7 @@ impl Decode for CommonPart {
             dealer: InstitutionId::decode(input)?,
             leaves: input.list(MAX_BUCKET, "leaves of a queue")?,
             payees: input.list(MAX_BUCKET, "openings of payees")?,
+            ranges: input.list(MAX_GROUPS, "range proofs of a queue")?,
             dealing: vss::Dealing::decode(input)?,
         })
     }

@@ -8,11 +8,15 @@
 //!
 //! Leaves are padded to a power of two of at least 8, the *bucket*: the ledger shows no more of a
 //! queue's length. All `r_k`, `s_k` and salts are derived from one fresh seed, each under a label
-//! of its own, so that seed and payments give the whole queue again.
+//! of its own, so that seed and payments give the whole queue again. That amounts are in range is
+//! proven to the committee, in groups that can be proven before the queue is frozen: see
+//! [`QueueSeed::prove_amounts`].
 
+pub(crate) mod amounts;
 mod leaf;
 mod note;
 
+pub use amounts::{GROUP, MAX_GROUPS};
 pub use leaf::{Details, Leaf, QueueSeed};
 pub use note::{QueueNoteError, QueuePlace};
 
@@ -166,6 +170,11 @@ impl FrozenQueue {
     /// The payments, in order.
     pub fn payments(&self) -> &[QueuedPayment] {
         &self.payments
+    }
+
+    /// Whether it was frozen with this seed.
+    pub fn is_from(&self, seed: &QueueSeed) -> bool {
+        self.seed.0 == seed.0
     }
 
     /// The leaves, padding included.

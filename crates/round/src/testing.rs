@@ -1,7 +1,8 @@
 //! A queue of three payments, for the tests of this crate.
 
 use quittance_crypto::digest::Digest;
-use quittance_ledger::ids::{AssetId, ChainId, InstitutionId, RoundId, Uetr};
+use quittance_crypto::range_proof::RangeProof;
+use quittance_ledger::ids::{AccountId, AssetId, ChainId, InstitutionId, RoundId, Uetr};
 use quittance_ledger::payload::Particulars;
 use quittance_ledger::transaction::RoundJoin;
 use rand_chacha::ChaCha20Rng;
@@ -43,6 +44,12 @@ pub fn place() -> QueuePlace {
     }
 }
 
+/// The proofs of a queue's amounts, on the account of its payer.
+pub fn ranges(queue: &FrozenQueue) -> Vec<RangeProof> {
+    let account = AccountId { institution: queue.payer(), asset: place().asset };
+    queue.prove_amounts(place().chain, &account, &mut rng(5)).unwrap()
+}
+
 pub fn join(queue: &FrozenQueue, note: Vec<u8>) -> RoundJoin {
     RoundJoin {
         round: place().round,
@@ -56,5 +63,5 @@ pub fn join(queue: &FrozenQueue, note: Vec<u8>) -> RoundJoin {
 }
 
 pub fn joined(queue: &FrozenQueue) -> Joined {
-    Joined::new(&join(queue, vec![]), 1)
+    Joined::new(&join(queue, vec![]), (place().chain, place().asset), 1)
 }

@@ -27,7 +27,7 @@ impl Parts {
         Ok(Self {
             exchanges: Exchanges::open(setting, store)?,
             inbox: Inbox::default(),
-            rounds: Rounds::new(setting),
+            rounds: Rounds::open(setting, store)?,
         })
     }
 }

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quittance_storage::StorageError;
+use thiserror::Error;
 use tokio::runtime;
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinError;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
@@ -94,6 +96,36 @@ impl Steps {
     }
 }
 
+/// A computation has panicked: a defect, of which whoever waits for it is told.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("a computation has panicked: {0}")]
+pub(crate) struct Panicked(String);
+
+impl Panicked {
+    /// Nothing if the computation was dropped because the process ends.
+    fn of(error: JoinError) -> Option<Self> {
+        let said = error.try_into_panic().ok()?;
+        let text = said.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| said.downcast_ref::<String>().cloned());
+        Some(Self(text.unwrap_or_else(|| "without words".to_owned())))
+    }
+}
+
+/// Computes on a thread for what blocks, once one of the processors is free.
+async fn computed<T: Send + 'static>(
+    processors: Arc<Semaphore>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<Result<T, Panicked>> {
+    let _permit = processors.acquire_owned().await;
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => Some(Ok(result)),
+        Err(error) => {
+            tracing::error!(%error, "a computation has failed");
+            Panicked::of(error).map(Err)
+        }
+    }
+}
+
 impl Tasks {
     /// Runs `work`, unless the agent stops; `then` gets its result.
     fn run<T: Send + 'static>(
@@ -125,19 +157,14 @@ impl Core {
         self.tasks.run(async move { Some(work.await) }, then);
     }
 
-    /// Computes on another thread, at most as many at a time as there are processors.
+    /// Computes on another thread, at most as many at a time as there are processors. `then` is
+    /// told of a panic, too, so that nothing waits for ever for what will not come.
     pub(crate) fn compute<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
-        then: impl FnOnce(&mut Self, T) -> Result<(), Failure> + Send + 'static,
+        then: impl FnOnce(&mut Self, Result<T, Panicked>) -> Result<(), Failure> + Send + 'static,
     ) {
-        let processors = self.tasks.processors.clone();
-        let work = async move {
-            let _permit = processors.acquire_owned().await;
-            let result = tokio::task::spawn_blocking(work).await;
-            result.inspect_err(|error| tracing::error!(%error, "a computation has failed")).ok()
-        };
-        self.tasks.run(work, then);
+        self.tasks.run(computed(self.tasks.processors.clone(), work), then);
     }
 
     /// Takes a step after some time.
@@ -148,5 +175,51 @@ impl Core {
     ) {
         // The timer is made on the runtime: the core's own thread has none.
         self.spawn(async move { tokio::time::sleep(delay).await }, |core, ()| then(core));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, Barrier};
+
+    use super::*;
+
+    /// As many as there are processors meet; never more are there at a time.
+    #[tokio::test]
+    async fn computations_run_side_by_side_but_not_more_than_there_are_processors() {
+        const PROCESSORS: usize = 3;
+        let processors = Arc::new(Semaphore::new(PROCESSORS));
+        let meeting = Arc::new(Barrier::new(PROCESSORS));
+        let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let computations = (0..4 * PROCESSORS).map(|number| {
+            let (meeting, running, most) = (meeting.clone(), running.clone(), most.clone());
+            let work = move || {
+                most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                meeting.wait();
+                running.fetch_sub(1, Ordering::SeqCst);
+                number
+            };
+            tokio::spawn(computed(processors.clone(), work))
+        });
+        for (number, computation) in computations.collect::<Vec<_>>().into_iter().enumerate() {
+            assert_eq!(computation.await.unwrap(), Some(Ok(number)));
+        }
+        assert_eq!(most.load(Ordering::SeqCst), PROCESSORS);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_told_in_its_words_and_takes_no_processor_with_it() {
+        let processors = Arc::new(Semaphore::new(1));
+        let words: [(fn(), &str); 3] = [
+            (|| panic!("no table"), "a computation has panicked: no table"),
+            (|| panic!("no row {}", 7), "a computation has panicked: no row 7"),
+            (|| std::panic::panic_any(7), "a computation has panicked: without words"),
+        ];
+        for (work, expected) in words {
+            let told = computed(processors.clone(), work).await.unwrap().unwrap_err();
+            assert_eq!(told.to_string(), expected);
+        }
+        assert_eq!(computed(processors, || 5).await, Some(Ok(5)));
     }
 }

@@ -59,16 +59,32 @@ impl Core {
 
     /// Deals balance and queue to all parties, and tells payees what they are to be paid.
     pub(super) fn deal_out(&mut self, round: RoundId) {
-        let Some((_, parties)) = self.parts.rounds.committee(&round) else { return };
         let Some(seat) = self.parts.rounds.seats.get_mut(&round) else { return };
-        let (asset, queue) = (seat.asset, seat.queue.clone());
         seat.stage = Stage::Dealing;
-        let (Some(queue), Ok(opening)) = (queue, self.wallet.opening(asset)) else { return };
+        let queue = seat.queue.clone();
+        let Some(queue) = queue else { return };
         self.announce(round, &queue);
-        let opening = opening.clone();
+        self.deal_once_proven(round);
+    }
+
+    /// Deals as soon as the join is final and all amounts are proven.
+    pub(super) fn deal_once_proven(&mut self, round: RoundId) {
+        let Some((_, parties)) = self.parts.rounds.committee(&round) else { return };
+        let seat = self.parts.rounds.seats.get_mut(&round);
+        let Some(seat) = seat.filter(|seat| seat.stage == Stage::Dealing) else { return };
+        let (Some(queue), Ok(opening)) = (seat.queue.clone(), self.wallet.opening(seat.asset))
+        else {
+            return;
+        };
+        let all = |ranges: &mut BTreeMap<usize, _>| ranges.len() == queue.groups();
+        let Some(ranges) = seat.ranges.take_if(all) else { return };
+        let (ranges, opening) = (ranges.into_values().collect(), opening.clone());
         self.compute(
-            move || deal(round, &opening, &queue, parties, &mut OsRng),
-            move |core, dealings| core.send_dealings(round, &dealings),
+            move || deal(round, &opening, &queue, ranges, parties, &mut OsRng),
+            move |core, dealings| match dealings {
+                Ok(dealings) => core.send_dealings(round, &dealings),
+                Err(panicked) => core.decline(round, &panicked.to_string()),
+            },
         );
     }
 

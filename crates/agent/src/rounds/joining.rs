@@ -8,14 +8,15 @@ use quittance_ledger::build::{BuildError, Terms, Unsigned};
 use quittance_ledger::ids::{AssetId, RoundId};
 use quittance_ledger::transaction::{Action, RoundJoin, Transaction};
 use quittance_round::message::{Reason, Report};
-use quittance_round::queue::{FrozenQueue, MAX_BUCKET, QueuePlace, QueueSeed, QueuedPayment};
+use quittance_round::queue::{FrozenQueue, QueuePlace, QueuedPayment};
 use quittance_rpc::proto::agent::v1::round_event::Stage as Shown;
 use rand_core::OsRng;
 
+use super::ranges::fitting;
 use super::{Seat, Stage};
 use crate::core::{Changes, Core, Failure, Setting};
 use crate::lanes::Errand;
-use crate::store::{Payment, PaymentState};
+use crate::store::PaymentState;
 use crate::wallet::CandidateId;
 
 /// How often a join is tried that is lost.
@@ -107,15 +108,7 @@ impl Core {
 
     /// Freezes the queue, stores that its payments are in the round, and submits the join.
     fn join(&mut self, round: RoundId, asset: AssetId) -> Result<(), Failure> {
-        // Also those that an earlier life of the agent was about to join with: its join is not on
-        // the chain, and since it would take the same sequence number as this one, not both land.
-        let queues = &self.parts.rounds.queues;
-        let is_free = |payment: &&Payment| match payment.state {
-            PaymentState::InRound(round) => !queues.contains_key(&round),
-            state => state == PaymentState::Queued,
-        };
-        let waiting = self.payments.open(asset).filter(is_free);
-        let held: Vec<_> = waiting.take(MAX_BUCKET).cloned().collect();
+        let held: Vec<_> = self.next_in_queue(asset).cloned().collect();
         let payments = held.iter().map(|payment| QueuedPayment {
             payee: payment.payee,
             amount: payment.amount,
@@ -123,7 +116,9 @@ impl Core {
         });
         let registry = &self.setting.registry;
         let number = |id: &_| registry.institution(id).map(|register| register.number);
-        let (payer, seed) = (self.setting.institution, QueueSeed::random(&mut OsRng));
+        let mut changes = Changes::now();
+        let (seed, proven) = self.parts.rounds.take_prepared(asset, &mut changes);
+        let payer = self.setting.institution;
         let queue = match FrozenQueue::freeze(payer, payments.collect(), number, seed) {
             Ok(queue) => Arc::new(queue),
             Err(error) => return self.decline(round, &error.to_string()),
@@ -136,7 +131,6 @@ impl Core {
             Err(error) => return self.decline(round, &error.to_string()),
         };
         self.enlist(candidate, Errand::Join(round));
-        let mut changes = Changes::now();
         for mut payment in held {
             payment.state = PaymentState::InRound(round);
             self.put_payment(payment, &mut changes)?;
@@ -144,17 +138,13 @@ impl Core {
         self.commit(changes)?;
         if let Some(seat) = self.parts.rounds.seats.get_mut(&round) {
             (seat.stage, seat.queue) = (Stage::Joining, Some(queue.clone()));
+            seat.ranges = Some(fitting(&queue, proven));
             seat.tries += 1;
         }
         self.parts.rounds.joined.push_back(Instant::now());
         let (setting, terms) = (self.setting.clone(), self.wallet.terms(expiry));
-        self.compute(
-            move || joining(&setting, terms, round, candidate, &queue),
-            move |core, result| match result {
-                Ok(transaction) => core.ready(candidate, transaction),
-                Err(error) => core.withdraw(candidate, &error.to_string()),
-            },
-        );
+        self.complete(candidate, move || joining(&setting, terms, round, candidate, &queue));
+        self.prove_rest(round);
         Ok(())
     }
 
@@ -164,7 +154,7 @@ impl Core {
         if let Some(seat) = self.parts.rounds.seats.get_mut(&round)
             && seat.stage == Stage::Joining
         {
-            (seat.stage, seat.queue) = (Stage::Waiting, None);
+            (seat.stage, seat.queue, seat.ranges) = (Stage::Waiting, None, None);
         }
         // One of an earlier life may have landed in its stead.
         match self.parts.rounds.queues.contains_key(&round) {

@@ -23,6 +23,7 @@ impl Core {
             let Some(asset) = asset.filter(|_| join.institution == us) else { continue };
             match FrozenQueue::recover(chain, asset, join, self.setting.keys.note()) {
                 Ok(queue) => {
+                    self.parts.rounds.forget_used(asset, &queue);
                     self.parts.rounds.queues.insert(join.round, Arc::new(queue));
                 }
                 Err(error) if fresh => {

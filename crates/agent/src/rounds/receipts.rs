@@ -60,7 +60,13 @@ impl Core {
         self.spawn(asking, move |core, shares| {
             core.compute(
                 move || verified(shares, parties, &keys, &leaves),
-                move |core, receipts| core.keep_receipts(round, receipts),
+                move |core, receipts| match receipts {
+                    Ok(receipts) => core.keep_receipts(round, receipts),
+                    Err(error) => {
+                        tracing::error!(%round, %error, "receipts are not verified");
+                        Ok(())
+                    }
+                },
             );
             Ok(())
         });

@@ -157,13 +157,14 @@ impl Core {
         self.compute(
             move || accept(&expected, &shares, &queue, &announced),
             move |core, result| match result {
-                Ok(result) => core.post(round, &result),
-                Err(Unaccepted::NotYet(_)) if looks > 0 => {
+                Err(panicked) => core.refuse(round, &panicked.to_string()),
+                Ok(Ok(result)) => core.post(round, &result),
+                Ok(Err(Unaccepted::NotYet(_))) if looks > 0 => {
                     core.after(PAUSE, move |core| core.look_at_result(round, parties, looks - 1));
                     Ok(())
                 }
-                Err(Unaccepted::NotYet(error)) => core.refuse(round, &error.to_string()),
-                Err(Unaccepted::Wrong(reason)) => core.refuse(round, &reason),
+                Ok(Err(Unaccepted::NotYet(error))) => core.refuse(round, &error.to_string()),
+                Ok(Err(Unaccepted::Wrong(reason))) => core.refuse(round, &reason),
             },
         );
         Ok(())

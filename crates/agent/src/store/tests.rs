@@ -157,3 +157,44 @@ fn lines_and_payments_are_read_page_by_page() {
     assert_eq!(store.payments(|_| true, usize::MAX).unwrap().len() as u64, lines);
     assert_eq!(store.payments(|payment| payment.place % 2 == 0, 5).unwrap().len(), 5);
 }
+
+#[test]
+fn what_is_prepared_is_found_again_until_it_is_used_or_another_seed_is_drawn() {
+    use quittance_crypto::commitment::Opening;
+    use quittance_crypto::range_proof::prove;
+    use rand_core::OsRng;
+
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let openings: Vec<_> = (0..8).map(|amount| Opening::random(amount, &mut OsRng)).collect();
+    let proof = prove(&Digest::ZERO, &openings, &mut OsRng).unwrap();
+    let amounts = zeroize::Zeroizing::new([0, 1, 2, 3, 4, 5, 6, u64::MAX]);
+    let proven = ProvenGroup { amounts, proof };
+    let bytes = proven.to_bytes();
+    assert!(ProvenGroup::from_bytes(&bytes).is_ok_and(|again| again == proven));
+    assert!((0..bytes.len()).all(|end| ProvenGroup::from_bytes(&bytes[..end]).is_err()));
+
+    // One asset's name begins like the other's.
+    let (eur, euro) = (eur(), "EURO".parse().unwrap());
+    let seeds = [(); 3].map(|()| QueueSeed::random(&mut OsRng));
+    put(&store, |batch| {
+        batch.put_queue_seed(eur, &seeds[0]);
+        batch.put_queue_seed(euro, &seeds[1]);
+        batch.put_proven(eur, 0, &proven);
+        batch.put_proven(eur, MAX_GROUPS - 1, &proven);
+        batch.put_proven(euro, 1, &proven);
+    });
+    drop(store);
+    let store = open(folder.path());
+    let groups = |asset| -> Option<Vec<usize>> {
+        store.prepared().unwrap().remove(&asset).map(|queue| queue.groups.into_keys().collect())
+    };
+    assert_eq!(groups(eur), Some(vec![0, MAX_GROUPS - 1]));
+    assert_eq!(groups(euro), Some(vec![1]));
+    assert!(store.prepared().unwrap().remove(&eur).is_some_and(|it| it.seed == seeds[0]));
+    put(&store, |batch| batch.put_queue_seed(eur, &seeds[2]));
+    assert_eq!(groups(eur), Some(vec![]));
+    assert!(store.prepared().unwrap().remove(&eur).is_some_and(|it| it.seed == seeds[2]));
+    put(&store, |batch| batch.delete_prepared(euro));
+    assert_eq!((groups(eur), groups(euro)), (Some(vec![]), None));
+}

@@ -4,6 +4,7 @@
 #[path = "../exchanges/site.rs"]
 mod site;
 
+mod burst;
 mod config;
 mod credits;
 mod durability;

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use quittance_agent::{Agent, AgentError, AgentFile};
@@ -170,7 +170,7 @@ impl Site {
         self.folder.path().join(who).join(name)
     }
 
-    fn config(&self, who: &str) -> PathBuf {
+    pub fn config(&self, who: &str) -> PathBuf {
         self.file(who, "config.toml")
     }
 
@@ -195,7 +195,16 @@ impl Site {
     }
 
     pub async fn agent(&self, who: &str) -> Bank {
-        let running = start_agent(&self.config(who)).await;
+        let config = quittance_agent::Config::load(&self.config(who)).unwrap();
+        self.serve(who, Agent::start(config).await.unwrap())
+    }
+
+    /// Runs an agent of `who` that has been started.
+    pub fn serve(&self, who: &str, agent: Agent) -> Bank {
+        let (stop, stopped) = oneshot::channel::<()>();
+        let address = agent.address();
+        let ended = tokio::spawn(agent.serve(async { drop(stopped.await) }));
+        let running = Running { address, stop, ended };
         let roles = Roles::of(&[Client::Read, Client::Initiate]);
         let client = self.client(Identity::Client { institution: id(who), roles }, &running, who);
         Bank { who: who.to_owned(), running, client }
@@ -230,14 +239,6 @@ impl Site {
         let identity = ProcessName { institution: id(who), process: Process::Agent };
         Target { address, identity }
     }
-}
-
-async fn start_agent(config: &Path) -> Running<AgentError> {
-    let agent = Agent::start(quittance_agent::Config::load(config).unwrap()).await.unwrap();
-    let (stop, stopped) = oneshot::channel::<()>();
-    let address = agent.address();
-    let ended = tokio::spawn(agent.serve(async { drop(stopped.await) }));
-    Running { address, stop, ended }
 }
 
 fn genesis(rings: &BTreeMap<&'static str, KeyRing>) -> Genesis {

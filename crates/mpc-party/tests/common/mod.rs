@@ -16,7 +16,8 @@ use std::time::Duration;
 use quittance_crypto::commitment::Opening;
 use quittance_crypto::encoding::{Decode, Encode};
 use quittance_crypto::keyfile::KeyRing;
-use quittance_ledger::ids::{InstitutionId, RoundId, Uetr};
+use quittance_crypto::range_proof::RangeProof;
+use quittance_ledger::ids::{AccountId, InstitutionId, RoundId, Uetr};
 use quittance_ledger::payload::Particulars;
 use quittance_mpc::{Parties, PartyId};
 use quittance_mpc_party::{Config, Party};
@@ -258,8 +259,25 @@ impl World {
         self.node.publish(self.chain.next(transactions, vote));
     }
 
+    /// That the amounts of a queue are in range, proven on the account of `payer`.
+    pub fn ranges(&mut self, queue: &FrozenQueue, payer: InstitutionId) -> Vec<RangeProof> {
+        let account = AccountId { institution: payer, asset: chain::euro() };
+        queue.prove_amounts(self.chain.book.chain(), &account, &mut self.rng).unwrap()
+    }
+
+    /// Dealings with these range proofs, whatever they prove.
+    pub fn dealings_with(
+        &mut self,
+        round: RoundId,
+        bank: &Bank,
+        ranges: Vec<RangeProof>,
+    ) -> Dealings {
+        deal(round, &bank.balance, &bank.queue, ranges, committee(), &mut self.rng)
+    }
+
     pub fn dealings(&mut self, round: RoundId, bank: &Bank) -> Dealings {
-        deal(round, &bank.balance, &bank.queue, committee(), &mut self.rng)
+        let ranges = self.ranges(&bank.queue, bank.id);
+        self.dealings_with(round, bank, ranges)
     }
 
     pub async fn deal(

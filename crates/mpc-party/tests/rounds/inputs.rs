@@ -65,6 +65,41 @@ async fn dealings_are_taken_once_and_checked_against_the_ledger() {
     early.await.unwrap().unwrap();
 }
 
+/// Whose amounts are not proven to be in range is refused by each party, and named; the others
+/// settle without it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dealing_without_good_range_proofs_is_left_out_of_the_round() {
+    let mut world = World::new(4).await;
+    let banks = gridlock(&mut world);
+    let round = world.open_round(&banks);
+    let (cheat, honest) = banks.split_last().unwrap();
+    // None; those of another's queue; those of its own queue, made for another's account.
+    let missing = vec![];
+    let foreign = world.ranges(&honest[0].queue, cheat.id);
+    let elsewhere = world.ranges(&cheat.queue, honest[0].id);
+    let cases = [
+        (missing, "0 range proofs for a queue of 1 groups"),
+        (foreign, "the amounts from place 0 on are not proven"),
+        (elsewhere, "the amounts from place 0 on are not proven"),
+    ];
+    for (ranges, expected) in cases {
+        let dealings = world.dealings_with(round, cheat, ranges);
+        for (number, party) in (1..).zip(PARTIES) {
+            let message = dealings.message(number).unwrap();
+            let refused = world.deal(cheat.id, party, &message).await.unwrap_err();
+            assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+            assert!(refused.message().contains(&format!("dealing of {}", cheat.id)), "{refused}");
+            assert!(refused.message().contains(expected), "{refused}");
+        }
+    }
+    let dealings = world.deal_all(round, honest).await;
+    let start = world.start(round, honest, &dealings);
+    world.coordinator.broadcast(&signed(&world, &start)).await;
+    for bank in honest {
+        world.result(bank, &start, &banks).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn starts_that_the_ledger_does_not_allow_are_refused() {
     let mut world = World::new(4).await;

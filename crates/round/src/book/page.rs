@@ -66,7 +66,8 @@ impl<'a> Page<'a> {
         let number = register.ok_or(BookError::NotRegistered { height, institution })?.number;
         let asset = self.unsettled(round)?.terms.asset;
         let balance = self.balance(&AccountId { institution, asset });
-        let member = Member { joined: Joined::new(join, number), balance };
+        let member =
+            Member { joined: Joined::new(join, (self.book.chain(), asset), number), balance };
         match self.unsettled(round)?.members.insert(institution, member) {
             None => Ok(()),
             Some(_) => Err(BookError::JoinedTwice { height, round, institution }),

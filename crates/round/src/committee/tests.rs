@@ -5,7 +5,7 @@ use crate::queue::{FrozenQueue, QueueSeed};
 use crate::receipt::{Receipt, Signers};
 use crate::result::{Part, ResultShare};
 use crate::start::{Roster, Seat};
-use crate::testing::{bank, number, payment, place, rng};
+use crate::testing::{bank, number, payment, place, ranges, rng};
 use quittance_circuit::Fr;
 use quittance_crypto::commitment::{Commitment, Opening};
 use quittance_crypto::encoding::{Decode, Encode};
@@ -34,9 +34,11 @@ fn queue(payer: u32) -> FrozenQueue {
 fn dealt_by(payer: u32, round: RoundId) -> (Dealings, DealtInputs) {
     let (queue, rng) = (queue(payer), &mut rng(100 + u64::from(payer)));
     let balance = Opening::random(900, rng);
-    let dealings = deal(round, &balance, &queue, parties(), rng);
+    let dealings = deal(round, &balance, &queue, ranges(&queue), parties(), rng);
     let joined = Joined {
         round,
+        chain: place().chain,
+        asset: place().asset,
         institution: bank(payer),
         number: payer,
         queue_root: queue.root(),

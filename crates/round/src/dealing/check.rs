@@ -4,6 +4,7 @@ use quittance_circuit::Owner;
 use quittance_crypto::commitment::Commitment;
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::Encode;
+use quittance_crypto::range_proof::RangeProofError;
 use quittance_ledger::ids::{InstitutionId, RoundId};
 use quittance_ledger::merkle;
 use quittance_mpc::vss::{DealingError, InputShare};
@@ -13,7 +14,7 @@ use thiserror::Error;
 
 use super::{CommonPart, Dealing};
 use crate::Joined;
-use crate::queue::is_bucket;
+use crate::queue::{GROUP, amounts, is_bucket};
 
 /// A dealing that a party has checked: its inputs of the computation. Only
 /// [`Dealing::accept`] makes one.
@@ -41,7 +42,7 @@ pub struct DealtPayment {
 }
 
 /// Why a party does not acknowledge a dealing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("dealing of {dealer}: {problem}")]
 pub struct DealtError {
     /// Whose dealing, by the ledger.
@@ -51,7 +52,7 @@ pub struct DealtError {
 }
 
 /// What is wrong with a dealing. Places in the queue are counted from 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DealtProblem {
     /// For another round.
     #[error("it is for the round {0}")]
@@ -114,6 +115,22 @@ pub enum DealtProblem {
     /// amount at place k.
     #[error("the share of input {0} is not on the committed polynomial")]
     BadShare(usize),
+    /// Not one range proof for each group of leaves.
+    #[error("{found} range proofs for a queue of {expected} groups of leaves")]
+    Ranges {
+        /// Groups by the ledger.
+        expected: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// A range proof does not hold for the amounts from this place on.
+    #[error("the amounts from place {place} on are not proven to be in range: {error}")]
+    Range {
+        /// The first place of the group.
+        place: usize,
+        /// What is wrong with its proof.
+        error: RangeProofError,
+    },
 }
 
 impl Dealing {
@@ -155,6 +172,7 @@ impl Dealing {
         let (role, shares) = (Owner(0), &private.shares);
         let verified = common.dealing.verify(role, parties, me, &statement, shares, rng);
         let mut inputs = verified.map_err(problem)?.into_iter();
+        common.check_ranges(dealer, rng)?;
         let none = DealtProblem::Inputs { expected: statement.len(), found: 0 };
         let liquidity = inputs.next().ok_or(none)?;
         let payments = inputs.zip(payees).zip(&common.leaves);
@@ -192,6 +210,21 @@ impl CommonPart {
             root if root == dealer.queue_root => Ok(()),
             root => Err(DealtProblem::OtherRoot(root)),
         }
+    }
+
+    /// All amounts are in range: one batch for all groups.
+    fn check_ranges(
+        &self,
+        dealer: &Joined,
+        rng: &mut impl CryptoRngCore,
+    ) -> Result<(), DealtProblem> {
+        let (expected, found) = (self.leaves.len() / GROUP, self.ranges.len());
+        if found != expected {
+            return Err(DealtProblem::Ranges { expected, found });
+        }
+        let account = dealer.account();
+        amounts::verify(dealer.chain, &account, &self.leaves, &self.ranges, rng)
+            .map_err(|(group, error)| DealtProblem::Range { place: group * GROUP, error })
     }
 
     /// Each payee is the one in its leaf; payments come first, padding after them. Returns the

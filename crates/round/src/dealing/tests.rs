@@ -1,6 +1,8 @@
+mod out_of_range;
+
 use super::*;
 use crate::Joined;
-use crate::testing::{bank, joined, place, queue, rng};
+use crate::testing::{bank, joined, place, queue, ranges, rng};
 use quittance_crypto::commitment::Commitment;
 use quittance_crypto::signature::{Purpose, SigningKey, Suite};
 use quittance_ledger::merkle;
@@ -13,16 +15,28 @@ struct Dealt {
     private: Vec<PrivatePart>,
 }
 
+fn parties() -> Parties {
+    Parties::new(3, 1).unwrap()
+}
+
+/// The proof of the amounts of `queue(1)`, made once.
+fn proven() -> &'static [RangeProof] {
+    static PROVEN: std::sync::LazyLock<Vec<RangeProof>> =
+        std::sync::LazyLock::new(|| ranges(&queue(1)));
+    &PROVEN
+}
+
 fn dealings(seed: u64) -> (Opening, Dealings) {
     let rng = &mut rng(seed);
     let balance = Opening::random(900, rng);
-    let dealings = deal(place().round, &balance, &queue(1), Parties::new(3, 1).unwrap(), rng);
+    let (queue, ranges) = (queue(1), proven().to_vec());
+    let dealings = deal(place().round, &balance, &queue, ranges, parties(), rng);
     (balance, dealings)
 }
 
 fn dealt() -> Dealt {
     let (balance, Dealings { common, private, .. }) = dealings(6);
-    let parties = Parties::new(3, 1).unwrap();
+    let parties = parties();
     Dealt { dealer: joined(&queue(1)), balance: balance.commit(), parties, common, private }
 }
 

@@ -36,7 +36,7 @@ impl Details {
 }
 
 /// From which all blindings and salts of one queue are derived. Each queue takes a fresh one.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct QueueSeed(pub(super) Zeroizing<[u8; 32]>);
 
 impl QueueSeed {
@@ -79,6 +79,19 @@ impl QueueSeed {
     fn digest(&self, label: &str, place: usize) -> Digest {
         let place = (place as u32).to_be_bytes();
         Digest::of(label, &[&self.0[..], &place])
+    }
+}
+
+/// 32 bytes, as secret as the queue's blindings.
+impl Encode for QueueSeed {
+    fn encode(&self, out: &mut Writer) {
+        out.array(&self.0);
+    }
+}
+
+impl Decode for QueueSeed {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self(Zeroizing::new(input.array("seed of a queue")?)))
     }
 }
 

@@ -77,7 +77,7 @@ impl FrozenQueue {
     pub fn seal(&self, place: &QueuePlace, key: &NoteKey, rng: &mut impl CryptoRngCore) -> Vec<u8> {
         let mut out = Writer::new();
         out.u8(VERSION);
-        out.array(&self.seed.0);
+        self.seed.encode(&mut out);
         out.u32(self.payments.len() as u32);
         for (payment, &number) in self.payments.iter().zip(&self.numbers) {
             payment.payee.encode(&mut out);
@@ -121,7 +121,7 @@ fn text_length(bucket: usize) -> usize {
 fn read(text: &[u8]) -> Result<(QueueSeed, Vec<Sealed>), DecodeError> {
     let mut input = Reader::new(text);
     expect_version(&mut input, "version of a queue note")?;
-    let seed = QueueSeed(Zeroizing::new(input.array("seed of a queue")?));
+    let seed = QueueSeed::decode(&mut input)?;
     let sealed: Vec<Sealed> = input.list(MAX_BUCKET, "queued payments")?;
     let length = bucket(sealed.len()).map_or(0, text_length);
     while input.offset() < length {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use quittance_crypto::commitment::Opening;
 use quittance_crypto::digest::Digest;
-use quittance_ledger::ids::{InstitutionId, RoundId, Uetr};
+use quittance_crypto::range_proof::RangeProof;
+use quittance_ledger::ids::{AssetId, ChainId, InstitutionId, RoundId, Uetr};
 use quittance_ledger::payload::Particulars;
 use quittance_round::Joined;
 use quittance_round::announcement::Announcement;
@@ -24,6 +25,14 @@ fn number(bank: &InstitutionId) -> Option<u32> {
 
 pub fn round() -> RoundId {
     RoundId(Digest([2; 32]))
+}
+
+pub fn chain() -> ChainId {
+    ChainId(Digest([1; 32]))
+}
+
+fn asset() -> AssetId {
+    "EUR".parse().unwrap()
 }
 
 pub struct Bank {
@@ -58,11 +67,19 @@ impl Bank {
     pub fn joined(&self) -> Joined {
         Joined {
             round: round(),
+            chain: chain(),
+            asset: asset(),
             institution: self.id(),
             number: self.number,
             queue_root: self.queue.root(),
             bucket: self.queue.bucket(),
         }
+    }
+
+    /// That its amounts are in range.
+    pub fn ranges(&self, rng: &mut ChaCha20Rng) -> Vec<RangeProof> {
+        let account = self.joined().account();
+        self.queue.prove_amounts(chain(), &account, rng).unwrap()
     }
 
     /// Tells each payee of its payments.

@@ -75,7 +75,9 @@ impl World {
         let mut all = vec![];
         let banks = self.banks.iter().filter(|bank| attending.contains(&bank.number));
         for bank in banks {
-            let dealings = deal(round(), &bank.balance, &bank.queue, self.parties, &mut self.rng);
+            let (queue, ranges) = (&bank.queue, bank.ranges(&mut self.rng));
+            let (balance, rng) = (&bank.balance, &mut self.rng);
+            let dealings = deal(round(), balance, queue, ranges, self.parties, rng);
             let (joined, balance) = (bank.joined(), bank.balance.commit());
             for party in &mut self.committee {
                 let message = dealings.message(party.me.number()).unwrap();
