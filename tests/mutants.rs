@@ -202,7 +202,10 @@ fn run(mutants: usize) -> Fates {
         match Transaction::from_bytes(&bytes) {
             Err(_) => fates.undecodable += 1,
             Ok(transaction) => {
-                assert_eq!(transaction.to_bytes(), bytes, "accepted, and encoded otherwise");
+                let (proofs, signatures) = (transaction.proofs(), transaction.signatures());
+                let parts = (transaction.body().clone(), proofs.to_vec(), signatures.to_vec());
+                let remade = Transaction::new(parts.0, parts.1, parts.2);
+                assert_eq!(remade.bytes(), bytes, "accepted, and encoded otherwise");
                 batch.push(transaction);
             }
         }

@@ -56,6 +56,11 @@ impl Writer {
         Self::default()
     }
 
+    /// An empty writer with room for so many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
     /// The bytes written so far.
     pub fn into_bytes(self) -> Vec<u8> {
         self.0
@@ -89,6 +94,11 @@ impl Writer {
     /// A byte string whose length the reader knows.
     pub fn array<const N: usize>(&mut self, value: &[u8; N]) {
         self.0.extend_from_slice(value);
+    }
+
+    /// A value that is encoded already: its canonical bytes, as they are.
+    pub fn canonical(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
     }
 
     /// A byte string with its length (at most `u32::MAX`) before it.

@@ -192,6 +192,15 @@ impl<S> Encode for Block<S> {
         self.header.encode(out);
         out.list(&self.transactions);
     }
+
+    /// Megabytes, whose length is known.
+    fn to_bytes(&self) -> Vec<u8> {
+        let transactions: usize = self.transactions.iter().map(Transaction::size).sum();
+        let mut out =
+            Writer::with_capacity(transactions + MAX_BLOCK_BYTES - MAX_TRANSACTIONS_BYTES);
+        self.encode(&mut out);
+        out.into_bytes()
+    }
 }
 
 impl Decode for Block<Unverified> {

@@ -1,5 +1,7 @@
 //! The complete transaction: body, range proofs, signatures, and the digests over them.
 
+use std::sync::Arc;
+
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Problem, Reader, Writer};
 use quittance_crypto::range_proof::RangeProof;
@@ -18,15 +20,22 @@ pub struct Unverified;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verified(());
 
-/// A complete transaction. Its digests are computed once, when it is made or decoded.
+/// A complete transaction. It is encoded and hashed once, when it is made or decoded; from then on
+/// bytes and digests stay with it. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transaction<S = Unverified> {
+    contents: Arc<Contents>,
+    stage: S,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Contents {
     body: Body,
     proofs: Vec<RangeProof>,
     signatures: Vec<InstitutionSignature>,
     digests: Digests,
-    size: usize,
-    stage: S,
+    /// The canonical bytes of all the above.
+    bytes: Box<[u8]>,
 }
 
 /// The signature of one institution under a transaction.
@@ -82,76 +91,79 @@ impl Transaction<Unverified> {
         bytes.list(&signatures);
         let bytes = bytes.into_bytes();
         let digests = Digests::of(&bytes, body_end, proofs_end);
-        Self { body, proofs, signatures, digests, size: bytes.len(), stage: Unverified }
+        let bytes = bytes.into();
+        let contents = Arc::new(Contents { body, proofs, signatures, digests, bytes });
+        Self { contents, stage: Unverified }
     }
 
     /// The same transaction after its verification; for [`crate::verify`] alone.
     pub(crate) fn into_verified(self) -> Transaction<Verified> {
-        let Self { body, proofs, signatures, digests, size, stage: Unverified } = self;
-        Transaction { body, proofs, signatures, digests, size, stage: Verified(()) }
+        Transaction { contents: self.contents, stage: Verified(()) }
     }
 }
 
 impl Transaction<Verified> {
     /// The same transaction as if nobody had verified it.
     pub fn into_unverified(self) -> Transaction<Unverified> {
-        let Self { body, proofs, signatures, digests, size, stage: Verified(()) } = self;
-        Transaction { body, proofs, signatures, digests, size, stage: Unverified }
+        Transaction { contents: self.contents, stage: Unverified }
     }
 }
 
 impl<S> Transaction<S> {
     /// Everything but proofs and signatures.
     pub fn body(&self) -> &Body {
-        &self.body
+        &self.contents.body
     }
 
     /// The range proofs, one per entry of the body.
     pub fn proofs(&self) -> &[RangeProof] {
-        &self.proofs
+        &self.contents.proofs
     }
 
     /// The signatures, by institution.
     pub fn signatures(&self) -> &[InstitutionSignature] {
-        &self.signatures
+        &self.contents.signatures
     }
 
     /// The digest of the complete bytes.
     pub fn id(&self) -> TransactionId {
-        self.digests.id
+        self.contents.digests.id
     }
 
     /// The digest of the body.
     pub fn body_digest(&self) -> Digest {
-        self.digests.body
+        self.contents.digests.body
     }
 
     /// What its institutions sign.
     pub fn signing_digest(&self) -> Digest {
-        self.digests.signing
+        self.contents.digests.signing
     }
 
     /// What the range proof of the entry at `position` is bound to.
     pub fn proof_context(&self, position: u32) -> Digest {
-        self.body.proof_context(&self.digests.body, position)
+        self.body().proof_context(&self.contents.digests.body, position)
+    }
+
+    /// The complete bytes: what encoding gives.
+    pub fn bytes(&self) -> &[u8] {
+        &self.contents.bytes
     }
 
     /// Length of the complete bytes.
     pub fn size(&self) -> usize {
-        self.size
+        self.contents.bytes.len()
     }
 
     /// The id of the credit at position `credit` of entry `entry`.
     pub fn credit_id(&self, entry: u32, credit: u32) -> CreditId {
-        CreditId::of(self.digests.id, entry, credit)
+        CreditId::of(self.contents.digests.id, entry, credit)
     }
 }
 
 impl<S> Encode for Transaction<S> {
     fn encode(&self, out: &mut Writer) {
-        self.body.encode(out);
-        out.list(&self.proofs);
-        out.list(&self.signatures);
+        out.canonical(self.bytes());
     }
 }
 
@@ -171,7 +183,9 @@ impl Decode for Transaction<Unverified> {
             return Err(input.error_at(start, "transaction", problem));
         }
         let digests = Digests::of(bytes, body_end, proofs_end);
-        Ok(Self { body, proofs, signatures, digests, size, stage: Unverified })
+        let bytes = bytes.into();
+        let contents = Arc::new(Contents { body, proofs, signatures, digests, bytes });
+        Ok(Self { contents, stage: Unverified })
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
