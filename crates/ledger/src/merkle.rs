@@ -55,6 +55,45 @@ pub fn root(leaves: &[Digest]) -> Digest {
     with_length(leaves.len() as u64, &mth(leaves))
 }
 
+/// A list that only grows, by what its root needs: the perfect subtrees that it consists of, the
+/// largest first. Adding an item costs a hash or two, the root as many as there are subtrees.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Frontier {
+    length: u64,
+    subtrees: Vec<Digest>,
+}
+
+impl Frontier {
+    /// Adds the item with this [`leaf_hash`].
+    pub fn push(&mut self, leaf: Digest) {
+        // The subtrees are as large as the powers of two that add up to the length: those of the
+        // bits that a carry passes are merged.
+        let mut subtree = leaf;
+        for _ in 0..self.length.trailing_ones() {
+            if let Some(left) = self.subtrees.pop() {
+                subtree = node_hash(&left, &subtree);
+            }
+        }
+        self.subtrees.push(subtree);
+        self.length = self.length.saturating_add(1);
+    }
+
+    /// The root of the list.
+    pub fn root(&self) -> Digest {
+        let joined =
+            self.subtrees.iter().copied().rev().reduce(|right, left| node_hash(&left, &right));
+        with_length(self.length, &joined.unwrap_or_else(|| mth(&[])))
+    }
+}
+
+impl FromIterator<Digest> for Frontier {
+    fn from_iter<I: IntoIterator<Item = Digest>>(leaves: I) -> Self {
+        let mut frontier = Self::default();
+        leaves.into_iter().for_each(|leaf| frontier.push(leaf));
+        frontier
+    }
+}
+
 /// The root of a list of values by their canonical bytes.
 pub fn root_of<'a, T: Encode + 'a>(items: impl IntoIterator<Item = &'a T>) -> Digest {
     let leaves: Vec<_> = items.into_iter().map(|item| leaf_hash(&item.to_bytes())).collect();

@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, Encode};
-use quittance_ledger::merkle::{Proof, ProofError, leaf_hash, root, root_of};
+use quittance_ledger::merkle::{Frontier, Proof, ProofError, leaf_hash, root, root_of};
 use sha2::Digest as _;
 
 fn sha256(parts: &[&[u8]]) -> Digest {
@@ -43,6 +43,17 @@ fn the_root_covers_the_rfc_tree_and_the_length() {
         assert_eq!(root(&hashes(&items)), expected, "{length} items");
     }
     assert_eq!(root_of(&[7u64]), root(&[leaf_hash(&7u64.to_bytes())]));
+}
+
+#[test]
+fn a_list_that_grows_has_the_root_of_the_list() {
+    let leaves = hashes(&list(200));
+    let mut frontier = Frontier::default();
+    for length in 0..leaves.len() {
+        assert_eq!(frontier.root(), root(&leaves[..length]), "{length} items");
+        assert_eq!(leaves[..length].iter().copied().collect::<Frontier>(), frontier);
+        frontier.push(leaves[length]);
+    }
 }
 
 /// Two hashes that the reference code of RFC 6962 is tested with.

@@ -16,7 +16,8 @@ use crate::state::{
 pub(super) struct Overlay<'a> {
     base: &'a State,
     height: Height,
-    accounts: BTreeMap<AccountId, Work>,
+    /// Boxed: a map moves what it holds around, and these are large.
+    accounts: BTreeMap<AccountId, Box<Work>>,
     rounds: BTreeMap<RoundId, Option<Round>>,
 }
 
@@ -74,7 +75,7 @@ impl<'a> Overlay<'a> {
         self.accounts.entry(id).or_insert_with(|| {
             let account = base.account(&id).cloned().unwrap_or_default();
             let pending = base.pending(&id).cloned().unwrap_or_default();
-            Work::new(account, pending)
+            Box::new(Work::new(account, pending))
         })
     }
 

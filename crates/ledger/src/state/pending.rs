@@ -1,7 +1,7 @@
 //! Credits that have arrived at an account and wait there.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use quittance_crypto::commitment::Commitment;
 use quittance_crypto::digest::Digest;
@@ -45,6 +45,8 @@ struct Contents {
     numbers: BTreeMap<CreditId, u64>,
     /// How many each sender has here, returned ones left out. No zeros.
     per_sender: BTreeMap<InstitutionId, u32>,
+    /// For the root; computed when it is asked for, and kept as long as credits only arrive.
+    frontier: OnceLock<merkle::Frontier>,
 }
 
 #[derive(Debug)]
@@ -91,7 +93,8 @@ impl Pending {
 
     /// Their root.
     pub fn root(&self) -> Digest {
-        merkle::root(&self.leaves())
+        let frontier = || self.0.by_number.values().map(|held| held.leaf).collect();
+        self.0.frontier.get_or_init(frontier).root()
     }
 
     /// Shows that the credit with this id is in the list with [`Self::root`].
@@ -117,6 +120,11 @@ impl Pending {
         }
         contents.numbers.insert(credit.id, credit.number);
         let leaf = merkle::leaf_hash(&credit.to_bytes());
+        let last = contents.by_number.last_key_value().map(|(number, _)| *number);
+        match contents.frontier.get_mut() {
+            Some(frontier) if last < Some(credit.number) => frontier.push(leaf),
+            _ => contents.frontier = OnceLock::new(),
+        }
         contents.by_number.insert(credit.number, Arc::new(Held { credit, leaf }));
         true
     }
@@ -127,6 +135,7 @@ impl Pending {
             return None;
         }
         let contents = Arc::make_mut(&mut self.0);
+        contents.frontier = OnceLock::new();
         let number = contents.numbers.remove(id)?;
         let held = contents.by_number.remove(&number)?;
         if !held.credit.returned {
@@ -173,5 +182,45 @@ impl Decode for PendingCredit {
             arrived: Height::decode(input)?,
             returned: input.tag(2, "whether returned")? == 1,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::rng;
+    use rand_core::RngCore;
+
+    fn credit(number: u64) -> PendingCredit {
+        PendingCredit {
+            number,
+            id: CreditId(Digest::of("test credit", &[&number.to_be_bytes()])),
+            sender: "BANKDEFF".parse().unwrap(),
+            commitment: Commitment::identity(),
+            details: Digest::ZERO,
+            condition: Condition::None,
+            arrived: Height(1),
+            returned: false,
+        }
+    }
+
+    #[test]
+    fn the_root_is_that_of_what_is_there_whatever_came_and_went() {
+        let (mut pending, mut rng) = (Pending::default(), rng(1));
+        let mut older = Vec::new();
+        for _ in 0..400 {
+            let credit = credit(u64::from(rng.next_u32() % 40));
+            match rng.next_u32() % 3 {
+                0 => drop(pending.remove(&credit.id)),
+                1 => drop(pending.insert(credit)),
+                _ => older.push((pending.clone(), pending.root())),
+            }
+            if rng.next_u32() % 2 == 0 {
+                assert_eq!(pending.root(), merkle::root(&pending.leaves()));
+            }
+        }
+        for (pending, root) in older {
+            assert_eq!((pending.root(), merkle::root(&pending.leaves())), (root, root));
+        }
     }
 }
