@@ -169,29 +169,48 @@ impl Verdict {
     }
 }
 
+/// Fewer transactions than this are not worth a second processor: they would share less work.
+const SMALLEST_SHARE: usize = 32;
+
 /// Verifies many transactions; for each, in order, what [`Transaction::verify`] says.
 ///
-/// Structure and signatures come first, so that a failing proof has a sender who answers for it.
-/// The range proofs that are left are verified by one multiexponentiation for each processor, with
-/// weights from a hash of all complete items and fresh `entropy`; see [`Batch::verify`].
+/// Each processor takes a share, on which it does all the work: see [`verify_share`].
 pub fn verify_batch(
     transactions: Vec<Transaction>,
     directory: &(impl Directory + Sync),
     entropy: &mut impl CryptoRngCore,
 ) -> Vec<Result<Transaction<Verified>, VerificationError>> {
+    let share = transactions.len().div_ceil(rayon::current_num_threads()).max(SMALLEST_SHARE);
+    let seeds: Vec<_> = transactions.chunks(share).map(|_| fresh_generator(entropy)).collect();
+    transactions
+        .par_chunks(share)
+        .zip(seeds)
+        .flat_map_iter(|(share, mut entropy)| verify_share(share.to_vec(), directory, &mut entropy))
+        .collect()
+}
+
+/// Verifies many transactions as [`verify_batch`] does, on the processor of the caller alone.
+///
+/// Structure and signatures come first, so that a failing proof has a sender who answers for it.
+/// The range proofs that are left are verified by one multiexponentiation, with weights from a hash
+/// of all complete items and fresh `entropy`; see [`Batch::verify`].
+pub fn verify_share(
+    transactions: Vec<Transaction>,
+    directory: &impl Directory,
+    entropy: &mut impl CryptoRngCore,
+) -> Vec<Result<Transaction<Verified>, VerificationError>> {
     let claims: Vec<_> =
-        transactions.par_iter().map(|transaction| claims(transaction, directory)).collect();
-    let sound: Vec<&Claim<'_>> = claims.iter().flatten().flatten().collect();
-    let mut verdicts = verify_claims(&sound, entropy).into_iter();
+        transactions.iter().map(|transaction| claims(transaction, directory)).collect();
+    let mut batch = Batch::new();
+    for claim in claims.iter().flatten().flatten() {
+        batch.push(&claim.context, &claim.commitments, claim.proof);
+    }
+    let mut verdicts = batch.verify(entropy).into_iter();
     let errors: Vec<Option<VerificationError>> = claims
         .iter()
         .map(|claims| match claims {
             Err(error) => Some(error.clone()),
-            // Every claim takes its own verdict; the first error is the transaction's.
-            Ok(claims) => {
-                let own: Vec<_> = verdicts.by_ref().take(claims.len()).collect();
-                own.into_iter().find_map(Result::err)
-            }
+            Ok(claims) => first_error(claims, &mut verdicts),
         })
         .collect();
     drop(claims);
@@ -202,32 +221,16 @@ pub fn verify_batch(
     transactions.into_iter().zip(errors).map(verdict).collect()
 }
 
-/// Fewer proofs than this are not worth a second processor: they would share less work.
-const SMALLEST_BATCH: usize = 32;
-
-fn verify_claims(
-    claims: &[&Claim<'_>],
-    entropy: &mut impl CryptoRngCore,
-) -> Vec<Result<(), VerificationError>> {
-    let share = claims.len().div_ceil(rayon::current_num_threads()).max(SMALLEST_BATCH);
-    let shares: Vec<_> =
-        claims.chunks(share).map(|claims| (claims, fresh_generator(entropy))).collect();
-    shares
-        .into_par_iter()
-        .flat_map_iter(|(claims, mut entropy)| {
-            let mut batch = Batch::new();
-            for claim in claims {
-                batch.push(&claim.context, &claim.commitments, claim.proof);
-            }
-            let entries = claims.iter().map(|claim| claim.entry);
-            let verdicts = batch.verify(&mut entropy).into_iter().zip(entries);
-            verdicts
-                .map(|(verdict, entry)| {
-                    verdict.map_err(|source| VerificationError::RangeProof { entry, source })
-                })
-                .collect::<Vec<_>>()
-        })
-        .collect()
+/// Every claim of a transaction takes its own verdict; the first error is the transaction's.
+fn first_error(
+    claims: &[Claim<'_>],
+    verdicts: &mut impl Iterator<Item = Result<(), RangeProofError>>,
+) -> Option<VerificationError> {
+    let own: Vec<_> = claims.iter().zip(verdicts).collect();
+    own.into_iter().find_map(|(claim, verdict)| {
+        let entry = claim.entry;
+        verdict.err().map(|source| VerificationError::RangeProof { entry, source })
+    })
 }
 
 fn fresh_generator(entropy: &mut impl CryptoRngCore) -> ChaCha20Rng {

@@ -164,11 +164,11 @@ impl Application for Proposer {
 }
 
 /// Executes what can be executed.
-fn try_all(executor: &mut Executor<'_>, candidates: &[Arc<Transaction<Verified>>]) -> Tried {
+fn try_all(executor: &mut Executor<'_>, candidates: &[Transaction<Verified>]) -> Tried {
     let mut tried = Tried::default();
     for candidate in candidates {
         match executor.execute(candidate) {
-            Ok(()) => tried.included.push((**candidate).clone()),
+            Ok(()) => tried.included.push(candidate.clone()),
             Err(ExecutionError::BlockFull) if !tried.included.is_empty() => break,
             // One before it has failed; it waits for another in its place.
             Err(ExecutionError::SkippedSequence { expected, found, .. })

@@ -1,6 +1,8 @@
 //! What the threads and handlers of a node share.
 
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::available_parallelism;
 
 use quittance_consensus::Bell;
 use quittance_ledger::block::{Block, Header, Tip};
@@ -10,20 +12,18 @@ use quittance_ledger::genesis::Genesis;
 use quittance_ledger::ids::{InstitutionId, TransactionId};
 use quittance_ledger::state::State;
 use quittance_ledger::transaction::{Body, Transaction, Verified};
-use quittance_ledger::verify::verify_batch;
+use quittance_ledger::verify::verify_share;
 use quittance_rpc::convert::TransactionStatus;
 use quittance_rpc::metrics::chain_is_at;
 use quittance_storage::{ChainError, ChainStore};
 use rand_core::OsRng;
 use thiserror::Error;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use crate::pool::{Full, Pool, PoolLimits, Stage, next_sequence, slots};
+use crate::queue::Queue;
 use crate::rejection::Rejection;
 use crate::watchers::Watchers;
-
-/// Transactions of one batch. What arrives while a batch is verified makes the next one.
-const MAX_BATCH: usize = 512;
 
 /// The end of the chain: what is final.
 pub(crate) struct View {
@@ -51,30 +51,27 @@ pub(crate) struct Core {
     pub watchers: Watchers,
     view: watch::Sender<Arc<View>>,
     pool: Mutex<Pool>,
-    /// Where transactions go to be verified; `None` once the node is stopping.
-    unverified: Mutex<Option<mpsc::UnboundedSender<Transaction>>>,
+    /// Where transactions go to be verified; closed once the node is stopping.
+    pub queue: Queue,
 }
 
 impl Core {
-    /// A core, and the queue that [`Core::verify`] takes transactions from.
+    /// A core for a node with one verifier for each processor.
     pub(crate) fn new(
         genesis: Genesis,
         store: ChainStore,
         view: View,
         limits: PoolLimits,
-    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Transaction>) {
-        // The pool's limits bound the queue: whatever is in it is also in the pool.
-        let (unverified, queue) = mpsc::unbounded_channel();
-        let core = Self {
+    ) -> Arc<Self> {
+        Arc::new(Self {
             genesis,
             store,
             bell: Bell::new(),
             watchers: Watchers::default(),
             view: watch::Sender::new(Arc::new(view)),
             pool: Mutex::new(Pool::new(limits)),
-            unverified: Mutex::new(Some(unverified)),
-        };
-        (Arc::new(core), queue)
+            queue: Queue::new(available_parallelism().unwrap_or(NonZeroUsize::MIN)),
+        })
     }
 
     /// The end of the chain as it is now.
@@ -141,16 +138,17 @@ impl Core {
             return Ok(());
         }
         drop(pool);
-        let unverified = self.unverified();
-        let queue = unverified.as_ref().ok_or(SubmitError::Stopping)?;
-        queue.send(transaction).map_err(|_| SubmitError::Stopping)
+        match self.queue.push(transaction) {
+            true => Ok(()),
+            false => Err(SubmitError::Stopping),
+        }
     }
 
-    /// Verifies what is submitted, until [`Core::close`]. Blocks its thread.
-    pub(crate) fn verify(&self, mut queue: mpsc::UnboundedReceiver<Transaction>) {
-        let mut batch = Vec::new();
-        while queue.blocking_recv_many(&mut batch, MAX_BATCH) > 0 {
-            self.verify_batch(std::mem::take(&mut batch));
+    /// Verifies what is submitted, until [`Core::close`]. Blocks its thread; several may do it at
+    /// once.
+    pub(crate) fn verify(&self) {
+        while let Some(batch) = self.queue.take() {
+            self.verify_batch(batch);
         }
     }
 
@@ -158,7 +156,7 @@ impl Core {
     pub(crate) fn verify_batch(&self, batch: Vec<Transaction>) {
         let ids: Vec<TransactionId> = batch.iter().map(Transaction::id).collect();
         let view = self.view();
-        let verdicts = verify_batch(batch, &view.state, &mut OsRng);
+        let verdicts = verify_share(batch, &view.state, &mut OsRng);
         let mut pool = self.pool();
         for (id, verdict) in ids.iter().zip(verdicts) {
             match verdict {
@@ -202,12 +200,8 @@ impl Core {
 
     /// Nothing more is taken in; the threads end.
     pub(crate) fn close(&self) {
-        *self.unverified() = None;
+        self.queue.close();
         self.bell.stop();
-    }
-
-    fn unverified(&self) -> MutexGuard<'_, Option<mpsc::UnboundedSender<Transaction>>> {
-        self.unverified.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -9,9 +9,10 @@
 //! written ends the process; after a restart the chain goes on from its last whole block, while
 //! transactions that were only pending are forgotten and have to be submitted again.
 //!
-//! Two threads do what takes long: one verifies what has arrived, in batches of whatever came while
-//! the last batch was verified; the other is the engine that makes blocks. Handlers of calls only
-//! look at what is there, and wait.
+//! Threads of their own do what takes long. Verifiers, one for each processor, take what has arrived
+//! in batches of whatever came during the last ones. The engine makes blocks: it executes, signs and
+//! writes one while the verifiers are at what comes next. Neither holds a lock meanwhile. Handlers of
+//! calls only look at what is there, and wait.
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
@@ -20,6 +21,7 @@ mod blocks;
 mod config;
 mod core;
 mod pool;
+mod queue;
 mod rejection;
 mod service;
 mod watchers;
@@ -46,6 +48,7 @@ use quittance_rpc::tls::trust::Admission;
 use quittance_storage::{ChainError, ChainStore, Recovered};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
 
 pub use application::ApplicationError;
 pub use config::{Config, NodeFile};
@@ -99,7 +102,7 @@ pub struct Node {
     bound: Bound,
     closing: Closing,
     engine: oneshot::Receiver<Result<(), ApplicationError>>,
-    verifier: oneshot::Receiver<()>,
+    verifiers: JoinSet<Result<(), oneshot::error::RecvError>>,
     leases: mpsc::Receiver<()>,
 }
 
@@ -121,7 +124,7 @@ impl Node {
         let (store, view) = open(&data, &genesis)?;
         let solo = Solo::new(view.state.validators(), institution, vote_key, pace)?;
         tracing::info!(height = %view.tip.height(), state_root = %view.state.root(), "chain is open");
-        let (core, queue) = Core::new(genesis, store, view, PoolLimits::default());
+        let core = Core::new(genesis, store, view, PoolLimits::default());
         let closing = Closing(core.clone());
 
         let server = Server::new(Limits::default());
@@ -129,12 +132,15 @@ impl Node {
         let service = Service::new(core.clone(), server.stopping(), lease);
         let bound = server.node(service).bind(&tls, &listen, Admission::everybody()).await?;
 
-        let of_verifier = core.clone();
-        let verifier = thread("verifier", move || of_verifier.verify(queue))?;
+        let mut verifiers = JoinSet::new();
+        for _ in 0..core.queue.verifiers() {
+            let core = core.clone();
+            verifiers.spawn(thread("verifier", move || core.verify())?);
+        }
         let (mut proposer, bell) = (Proposer::new(core.clone()), core.bell.clone());
         let engine = thread("engine", move || solo.run(&mut proposer, &bell))?;
         tracing::info!(address = %bound.address(), %institution, "node is ready");
-        Ok(Self { core, bound, closing, engine, verifier, leases })
+        Ok(Self { core, bound, closing, engine, verifiers, leases })
     }
 
     /// The address it listens on.
@@ -144,19 +150,22 @@ impl Node {
 
     /// Serves until `shutdown`; then calls under way may end, and the chain is closed.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), NodeError> {
-        let Self { core, bound, closing, mut engine, mut verifier, mut leases } = self;
+        let Self { core, bound, closing, mut engine, mut verifiers, mut leases } = self;
         let panicked = |who| move |_| NodeError::Panicked(who);
         tokio::select! {
             ended = &mut engine => {
                 // Never before the bell is stopped, but by an error.
                 return Ok(ended.map_err(panicked("engine"))??);
             }
-            ended = &mut verifier => return ended.map_err(panicked("verifier")),
+            // Never before the queue is closed, but by a panic.
+            _ = verifiers.join_next() => return Err(NodeError::Panicked("verifier")),
             served = bound.serve(shutdown) => served?,
         }
         drop(closing);
         let ended = engine.await.map_err(panicked("engine"))?;
-        verifier.await.map_err(panicked("verifier"))?;
+        for ended in verifiers.join_all().await {
+            ended.map_err(panicked("verifier"))?;
+        }
         // Whoever still holds the chain holds a lease: none is ever sent, all are dropped.
         let _ = tokio::time::timeout(LAST_WORDS, leases.recv()).await;
         tracing::info!(height = %core.view().tip.height(), "node has stopped");

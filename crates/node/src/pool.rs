@@ -91,11 +91,11 @@ pub(crate) struct Pool {
 struct Entry {
     submitter: InstitutionId,
     bytes: usize,
-    candidate: Option<Candidate>,
+    candidate: Option<Arc<Candidate>>,
 }
 
 struct Candidate {
-    transaction: Arc<Transaction<Verified>>,
+    transaction: Transaction<Verified>,
     slots: Vec<Slot>,
     turn: Turn,
 }
@@ -111,7 +111,7 @@ type Turn = (u64, u64);
 #[derive(Default)]
 struct Queue {
     load: Load,
-    turns: BTreeMap<Turn, TransactionId>,
+    turns: BTreeMap<Turn, Arc<Candidate>>,
 }
 
 /// The sequence numbers that a body takes. Joining a round takes one on the account in the round's
@@ -209,9 +209,9 @@ impl Pool {
         let slots = slots(transaction.body(), state);
         let highest = slots.iter().map(|(_, sequence)| *sequence).max();
         let turn = (highest.unwrap_or(0), self.arrivals);
-        self.institutions.entry(entry.submitter).or_default().turns.insert(turn, id);
-        let transaction = Arc::new(transaction);
-        entry.candidate = Some(Candidate { transaction, slots, turn });
+        let candidate = Arc::new(Candidate { transaction, slots, turn });
+        entry.candidate = Some(candidate.clone());
+        self.institutions.entry(entry.submitter).or_default().turns.insert(turn, candidate);
     }
 
     /// A transaction is final: it leaves.
@@ -242,7 +242,7 @@ impl Pool {
         state: &State,
         height: Height,
         limit: usize,
-    ) -> Vec<Arc<Transaction<Verified>>> {
+    ) -> Vec<Transaction<Verified>> {
         let mut sequences = Sequences { state, next: BTreeMap::new() };
         let mut queues: VecDeque<_> =
             self.institutions.values().map(|queue| queue.turns.values()).collect();
@@ -251,10 +251,7 @@ impl Pool {
         let mut selected = Vec::new();
         // One transaction of each institution, then the next of each.
         while let Some(mut queue) = queues.pop_front() {
-            let ready = queue
-                .by_ref()
-                .filter_map(|id| self.entries.get(id)?.candidate.as_ref())
-                .find(|candidate| sequences.take(candidate, height));
+            let ready = queue.find(|candidate| sequences.take(candidate, height));
             let Some(candidate) = ready else { continue };
             if selected.len() == limit {
                 break;

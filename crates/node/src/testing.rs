@@ -10,7 +10,6 @@ use quittance_ledger::certificate::{Certificate, ValidatorSignature, Vote, VoteK
 use quittance_ledger::ids::{ChainId, InstitutionId, Timestamp};
 use quittance_ledger::transaction::{Transaction, Verified};
 use quittance_rpc::convert::TransactionStatus;
-use tokio::sync::mpsc;
 
 use crate::application::Proposer;
 use crate::banks::{Banks, SUITE, VALIDATOR, id, terms};
@@ -23,7 +22,6 @@ pub(crate) struct Fixture {
     pub core: Arc<Core>,
     pub proposer: Proposer,
     pub vote: SigningKey,
-    queue: mpsc::UnboundedReceiver<Transaction>,
     _folder: tempfile::TempDir,
 }
 
@@ -33,9 +31,9 @@ impl Fixture {
         let folder = tempfile::tempdir().unwrap();
         let genesis = banks.genesis(&vote);
         let (store, view) = crate::open(folder.path(), &genesis).unwrap();
-        let (core, queue) = Core::new(genesis, store, view, PoolLimits::default());
+        let core = Core::new(genesis, store, view, PoolLimits::default());
         let proposer = Proposer::new(core.clone());
-        Self { banks, core, proposer, vote, queue, _folder: folder }
+        Self { banks, core, proposer, vote, _folder: folder }
     }
 
     pub(crate) fn chain(&self) -> ChainId {
@@ -53,11 +51,10 @@ impl Fixture {
         by: InstitutionId,
     ) -> TransactionStatus {
         self.core.submit(transaction.clone(), by).unwrap();
-        let mut batch = vec![];
-        while let Ok(next) = self.queue.try_recv() {
-            batch.push(next);
+        // What is known already does not wait.
+        if !self.core.queue.is_empty() {
+            self.core.verify_batch(self.core.queue.take().unwrap());
         }
-        self.core.verify_batch(batch);
         self.core.status(&transaction.id()).unwrap()
     }
 
