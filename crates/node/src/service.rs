@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use quittance_crypto::encoding::Decode;
 use quittance_ledger::ids::{AccountId, Height, RoundId, TransactionId};
@@ -17,13 +18,18 @@ use quittance_rpc::server::Peer;
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status};
+use tonic::metadata::{MetadataMap, MetadataValue};
+use tonic::{Code, Request, Response, Status};
 
 use crate::blocks;
 use crate::core::{Core, SubmitError};
+use crate::pool::Full;
 
 /// The longest wait for a status, in milliseconds.
 const MAX_WAIT_MS: u32 = 30_000;
+
+/// When to try again what there was no room for.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 /// Handles calls.
 #[derive(Clone)]
@@ -76,7 +82,7 @@ impl node_server::Node for Service {
             .map_err(|error| FieldError::new("transaction", error))?;
         let id = transaction.id();
         self.core.submit(transaction, submitter).map_err(|error| match error {
-            SubmitError::Full(full) => Status::resource_exhausted(full.to_string()),
+            SubmitError::Full(full) => overloaded(full),
             SubmitError::Stopping => Status::unavailable(error.to_string()),
             SubmitError::Chain(error) => internal(error),
         })?;
@@ -165,6 +171,15 @@ impl node_server::Node for Service {
         };
         Ok(Response::new((&status).into()))
     }
+}
+
+/// Nothing has been done, and the same call may succeed later. The pause before that is said as
+/// gRPC's own retries understand it (proposal A6, "pushback").
+fn overloaded(full: Full) -> Status {
+    let pause = u64::try_from(RETRY_AFTER.as_millis()).unwrap_or(u64::MAX);
+    let mut metadata = MetadataMap::new();
+    metadata.insert("grpc-retry-pushback-ms", MetadataValue::from(pause));
+    Status::with_metadata(Code::ResourceExhausted, full.to_string(), metadata)
 }
 
 /// For failures of ours: the log has the reason, the caller does not.
