@@ -23,9 +23,10 @@ demo: prepare
 	$(CARGO_TARGET_DIR)/release/quittance demo
 
 # Prints a table and leaves it as bench-report.json in the target directory. Only some measurements:
-# make bench ONLY="transfers range-proofs".
+# make bench ONLY="transfers range-proofs block node". For the whole workspace, as for `make test`, so
+# that RocksDB is not built a second time.
 bench: prepare
-	cargo bench -p quittance-benches --features measure --locked -- $(ONLY)
+	cargo bench --workspace --features quittance-benches/measure --bench bench --locked -- $(ONLY)
 
 fmt:
 	cargo fmt --all --check

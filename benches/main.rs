@@ -1,6 +1,9 @@
 //! All measurements, one after another: `make bench`, or some: `make bench ONLY="transfers"`.
 
+mod chain;
+mod execute;
 mod measure;
+mod node;
 mod range_proofs;
 mod solana;
 mod tari;
@@ -13,8 +16,12 @@ use measure::Bench;
 /// Measures one thing after another and adds a row for each.
 type Section = fn(&mut Bench) -> Result<(), Box<dyn Error>>;
 
-const SECTIONS: [(&str, Section); 2] =
-    [("transfers", transfers::measure), ("range-proofs", range_proofs::measure)];
+const SECTIONS: [(&str, Section); 4] = [
+    ("transfers", transfers::measure),
+    ("range-proofs", range_proofs::measure),
+    ("block", execute::measure),
+    ("node", node::measure),
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     // Cargo adds options of its own.

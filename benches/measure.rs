@@ -10,6 +10,11 @@ use criterion::{Bencher, Criterion};
 use quittance_benches::report::{Report, Row};
 use serde_json::Value;
 
+/// A folder on the disk that holds the target directory, gone when it is dropped.
+pub(crate) fn folder() -> std::io::Result<tempfile::TempDir> {
+    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+}
+
 /// Where a section measures and reports.
 pub(crate) struct Bench {
     criterion: Criterion,

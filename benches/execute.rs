@@ -1,0 +1,91 @@
+//! A block of 1,000 verified transfers of as many banks: executed, sealed and written.
+
+use std::error::Error;
+
+use criterion::BatchSize;
+use quittance_benches::report::Row;
+use quittance_crypto::signature::SigningKey;
+use quittance_ledger::block::{Block, Header, Tip, transactions_root};
+use quittance_ledger::certificate::{Certificate, ValidatorSignature, Vote, VoteKind};
+use quittance_ledger::execute::{BlockContext, Executor};
+use quittance_ledger::ids::Timestamp;
+use quittance_ledger::state::State;
+use quittance_ledger::transaction::{Transaction, Verified};
+use quittance_ledger::verify::verify_batch;
+use quittance_storage::ChainStore;
+use rand_core::OsRng;
+
+use crate::chain::{Chain, SUITE, VALIDATOR};
+use crate::measure::{Bench, folder};
+
+const COUNT: usize = 1000;
+
+pub(crate) fn measure(bench: &mut Bench) -> Result<(), Box<dyn Error>> {
+    let vote = SigningKey::generate(SUITE);
+    let chain = Chain::new(COUNT, vote.verifying_key())?;
+    let state = State::genesis(&chain.genesis)?;
+    let transfers = verify_batch(chain.transfers(1)?, &state, &mut OsRng);
+    let transfers = transfers.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let tip = Tip::genesis(&chain.genesis);
+    let maker = Maker { tip, state: &state, vote: &vote, transfers: &transfers };
+    // Each block goes to a store of its own: all of them follow the genesis.
+    let begun = || -> Result<_, Box<dyn Error>> {
+        let folder = folder()?;
+        let store = ChainStore::open(folder.path(), &chain.genesis)?.0;
+        Ok((store, folder))
+    };
+    let time = bench.milliseconds("block execute", |bencher| {
+        bencher.iter_batched(
+            || begun().expect("a store is opened"),
+            |(store, folder)| {
+                maker.make(&store).expect("a block is made");
+                (store, folder)
+            },
+            BatchSize::PerIteration,
+        );
+    })?;
+    bench.row(Row::lower("block execute", "ms per 1,000 transfers", time, None))
+}
+
+/// What makes a block.
+struct Maker<'a> {
+    tip: Tip,
+    state: &'a State,
+    vote: &'a SigningKey,
+    transfers: &'a [Transaction<Verified>],
+}
+
+impl Maker<'_> {
+    /// Executes all transfers, makes and certifies the block, and writes it.
+    fn make(&self, store: &ChainStore) -> Result<(), Box<dyn Error>> {
+        let tip = &self.tip;
+        let context = BlockContext { height: tip.height().next(), time: Timestamp(1) };
+        let mut executor = Executor::new(self.state, context);
+        for transfer in self.transfers {
+            executor.execute(transfer)?;
+        }
+        let outcome = executor.finish()?;
+        let header = Header {
+            suite: SUITE,
+            chain: self.state.chain().id,
+            height: context.height,
+            parent: tip.block(),
+            transactions_root: transactions_root(self.transfers),
+            state_root: outcome.root(),
+            time: context.time,
+            validators: tip.validators(),
+            next_validators: outcome.state.validators().digest(),
+        };
+        let certificate = self.certify(&header)?;
+        let block = Block { header, transactions: self.transfers.to_vec() };
+        Ok(store.append(&block, &certificate, &outcome.changes)?)
+    }
+
+    fn certify(&self, header: &Header) -> Result<Certificate, Box<dyn Error>> {
+        let (chain, height, round, block) = (header.chain, header.height, 0, header.id());
+        let vote = Vote { chain, height, round, kind: VoteKind::Precommit, block: Some(block) };
+        let signature = vote.sign(self.vote);
+        let signatures = vec![ValidatorSignature { institution: VALIDATOR.parse()?, signature }];
+        Ok(Certificate { height, round, block, signatures })
+    }
+}
