@@ -42,9 +42,12 @@ prepare:
 prepare-tests:
 	@scripts/prepare tests
 
-# 100,000 changed transactions (a minute), and 100,000 operations against the model (much longer).
+# 100,000 changed transactions (a minute), kills, losses of power and damage in numbers (minutes), and
+# 100,000 operations against the model (much longer).
 slow: prepare
 	cargo test --release --locked -p quittance-tests --test mutants -- --ignored --nocapture
+	cargo test --release --locked -p quittance-storage --test disk -- --ignored --nocapture
+	cargo test --release --locked -p quittance-node --test kill -- --ignored --nocapture
 	cargo test --release --locked -p quittance-ledger --test execution -- --ignored --nocapture
 
 # Real objects of today's formats in fuzz/corpus, which the decoders' tests start from.

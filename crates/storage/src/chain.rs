@@ -14,7 +14,8 @@ use quittance_ledger::state::{Changes, Key, Record, State, StateError};
 use quittance_ledger::transaction::Verified;
 use thiserror::Error;
 
-use crate::database::{Batch, Database, Identity, StorageError, Table};
+use crate::database::{Batch, Database, Identity, Table};
+use crate::error::StorageError;
 
 const BLOCKS: Table = Table("blocks");
 const CERTIFICATES: Table = Table("certificates");
@@ -126,6 +127,10 @@ impl ChainStore {
 
     /// Writes the state before the first block.
     fn begin(&self, initial: &State) -> Result<Tip, ChainError> {
+        if let Some((height, _)) = self.database.last(BLOCKS)? {
+            let height = self.database.decode::<Height>(BLOCKS, &height)?.0;
+            return Err(ChainError::Tip { height, problem: "the tip record is missing".into() });
+        }
         let tip = Tip { height: Height(0), block: BlockId(Digest::ZERO) };
         let mut batch = Batch::new();
         put_changes(&mut batch, &initial.to_changes());

@@ -1,17 +1,19 @@
 //! Ordered tables with atomic, synced batches.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};
-use rocksdb::{
-    ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, Direction,
-    IteratorMode, Options, WriteBatch, WriteOptions,
-};
-use thiserror::Error;
+use quittance_crypto::planted;
+use rocksdb::{ColumnFamily, DB, Direction, IteratorMode, WriteBatch, WriteOptions};
+
+use crate::error::StorageError;
+use crate::marker::{Manifest, Mark, Marker};
+use crate::opening::{self, failed};
 
 /// The table that every database has besides its own: what it is.
-const IDENTITY_TABLE: &str = "default";
+pub(crate) const IDENTITY_TABLE: &str = "default";
 const IDENTITY_KEY: &[u8] = b"identity";
 
 /// A table by its name. Keys are sorted as byte strings.
@@ -30,49 +32,6 @@ pub struct Identity {
     pub format: u32,
     /// Whose it is: the chain's id, or a digest of chain and institution.
     pub owner: Digest,
-}
-
-/// Why a store could not be opened, read or written.
-#[derive(Debug, Error)]
-pub enum StorageError {
-    /// RocksDB failed.
-    #[error("{path}: cannot {action}: {source}")]
-    Database {
-        /// The database's folder.
-        path: PathBuf,
-        /// What was tried.
-        action: &'static str,
-        /// RocksDB's reason.
-        source: rocksdb::Error,
-    },
-    /// The folder holds something else.
-    #[error("{path}: holds {found}, not {expected}")]
-    OtherDatabase {
-        /// The database's folder.
-        path: PathBuf,
-        /// What is there.
-        found: String,
-        /// What was expected.
-        expected: String,
-    },
-    /// Stored bytes do not decode: the disk, or something that wrote to it, is at fault.
-    #[error("{path}: table {table} is damaged: {source}")]
-    Damaged {
-        /// The database's folder.
-        path: PathBuf,
-        /// The table.
-        table: &'static str,
-        /// What does not decode, and where.
-        source: DecodeError,
-    },
-    /// A table that the database was not opened with: a defect of the caller.
-    #[error("{path}: there is no table {table}")]
-    NoTable {
-        /// The database's folder.
-        path: PathBuf,
-        /// The table.
-        table: &'static str,
-    },
 }
 
 /// Writes that happen together or not at all.
@@ -116,18 +75,28 @@ impl Batch {
 pub struct Database {
     db: DB,
     path: PathBuf,
+    writer: Mutex<Acknowledged>,
+}
+
+/// What has been acknowledged, and where that is written down.
+struct Acknowledged {
+    marker: Marker,
+    mark: Mark,
+    /// Whether a write has failed.
+    halted: bool,
 }
 
 impl Database {
     /// Opens the database in the folder `path`, or makes it there if the folder is empty or
-    /// missing. Refuses a database with another identity.
+    /// missing. Refuses a database with another identity or with other tables, and one that does
+    /// not hold all that was acknowledged.
     pub fn open(path: &Path, identity: &Identity, tables: &[Table]) -> Result<Self, StorageError> {
-        let names = tables.iter().map(|table| table.0).chain([IDENTITY_TABLE]);
-        let families = names.map(|name| ColumnFamilyDescriptor::new(name, table_options()));
-        let db = DB::open_cf_descriptors(&database_options(), path, families)
-            .map_err(|source| failed(path, "open the database", source))?;
-        let database = Self { db, path: path.to_owned() };
-        database.check_identity(identity)?;
+        let names: Vec<&str> = tables.iter().map(|table| table.0).chain([IDENTITY_TABLE]).collect();
+        let (db, mark) = opening::open(path, &names)?;
+        let acknowledged = Acknowledged { marker: Marker::open(path)?, mark, halted: false };
+        let database = Self { db, path: path.to_owned(), writer: Mutex::new(acknowledged) };
+        database.check_identity(identity, mark.is_nothing())?;
+        database.settle()?;
         Ok(database)
     }
 
@@ -136,25 +105,36 @@ impl Database {
         &self.path
     }
 
-    fn check_identity(&self, expected: &Identity) -> Result<(), StorageError> {
+    fn check_identity(&self, expected: &Identity, new: bool) -> Result<(), StorageError> {
         let table = Table(IDENTITY_TABLE);
-        match self.get::<Identity>(table, IDENTITY_KEY)? {
-            None => {
+        let found = match self.get::<Identity>(table, IDENTITY_KEY)? {
+            Some(found) if found == *expected => return Ok(()),
+            Some(found) => found.to_string(),
+            None if new => {
                 let mut batch = Batch::new();
                 batch.put(table, IDENTITY_KEY, expected);
-                self.write(batch)
+                return self.write(batch);
             }
-            Some(found) if found == *expected => Ok(()),
-            Some(found) => Err(StorageError::OtherDatabase {
-                path: self.path.clone(),
-                found: found.to_string(),
-                expected: expected.to_string(),
-            }),
-        }
+            None => "something without an identity".to_owned(),
+        };
+        let (path, expected) = (self.path.clone(), expected.to_string());
+        Err(StorageError::OtherDatabase { path, found, expected })
+    }
+
+    /// Writes down, in both places of the marker and on the disk, what opening has left.
+    fn settle(&self) -> Result<(), StorageError> {
+        let mut writer = self.writer();
+        writer.mark = self.mark(writer.mark);
+        let mark = writer.mark;
+        writer.marker.settle(mark)
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Acknowledged> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes a batch: all of it is on the disk when this returns `Ok`. After an error the process
-    /// must end; opening the database again tells what was written.
+    /// must end, and nothing more is written; opening the database again tells what was written.
     pub fn write(&self, batch: Batch) -> Result<(), StorageError> {
         let mut writes = WriteBatch::default();
         for Change { table, key, value } in batch.0 {
@@ -164,9 +144,40 @@ impl Database {
                 None => writes.delete_cf(family, key),
             }
         }
+        let mut writer = self.writer();
+        if planted!("written-after-a-failure", false, writer.halted) {
+            return Err(StorageError::Halted { path: self.path.clone() });
+        }
+        let written = self.write_synced(writes, &mut writer);
+        writer.halted = written.is_err();
+        written
+    }
+
+    fn write_synced(
+        &self,
+        writes: WriteBatch,
+        writer: &mut Acknowledged,
+    ) -> Result<(), StorageError> {
         let mut synced = WriteOptions::default();
-        synced.set_sync(true);
-        self.db.write_opt(writes, &synced).map_err(|source| self.failed("write", source))
+        synced.set_sync(planted!("acknowledged-before-sync", false, true));
+        self.db.write_opt(writes, &synced).map_err(|source| self.failed("write", source))?;
+        writer.mark = self.mark(writer.mark);
+        writer.marker.set(writer.mark)
+    }
+
+    /// What the database holds for certain, after a write has returned.
+    fn mark(&self, before: Mark) -> Mark {
+        let sequence = self.db.latest_sequence_number();
+        // In this order: what runs only after the length was read cannot have added to it.
+        let manifest = Manifest::read(&self.path, before.manifest).ok().filter(|_| self.is_quiet());
+        Mark { sequence, manifest: manifest.unwrap_or(before.manifest) }
+    }
+
+    /// Whether nothing is about to change the list of files: what is being written there may not
+    /// be on the disk.
+    fn is_quiet(&self) -> bool {
+        let counters = ["rocksdb.num-running-flushes", "rocksdb.num-running-compactions"];
+        counters.iter().all(|name| matches!(self.db.property_int_value(*name), Ok(Some(0))))
     }
 
     /// The raw bytes under a key.
@@ -221,30 +232,6 @@ impl Database {
     fn failed(&self, action: &'static str, source: rocksdb::Error) -> StorageError {
         failed(&self.path, action, source)
     }
-}
-
-fn failed(path: &Path, action: &'static str, source: rocksdb::Error) -> StorageError {
-    StorageError::Database { path: path.to_owned(), action, source }
-}
-
-fn database_options() -> Options {
-    let mut options = Options::default();
-    options.create_if_missing(true);
-    options.create_missing_column_families(true);
-    options.set_paranoid_checks(true);
-    // Every write is synced, so only a write that was never acknowledged can be torn at the end of
-    // the log. Damage anywhere else is refused.
-    options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
-    options.set_keep_log_file_num(4);
-    options
-}
-
-fn table_options() -> Options {
-    let mut options = Options::default();
-    // Commitments, proofs, signatures and seals are random bytes: nothing compresses.
-    options.set_compression_type(DBCompressionType::None);
-    options.set_paranoid_checks(true);
-    options
 }
 
 impl std::fmt::Display for Identity {
