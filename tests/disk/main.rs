@@ -8,7 +8,6 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use interpose::interpose;
-use quittance_cli::ports;
 use quittance_cli::testnet;
 use quittance_cli::testnet::plan::Plan;
 use quittance_tests::binaries::program;
@@ -25,7 +24,7 @@ fn node(fault: &str) -> String {
         assets: vec![("EUR".parse().unwrap(), 2)],
         base_port: 0,
     };
-    plan.base_port = ports::free_range(plan.ports(), std::process::id()).unwrap();
+    plan.base_port = quittance_rpc::ports::free_range(plan.ports()).unwrap();
     let members = testnet::create(&plan, home.path()).unwrap();
     let mut command = Command::new(program("quittance"));
     command.arg("node").arg("--config").arg(members.node.config(home.path()));
