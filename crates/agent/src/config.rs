@@ -163,7 +163,7 @@ impl Config {
             &mut check,
         );
         let parts = institution.zip(genesis).zip(keys).zip(directory);
-        let data = check.path(&read.data);
+        let data = check.folder("data", &read.data);
         let parts = parts.zip(listen).zip(listen_peers).zip(tls);
         check.finish(parts.map(|(((parts, listen), listen_peers), tls)| {
             let (((institution, genesis), keys), directory) = parts;

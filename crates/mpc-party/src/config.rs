@@ -138,7 +138,7 @@ impl Config {
             &[("listen", listen)],
             &mut check,
         );
-        let data = check.path(&read.data);
+        let data = check.folder("data", &read.data);
         let parts = institution.zip(genesis).zip(keys).zip(directory).zip(others);
         check.finish(parts.zip(listen).zip(tls).map(|((parts, listen), tls)| {
             let ((((institution, genesis), keys), directory), others) = parts;

@@ -121,7 +121,7 @@ impl Config {
         let expected =
             institution.map(|institution| ProcessName { institution, process: Process::Node });
         let tls = read.tls.check("tls", expected, genesis.as_ref(), &mut check);
-        let data = check.path(&read.data);
+        let data = check.folder("data", &read.data);
         let reporting = Reporting::check(
             read.log,
             read.log_format,

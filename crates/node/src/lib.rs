@@ -139,6 +139,7 @@ impl Node {
         }
         let (mut proposer, bell) = (Proposer::new(core.clone()), core.bell.clone());
         let engine = thread("engine", move || solo.run(&mut proposer, &bell))?;
+        bound.health().set(true).await;
         tracing::info!(address = %bound.address(), %institution, "node is ready");
         Ok(Self { core, bound, closing, engine, verifiers, leases })
     }

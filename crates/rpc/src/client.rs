@@ -104,6 +104,13 @@ pub enum ConnectError {
     },
 }
 
+impl ConnectError {
+    /// Whether the server is the right one, and only does not serve the likes of us.
+    pub fn is_not_admitted(&self) -> bool {
+        matches!(self, Self::Refused { alert: AlertDescription::AccessDenied, .. })
+    }
+}
+
 /// What an alert means to the one who gets it.
 fn explain(alert: AlertDescription) -> String {
     match alert {

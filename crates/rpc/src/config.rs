@@ -39,6 +39,7 @@ use crate::identity::{Identity, ProcessName};
 use crate::tls::trust::{Scope, Trust};
 use crate::tls::{Credentials, KeyExchange, Tls, TlsError};
 
+pub use material::passphrase_in;
 pub use reporting::{LogFormat, Reporting};
 
 /// Certificate and key files are not larger than this.

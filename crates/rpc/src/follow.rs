@@ -189,8 +189,8 @@ impl Following {
 /// Follows the chain of `genesis` as `node` serves it, from the block after `tip` on;
 /// [`Tip::genesis`] for the whole chain. Needs a tokio runtime.
 ///
-/// A node that is away, or refuses the call, is called again with pauses that grow to a few
-/// seconds; what has been passed on is never repeated. The stream ends with an error only when the
+/// A node that is away, refuses the call, or has fewer blocks than it has certified before, is called
+/// again with pauses that grow to a few seconds; what has been passed on is never repeated. The stream ends with an error only when the
 /// node serves a wrong chain.
 pub fn follow(
     dialer: &Dialer,
@@ -283,6 +283,14 @@ impl Follower {
         let found: ChainId = decode("chain_id", &status.chain_id).map_err(malformed)?;
         if found != self.checker.chain {
             return Err(WrongChain::Chain { expected: self.checker.chain, found }.into());
+        }
+        if status.height < after.0 {
+            let reason = format!(
+                "the node ends at block {}, and has certified block {after} before: it runs on an \
+                 older copy of its chain",
+                status.height
+            );
+            return Err(Status::data_loss(reason).into());
         }
         self.height.send_replace(Some(Height(status.height)));
         gauge!(NODE_CONNECTED).set(1.0);

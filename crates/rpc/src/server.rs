@@ -23,6 +23,7 @@ mod quota;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
+use metrics::gauge;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -36,6 +37,7 @@ use tonic_health::server::HealthReporter;
 
 use crate::config::ListenAddress;
 use crate::limits::{self, Limits};
+use crate::metrics::READY;
 use crate::proto::agent::v1::agent_server::{Agent, AgentServer};
 use crate::proto::coordinator::v1::coordinator_server::{Coordinator, CoordinatorServer};
 use crate::proto::node::v1::node_server::{Node, NodeServer};
@@ -192,7 +194,7 @@ async fn with_health_and_reflection(
 ) -> Result<(Routes, Health), ServeError> {
     let (reporter, service) = tonic_health::server::health_reporter();
     let health = Health { reporter, services: services.to_vec() };
-    health.set(true).await;
+    health.report(true).await;
     routes.add_service(service);
 
     let reflection = || {
@@ -219,8 +221,15 @@ pub struct Health {
 }
 
 impl Health {
-    /// Reports the server and each of its services as serving, or as not serving.
+    /// Reports the server and each of its services as serving, or as not serving; and the process
+    /// as ready or not, in its metrics.
     pub async fn set(&self, serving: bool) {
+        gauge!(READY).set(f64::from(u8::from(serving)));
+        self.report(serving).await;
+    }
+
+    /// To callers only.
+    async fn report(&self, serving: bool) {
         let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
         for service in self.services.iter().copied().chain([""]) {
             self.reporter.set_service_status(service, status).await;

@@ -276,6 +276,38 @@ async fn a_node_that_goes_away_is_followed_on_from_the_same_place() {
 }
 
 #[tokio::test]
+async fn a_node_that_has_lost_blocks_is_not_followed() {
+    let site = Site::new();
+    let blocks = chain(&site.genesis, 9);
+    let running = site.serve(StandIn::new(&site.genesis, &blocks[..5]), "127.0.0.1:0").await;
+    let mut following = site.follow(&running, Tip::genesis(&site.genesis));
+    for block in &blocks[..5] {
+        assert_eq!(next(&mut following).await.as_ref(), Ok(block));
+    }
+    let address = running.target.address.clone();
+    running.stop().await;
+    // An older copy, on which the validator goes on: no block of it is even asked for.
+    let older = StandIn::new(&site.genesis, &blocks[..3]);
+    let (asked, grows) = (older.asked.clone(), older.blocks.clone());
+    let running = site.serve(older, &address).await;
+    let waiting = timeout(Duration::from_secs(1), following.next()).await;
+    assert!(waiting.is_err(), "{waiting:?}");
+    assert!(asked.lock().unwrap().is_empty());
+    // When it has as many blocks again, they are not the same.
+    let other = block(&Tip::after(&blocks[2].block.header), &site.genesis, 7);
+    let onto = block(&Tip::after(&other.header), &site.genesis, 7);
+    let last = block(&Tip::after(&onto.header), &site.genesis, 7);
+    let fork = [other, onto, last].map(|block| certify(block, &site.genesis, &vote_key(1)));
+    grows.lock().unwrap().extend(fork.iter().map(node::BlocksResponse::from));
+    let wrong = next(&mut following).await;
+    assert!(
+        matches!(wrong, Err(FollowError::Wrong { wrong: WrongChain::Header { .. }, .. })),
+        "{wrong:?}"
+    );
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn another_chain_is_refused() {
     let site = Site::new();
     let other = genesis("another");

@@ -1,6 +1,6 @@
 //! What every daemon reads beside its configuration file: the genesis, and its institution's keys.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use quittance_crypto::keyfile::KeyRing;
 use quittance_crypto::signature::Purpose;
@@ -13,7 +13,22 @@ use super::Check;
 /// A genesis file is not larger than this.
 const MAX_GENESIS_BYTES: u64 = 256 << 20;
 
+/// The passphrase in the text of a passphrase file: all of it but the ends of its last lines.
+pub fn passphrase_in(text: &str) -> &str {
+    text.trim_end_matches(['\r', '\n'])
+}
+
 impl Check {
+    /// The folder named at `key`, which need not exist yet. Other things may be known about it
+    /// only by opening what is in it.
+    pub fn folder(&mut self, key: &str, path: &Path) -> PathBuf {
+        let path = self.path(path);
+        if path.exists() && !path.is_dir() {
+            self.problem(key, format!("{} is not a folder", path.display()));
+        }
+        path
+    }
+
     /// The genesis in the JSON file named at `key`, checked.
     pub fn genesis(&mut self, key: &str, path: &Path) -> Option<Genesis> {
         let path = self.path(path);
@@ -42,7 +57,7 @@ impl Check {
         let file = self.bytes("keys", keys);
         let (passphrase, file) = passphrase.zip(file)?;
         let passphrase = self.take("passphrase", std::str::from_utf8(&passphrase))?;
-        let ring = KeyRing::from_encrypted(passphrase.trim_end_matches(['\r', '\n']), &file);
+        let ring = KeyRing::from_encrypted(passphrase_in(passphrase), &file);
         let ring = self.take("keys", ring)?;
         match institution {
             Some(institution) if institution.as_str() != ring.name() => {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
+use tracing_subscriber::EnvFilter;
 
 use super::{Check, ListenAddress};
 use crate::metrics::MetricsSection;
@@ -39,6 +40,10 @@ impl Reporting {
         listening: &[(&str, Option<ListenAddress>)],
         check: &mut Check,
     ) -> Self {
+        if let Some(log) = &log {
+            let filter = EnvFilter::builder().parse(log);
+            check.take("log", filter.map_err(|error| format!("{log:?}: {error}")));
+        }
         let metrics = metrics.and_then(|section| section.check("metrics", check));
         let sockets = listening
             .iter()

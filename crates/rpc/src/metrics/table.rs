@@ -78,6 +78,8 @@ metrics! {
     OPEN_FILES: Gauge "process_open_fds" [] of ALL;
     /// Always 1; its labels say what runs here.
     BUILD_INFO: Gauge "quittance_build_info" ["version", "kind", "institution"] of ALL;
+    /// 1 while the process is ready for calls, else 0.
+    READY: Gauge "quittance_ready" [] of ALL;
     /// Calls that have ended, by method and gRPC code.
     GRPC_CALLS: Counter "quittance_grpc_calls_total" ["method", "code"] of ALL;
     /// Time until the answer to a call began.
