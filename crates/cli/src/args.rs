@@ -8,6 +8,7 @@ use quittance_ledger::ids::{AssetId, InstitutionId};
 
 use crate::client::ClientArguments;
 use crate::demo::currency::Currency;
+use crate::status::StatusArguments;
 
 /// Confidential settlement between banks.
 #[derive(Debug, Parser)]
@@ -27,6 +28,8 @@ pub enum Command {
     Testnet(TestnetArguments),
     /// Starts all processes of such a network, and stops them on Ctrl-C.
     Up(UpArguments),
+    /// Shows how the processes of a network are. The exit code is 0 if all are well, else 1.
+    Status(StatusArguments),
     /// Calls a bank's agent.
     Client(ClientArguments),
     /// Runs a validator.
@@ -37,7 +40,7 @@ pub enum Command {
     MpcParty(DaemonArguments),
     /// Runs a coordinator.
     Coordinator(DaemonArguments),
-    /// Looks into key files.
+    /// Makes key files, looks into them, changes their passphrases.
     #[command(subcommand)]
     Keys(KeysCommand),
 }
@@ -104,8 +107,11 @@ pub struct DaemonArguments {
     /// Its configuration.
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
-    /// Also end when standard input does: for programs that start this one.
+    /// Only check the configuration, and all the files that it names; start nothing.
     #[arg(long)]
+    pub check: bool,
+    /// Also end when standard input does: for programs that start this one.
+    #[arg(long, conflicts_with = "check")]
     pub stop_with_parent: bool,
 }
 
@@ -116,9 +122,42 @@ pub enum KeysCommand {
     Inspect {
         /// The key file.
         file: PathBuf,
-        /// A file whose first line is the passphrase. Default: `passphrase` beside the key file.
+        /// The file with its passphrase. Default: `passphrase` beside the key file.
         #[arg(long, value_name = "FILE")]
         passphrase: Option<PathBuf>,
+    },
+    /// Makes fresh keys for all purposes, in a new file that only its owner may read.
+    Create {
+        /// The key file to make. One that exists is left as it is.
+        file: PathBuf,
+        /// Whose keys they are.
+        #[arg(long, value_name = "ID")]
+        institution: InstitutionId,
+        /// Their algorithms: those of the chain.
+        #[arg(long, default_value_t = Suite::MlDsa65MlKem768)]
+        suite: Suite,
+        /// The file with a passphrase of yours. Default: `passphrase` beside the key file.
+        #[arg(long, value_name = "FILE")]
+        passphrase: Option<PathBuf>,
+        /// Draw a passphrase of 256 bits, and make its file.
+        #[arg(long)]
+        draw: bool,
+    },
+    /// Changes the passphrase of a key file. Interrupted at whatever moment, give it again.
+    Passphrase {
+        /// The key file.
+        file: PathBuf,
+        /// The file with its passphrase; it will hold the new one. Default: `passphrase` beside the
+        /// key file.
+        #[arg(long, value_name = "FILE")]
+        passphrase: Option<PathBuf>,
+        /// The file with the new passphrase, which then takes the place of the other. Default: the
+        /// name of the other with `.new` at its end.
+        #[arg(long, value_name = "FILE")]
+        new: Option<PathBuf>,
+        /// Draw a new passphrase of 256 bits, and make its file.
+        #[arg(long)]
+        draw: bool,
     },
 }
 
@@ -188,6 +227,28 @@ mod tests {
         let partial = "client --bank AAAAZZ01 --address a:1 --certificate c status";
         assert!(parse(partial).unwrap_err().contains("--key"));
         assert!(parse("client --bank AAAAZZ01 --dir D transfer EUR").is_err());
+    }
+
+    #[test]
+    fn a_status_needs_somebody_to_ask() {
+        let Ok(Command::Status(arguments)) = parse("status --config A --config B --late 90") else {
+            panic!()
+        };
+        assert_eq!((arguments.config.len(), arguments.within, arguments.late), (2, 3, 90));
+        assert!(parse("status --dir D --json").is_ok());
+        assert!(parse("status --directory F --certificate c --key k --ca a").is_ok());
+        assert!(parse("status").unwrap_err().contains("<--dir <DIR>|--config <FILE>|"));
+        assert!(parse("status --dir D --config F").unwrap_err().contains("cannot be used with"));
+        assert!(parse("status --directory F").unwrap_err().contains("--certificate"));
+        assert!(parse("status --dir D --key k").is_err());
+        assert!(parse("status --dir D --within 0").is_err());
+    }
+
+    #[test]
+    fn a_check_starts_nothing() {
+        assert!(parse("agent --config F --check").is_ok());
+        let both = parse("agent --config F --check --stop-with-parent").unwrap_err();
+        assert!(both.contains("cannot be used with"), "{both}");
     }
 
     #[test]

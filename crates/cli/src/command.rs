@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
+use quittance_crypto::keyfile::RECOMMENDED_LOG_N;
 use quittance_ledger::ids::InstitutionId;
 use quittance_rpc::metrics;
 use tokio::runtime::Builder;
@@ -19,9 +20,11 @@ use crate::demo::error::DemoError;
 use crate::demo::input::Input;
 use crate::demo::run::Options;
 use crate::demo::{closing, run};
+use crate::keys::{self, KeysError};
+use crate::status::{self, StatusArguments};
 use crate::testnet::plan::Plan;
 use crate::testnet::{self, names};
-use crate::{keys, log, parent, up};
+use crate::{log, parent, up};
 
 type Failure = Box<dyn Error>;
 
@@ -31,22 +34,31 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Runs a process of the network until it is told to end. Their crates have the same functions.
 macro_rules! daemon {
     ($of:ident, $arguments:ident) => {{
-        let run = |DaemonArguments { config, stop_with_parent }| -> Result<(), Failure> {
-            let config = $of::Config::load(&config)?;
-            let reporting = config.reporting.clone();
-            log::begin(&reporting)?;
-            let shutdown = parent::shutdown(stop_with_parent);
-            let runtime = Builder::new_multi_thread().enable_all().build()?;
-            runtime.block_on(async {
-                // Before the rest, which may take long: the chain may be long to read.
-                let name = config.name();
-                let _metrics = match reporting.metrics {
-                    Some(address) => Some(metrics::serve(address, name, VERSION).await?),
-                    None => None,
-                };
-                Ok($of::run(config, shutdown).await?)
-            })
-        };
+        let run =
+            |DaemonArguments { config: file, check, stop_with_parent }| -> Result<(), Failure> {
+                let config = $of::Config::load(&file)?;
+                if check {
+                    println!(
+                        "{}: nothing is wrong; it is that of {}",
+                        file.display(),
+                        config.name()
+                    );
+                    return Ok(());
+                }
+                let reporting = config.reporting.clone();
+                log::begin(&reporting)?;
+                let shutdown = parent::shutdown(stop_with_parent);
+                let runtime = Builder::new_multi_thread().enable_all().build()?;
+                runtime.block_on(async {
+                    // Before the rest, which may take long: the chain may be long to read.
+                    let name = config.name();
+                    let _metrics = match reporting.metrics {
+                        Some(address) => Some(metrics::serve(address, name, VERSION).await?),
+                        None => None,
+                    };
+                    Ok($of::run(config, shutdown).await?)
+                })
+            };
         run($arguments)
     }};
 }
@@ -62,10 +74,13 @@ pub fn run() -> ExitCode {
         Command::Agent(arguments) => daemon!(quittance_agent, arguments),
         Command::MpcParty(arguments) => daemon!(quittance_mpc_party, arguments),
         Command::Coordinator(arguments) => daemon!(quittance_coordinator, arguments),
-        Command::Keys(KeysCommand::Inspect { file, passphrase }) => {
-            let shown = keys::inspect(&file, passphrase.as_deref());
-            shown.map(|shown| print!("{shown}")).map_err(Failure::from)
-        }
+        // That not all is well is no failure of this program: it has been said.
+        Command::Status(arguments) => match status(arguments) {
+            Ok(true) => Ok(()),
+            Ok(false) => return ExitCode::FAILURE,
+            Err(error) => Err(error),
+        },
+        Command::Keys(command) => keys(command).map_err(Failure::from),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -74,6 +89,32 @@ pub fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn keys(command: KeysCommand) -> Result<(), KeysError> {
+    let shown = match command {
+        KeysCommand::Inspect { file, passphrase } => keys::inspect(&file, passphrase.as_deref())?,
+        KeysCommand::Create { file, institution, suite, passphrase, draw } => {
+            let secret = keys::beside(&file, passphrase);
+            let wanted = keys::Wanted { institution, suite, log_n: RECOMMENDED_LOG_N };
+            keys::create(&file, &secret, draw, wanted)?
+        }
+        KeysCommand::Passphrase { file, passphrase, new, draw } => {
+            let old = keys::beside(&file, passphrase);
+            let new = new.unwrap_or_else(|| keys::renewed(&old));
+            let change =
+                keys::Change { file: &file, old: &old, new: &new, log_n: RECOMMENDED_LOG_N };
+            change.run(draw)?
+        }
+    };
+    print!("{shown}");
+    Ok(())
+}
+
+/// Says how a network is. True if all is well.
+fn status(arguments: StatusArguments) -> Result<bool, Failure> {
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    Ok(runtime.block_on(status::run(arguments))?)
 }
 
 fn make_testnet(arguments: TestnetArguments) -> Result<(), Failure> {

@@ -6,7 +6,8 @@
 //! - [`supervisor`] and [`parent`]: processes that end whatever happens, seen from above and below.
 //! - [`up`]: all processes of a trial network.
 //! - [`client`]: a bank's own system on the command line.
-//! - [`keys`]: looking into key files.
+//! - [`status`]: how the processes of a network are.
+//! - [`keys`]: making key files, looking into them, changing their passphrases.
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
@@ -17,6 +18,7 @@ pub mod demo;
 pub mod keys;
 pub mod log;
 pub mod parent;
+pub mod status;
 pub mod supervisor;
 pub mod table;
 pub mod testnet;

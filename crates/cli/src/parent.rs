@@ -1,9 +1,12 @@
 //! When a daemon is to end: on a signal, or when whoever started it is gone.
 
 use std::io::Read;
+use std::sync::mpsc;
+use std::thread::Builder;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 /// After this long without a parent an orderly end has taken too long.
@@ -13,32 +16,68 @@ const GRACE: Duration = Duration::from_secs(20);
 ///
 /// A parent that holds the other end of a pipe keeps its children running. When it ends, be it
 /// killed, the system closes the pipe.
-pub async fn shutdown(stop_with_parent: bool) {
-    let parent = async {
+///
+/// From the call on, not only once it is awaited.
+pub fn shutdown(stop_with_parent: bool) -> impl Future<Output = ()> {
+    let interrupted = interrupted();
+    let parent = async move {
         if stop_with_parent {
             end_of_input().await;
         } else {
             std::future::pending::<()>().await;
         }
     };
-    tokio::select! {
-        () = interrupted() => (),
-        () = parent => (),
+    async move {
+        tokio::select! {
+            () = interrupted => tracing::info!("stopping; a second signal ends the process at once"),
+            () = parent => (),
+        }
     }
 }
 
-/// Completes on SIGINT or SIGTERM.
-pub async fn interrupted() {
-    let wait = |kind| async move {
-        match signal(kind) {
-            Ok(mut signals) => drop(signals.recv().await),
-            // No handler, then the signal's own effect stays: the process ends at once.
-            Err(_) => std::future::pending().await,
+/// Completes on SIGINT or SIGTERM. A second one ends the process at once, with a message and the
+/// exit code of a process that the signal has ended.
+///
+/// Signals are awaited in a thread of their own: so the second one counts however busy or stuck
+/// the process is. When this returns, the handlers are there.
+pub fn interrupted() -> impl Future<Output = ()> {
+    let (first, came) = oneshot::channel();
+    let (ready, registered) = mpsc::channel();
+    let started = Builder::new().name("signals".to_owned()).spawn(move || {
+        // No handler, then the signals' own effect stays: the process ends at once.
+        if let Ok(runtime) = runtime::Builder::new_current_thread().enable_io().build() {
+            runtime.block_on(wait_for_signals(ready, first));
         }
+    });
+    // Nothing is ever sent: it ends when the sender is dropped.
+    let _: Result<(), _> = registered.recv();
+    async move {
+        // Neither a thread nor a handler: the same.
+        if started.is_err() || came.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+async fn wait_for_signals(ready: mpsc::Sender<()>, first: oneshot::Sender<()>) {
+    let (Ok(mut interrupts), Ok(mut terminations)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
     };
+    drop(ready);
+    either(&mut interrupts, &mut terminations).await;
+    // Nobody listens any more if the process is ending already.
+    let _ = first.send(());
+    let number = either(&mut interrupts, &mut terminations).await;
+    eprintln!("ended at once by a second signal");
+    std::process::exit(128 + number.as_raw_value());
+}
+
+async fn either(interrupts: &mut Signal, terminations: &mut Signal) -> SignalKind {
     tokio::select! {
-        () = wait(SignalKind::interrupt()) => (),
-        () = wait(SignalKind::terminate()) => (),
+        _ = interrupts.recv() => SignalKind::interrupt(),
+        _ = terminations.recv() => SignalKind::terminate(),
     }
 }
 

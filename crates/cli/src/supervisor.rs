@@ -58,6 +58,13 @@ impl Running {
     fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
     }
+
+    /// What there is to say of its end.
+    fn died(&self, status: ExitStatus) -> ProcessError {
+        let (name, log) = (self.name.clone(), self.log.clone());
+        let tail = tail(&log).unwrap_or_else(|error| error.to_string());
+        ProcessError::Died { name, status, log, tail }
+    }
 }
 
 /// Processes under way.
@@ -91,14 +98,18 @@ impl Supervisor {
 
     /// An error if one has ended by itself.
     pub fn check(&mut self) -> Result<(), ProcessError> {
-        for process in &mut self.running {
-            if let Some(status) = process.ended() {
-                let (name, log) = (process.name.clone(), process.log.clone());
-                let tail = tail(&log).unwrap_or_else(|error| error.to_string());
-                return Err(ProcessError::Died { name, status, log, tail });
-            }
-        }
-        Ok(())
+        let died =
+            self.running.iter_mut().find_map(|process| process.ended().map(|it| (it, process)));
+        died.map_or(Ok(()), |(status, process)| Err(process.died(status)))
+    }
+
+    /// Forgets one that has ended by itself, if there is one. Returns its name, and how it ended.
+    pub fn take_ended(&mut self) -> Option<(String, ProcessError)> {
+        let mut processes = self.running.iter_mut().enumerate();
+        let (place, status) = processes.find_map(|(place, it)| Some((place, it.ended()?)))?;
+        let process = self.running.remove(place);
+        let error = process.died(status);
+        Some((process.name, error))
     }
 
     /// Ids of the processes under way, with their names.
@@ -113,6 +124,23 @@ impl Supervisor {
         let mut process = self.running.swap_remove(place);
         end(&mut process.child);
         true
+    }
+
+    /// Tells one process to stop, and waits until it has. Its exit status, if there is a process of
+    /// that name and it ends within the grace period; else it is killed.
+    pub fn end(&mut self, name: &str) -> Option<ExitStatus> {
+        let place = self.running.iter().position(|it| it.name == name)?;
+        let mut process = self.running.swap_remove(place);
+        drop(process.child.stdin.take());
+        let deadline = Instant::now() + self.grace;
+        while Instant::now() < deadline {
+            if let Some(status) = process.ended() {
+                return Some(status);
+            }
+            sleep(POLL);
+        }
+        end(&mut process.child);
+        None
     }
 
     /// Stops all: asks, waits for at most the grace period, kills. Returns the names of those that
@@ -228,7 +256,10 @@ mod tests {
             sleep(POLL);
             result = supervisor.check();
         }
+        let (name, taken) = supervisor.take_ended().unwrap();
         let message = result.unwrap_err().to_string();
+        assert_eq!((name.as_str(), taken.to_string()), ("node", message.clone()));
+        assert!(supervisor.take_ended().is_none());
         assert!(message.starts_with("node ended by itself (exit status: 3); the end of "));
         assert!(message.ends_with("log:\nport taken"), "{message}");
     }
@@ -243,5 +274,20 @@ mod tests {
         supervisor.start("one", shell("exec cat"), &home.path().join("log")).unwrap();
         assert!(supervisor.kill("one") && !supervisor.kill("one"));
         assert!(supervisor.ids().is_empty());
+    }
+
+    #[test]
+    fn one_can_be_stopped_alone() {
+        let home = tempfile::tempdir().unwrap();
+        let log = home.path().join("log");
+        let mut supervisor = Supervisor::new(Duration::from_secs(20));
+        for name in ["one", "two"] {
+            supervisor.start(name, shell("cat; exit 3"), &log).unwrap();
+        }
+        assert_eq!(supervisor.end("one").unwrap().code(), Some(3));
+        assert_eq!(supervisor.end("one"), None);
+        assert_eq!(supervisor.ids().len(), 1);
+        supervisor.check().unwrap();
+        assert!(supervisor.take_ended().is_none());
     }
 }

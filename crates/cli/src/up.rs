@@ -1,4 +1,5 @@
-//! `quittance up`: all processes of a trial network, until Ctrl-C.
+//! `quittance up`: all processes of a trial network, until Ctrl-C. One that dies is not started again:
+//! who tries a network out may want to see how the others take it.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -33,6 +34,9 @@ pub enum UpError {
     /// A file could not be read.
     #[error("{0}")]
     File(#[from] io::Error),
+    /// All have ended by themselves.
+    #[error("no process is left")]
+    NoneLeft,
 }
 
 /// The command that an operator would use to run a process, by this same program.
@@ -53,13 +57,23 @@ fn subcommand(folder: &str) -> Option<&'static str> {
     }
 }
 
+/// The words that start the process in a folder of the network in `directory`, for people.
+pub fn command_line(directory: &Path, folder: &str) -> Option<String> {
+    let config = directory.join(folder).join("config.toml");
+    Some(format!("quittance {} --config {}", subcommand(folder)?, config.display()))
+}
+
 /// The folders of processes in a network's folder: the node first, then the others by name.
-fn folders(directory: &Path) -> Result<Vec<(String, &'static str)>, UpError> {
+pub(crate) fn folders(directory: &Path) -> Result<Vec<(String, &'static str)>, UpError> {
     let no_network = |reason: String| UpError::NoNetwork { path: directory.to_owned(), reason };
     let entries = fs::read_dir(directory).map_err(|error| no_network(error.to_string()))?;
     let mut found = Vec::new();
     for entry in entries {
-        let name = entry?.file_name().to_string_lossy().into_owned();
+        let entry = entry?;
+        if !entry.path().is_dir() {
+            continue;
+        }
+        let name = entry.file_name().to_string_lossy().into_owned();
         found.extend(subcommand(&name).map(|subcommand| (name, subcommand)));
     }
     found.sort_by_key(|(name, subcommand)| (*subcommand != "node", name.clone()));
@@ -78,11 +92,12 @@ fn address(config: &Path) -> Result<String, UpError> {
     Ok(address.ok_or_else(missing)?.to_owned())
 }
 
-/// Runs the network in `directory` until one of its processes ends. Dropping the future stops all.
+/// Runs the network in `directory` until none of its processes is left. One that ends by itself is
+/// reported, and the others go on. Dropping the future stops all.
 pub async fn run(directory: &Path) -> UpError {
     let mut processes = Supervisor::new(GRACE);
     match start(directory, &mut processes).await {
-        Ok(()) => watch(&mut processes).await,
+        Ok(()) => watch(directory, &mut processes).await,
         Err(error) => error,
     }
 }
@@ -99,17 +114,22 @@ async fn start(directory: &Path, processes: &mut Supervisor) -> Result<(), UpErr
         }
         println!("{folder} at {address}");
     }
-    println!(
-        "All processes run, and log to {}/<process>/log. Ctrl-C ends them.",
-        directory.display()
-    );
+    let directory = directory.display();
+    println!("All processes run, and log to {directory}/<process>/log. Ctrl-C ends them.");
+    println!("How they are: quittance status --dir {directory}");
     Ok(())
 }
 
-async fn watch(processes: &mut Supervisor) -> UpError {
+async fn watch(directory: &Path, processes: &mut Supervisor) -> UpError {
     loop {
-        if let Err(error) = processes.check() {
-            return error.into();
+        while let Some((folder, error)) = processes.take_ended() {
+            println!("\n{error}");
+            if let Some(words) = command_line(directory, &folder) {
+                println!("The others go on. To start it again: {words}");
+            }
+        }
+        if processes.ids().is_empty() {
+            return UpError::NoneLeft;
         }
         sleep(POLL).await;
     }
@@ -125,6 +145,7 @@ mod tests {
         for folder in ["agent-B", "clients", "party-A", "node", "coordinator", "ca", "agent-A"] {
             fs::create_dir(home.path().join(folder)).unwrap();
         }
+        fs::write(home.path().join("agent-A.pid"), "1").unwrap();
         assert_eq!(
             folders(home.path()).unwrap(),
             [

@@ -109,9 +109,34 @@ fn keys_of_a_network_can_be_inspected() {
     let shown = output(&["keys", "inspect", &file]);
     assert!(shown.status.success(), "{}", text(&shown.stderr));
     assert!(text(&shown.stdout).starts_with("BANKZZ02 (ml-dsa-65+x25519-ml-kem-768)\n"));
-    let wrong = output(&["keys", "inspect", &file, "--passphrase", &file]);
+    let other = home.path().join("net/agent-BANKZZ01/passphrase").display().to_string();
+    let wrong = output(&["keys", "inspect", &file, "--passphrase", &other]);
     assert_eq!(wrong.status.code(), Some(1));
     assert!(text(&wrong.stderr).ends_with("keys.age: the passphrase is wrong\n"));
+}
+
+#[test]
+fn keys_are_made_and_get_another_passphrase() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("keys.age").display().to_string();
+    let create = ["keys", "create", &file, "--institution", "AAAAZZ01"];
+    let refused = output(&create);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("passphrase cannot be read: "));
+    let made = output(&[&create[..], &["--draw"]].concat());
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let shown = text(&made.stdout);
+    assert!(shown.starts_with("AAAAZZ01 (ml-dsa-65+x25519-ml-kem-768)\n"), "{shown}");
+    let refused = output(&[&create[..], &["--draw"]].concat());
+    assert!(text(&refused.stderr).ends_with("keys.age exists already, and is left as it is\n"));
+
+    let before = fs::read(home.path().join("passphrase")).unwrap();
+    let changed = output(&["keys", "passphrase", &file, "--draw"]);
+    assert!(changed.status.success(), "{}", text(&changed.stderr));
+    assert_eq!(text(&changed.stdout), shown);
+    assert_ne!(fs::read(home.path().join("passphrase")).unwrap(), before);
+    assert!(!home.path().join("passphrase.new").exists());
+    assert_eq!(text(&output(&["keys", "inspect", &file]).stdout), shown);
 }
 
 #[test]
@@ -141,6 +166,28 @@ fn a_node_ends_in_good_order_with_its_parent_or_by_a_signal() {
 }
 
 #[test]
+fn a_second_signal_ends_a_process_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    let port = testnet(home.path());
+    let config = home.path().join("net/node/config.toml").display().to_string();
+    let mut node = quittance(&["node", "--config", &config]);
+    let mut node =
+        node.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    assert!(listening(port));
+    let id = node.id().to_string();
+    // Both come before it has done anything about the first.
+    for signal in ["-STOP", "-INT", "-TERM", "-CONT"] {
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+    }
+    let status = ended(&mut node).expect("it ends when it is told to");
+    let mut log = String::new();
+    node.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    assert!(matches!(status.code(), Some(130 | 143)), "{status}: {log}");
+    assert!(log.ends_with("ended at once by a second signal\n"), "{log}");
+    assert!(!log.contains("node has stopped"), "{log}");
+}
+
+#[test]
 fn a_broken_configuration_is_explained() {
     let home = tempfile::tempdir().unwrap();
     testnet(home.path());
@@ -155,4 +202,60 @@ fn a_broken_configuration_is_explained() {
     // The key file, the listener's address and that of the metrics.
     assert_eq!(said.lines().count(), 3, "{said}");
     assert!(said.lines().all(|line| line.starts_with(&config)), "{said}");
+}
+
+/// The process whose command line has this text in it.
+fn process(text: &str) -> Option<String> {
+    let entries = fs::read_dir("/proc").expect("Linux").filter_map(Result::ok);
+    let mut ids = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    ids.find(|id| {
+        let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        id.parse::<u32>().is_ok() && String::from_utf8_lossy(&line).contains(text)
+    })
+}
+
+/// Waits until a file has this text in it.
+fn written(path: &Path, text: &str) -> String {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let content = fs::read_to_string(path).expect("a file");
+        if content.contains(text) {
+            return content;
+        }
+        assert!(Instant::now() < deadline, "no {text:?} in {content}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_network_goes_on_when_one_of_its_processes_dies() {
+    let home = tempfile::tempdir().unwrap();
+    testnet(home.path());
+    let dir = home.path().join("net").display().to_string();
+    let said = home.path().join("said");
+    let mut up = quittance(&["up", "--dir", &dir]);
+    let mut up = up.stdin(Stdio::null()).stdout(fs::File::create(&said).unwrap()).spawn().unwrap();
+    written(&said, "All processes run");
+    let party = process(&format!("{dir}/party-MPCBZZ01/config.toml")).unwrap();
+    assert!(Command::new("kill").args(["-KILL", &party]).status().unwrap().success());
+    let config = format!("{dir}/party-MPCBZZ01/config.toml");
+    let again = format!("To start it again: quittance mpc-party --config {config}");
+    assert!(
+        written(&said, &again).contains("party-MPCBZZ01 ended by itself (signal: 9 (SIGKILL))")
+    );
+
+    let status = output(&["status", "--dir", &dir, "--within", "20"]);
+    assert_eq!(status.status.code(), Some(1));
+    let shown = text(&status.stdout);
+    assert!(shown.contains("MPC party    MPCBZZ01     NOT LISTENING"), "{shown}");
+    assert!(
+        shown.contains(&format!("Start it: quittance mpc-party --config {config}\n")),
+        "{shown}"
+    );
+
+    assert!(up.try_wait().unwrap().is_none(), "the others go on");
+    let id = up.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    assert!(ended(&mut up).expect("it ends when it is told to").success());
+    assert_eq!(process(&dir), None, "nothing is left");
 }

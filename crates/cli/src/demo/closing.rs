@@ -27,6 +27,8 @@ pub fn done(directory: &Path, program: &Path, bank: InstitutionId) -> String {
          All processes have ended. What to try next:\n\n  \
          {program} up --dir {dir}\n    \
          the same network again, with all balances and queues as they are now; and meanwhile\n  \
+         {program} status --dir {dir}\n    \
+         how its processes are, while they run\n  \
          {program} client --dir {dir} --bank {bank} balance\n    \
          what a bank asks its agent; `client --help` lists the rest\n  \
          {program} demo --positions P.csv --payments Q.csv --json OUT.json\n    \
@@ -47,6 +49,8 @@ pub fn made(directory: &Path, members: &Members) -> String {
         let config = member.config(directory);
         text += &format!("  quittance {subcommand} --config {}\n", config.display());
     }
-    text += &format!("\nor all at once:\n\n  quittance up --dir {}\n", directory.display());
+    let directory = directory.display();
+    text += &format!("\nor all at once:\n\n  quittance up --dir {directory}\n");
+    text += &format!("\nHow they are:\n\n  quittance status --dir {directory}\n");
     text + "\nOne folder holds the secrets of all: this is for trying out, never for money.\n"
 }
