@@ -142,6 +142,13 @@ impl Network {
         assert!(self.processes.kill(&member.folder), "{} does not run", member.folder);
     }
 
+    /// Tells a process to end, and waits until it has, as it does by itself.
+    pub fn end(&mut self, member: &Member) {
+        let status = self.processes.end(&member.folder);
+        let well = status.is_some_and(|status| status.success());
+        assert!(well, "{} ends in good order: {status:?}", member.folder);
+    }
+
     /// Kills processes and starts them again at once, in this order. Waits until they are ready.
     pub async fn restart(&mut self, members: &[Member]) {
         members.iter().for_each(|member| self.kill(member));

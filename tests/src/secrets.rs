@@ -115,6 +115,14 @@ impl Secrets {
         Some(secret)
     }
 
+    /// Looks for bytes that nobody else has, from now on.
+    pub fn bytes(&mut self, name: &str, bytes: &[u8]) -> usize {
+        let secret = self.add(name);
+        self.needle(secret, "bytes", bytes.to_vec());
+        self.needle(secret, "hexadecimal", hex(bytes));
+        secret
+    }
+
     /// Looks for something that is no secret, to see that it would be found.
     pub fn public(&mut self, name: &str, bytes: &[u8]) -> usize {
         let known = self.add(name);
