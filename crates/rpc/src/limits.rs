@@ -27,10 +27,18 @@ pub struct Limits {
     pub handshakes: u64,
     /// TLS handshakes under way from one IP address.
     pub handshakes_per_address: u64,
+    /// TLS handshakes of one institution beyond these, from addresses that it has called from
+    /// lately: strangers who take all places do not keep it out.
+    pub handshakes_reserved: u64,
+    /// How many of its addresses are remembered for that.
+    pub known_addresses: usize,
+    /// For how long.
+    pub known_time: Duration,
     /// Until a handshake must be complete; for clients, until a connection must stand.
     pub handshake_time: Duration,
-    /// For how long a failed handshake keeps its place among those under way. So whoever has no
-    /// certificate costs us so many handshakes in that time, however often it comes.
+    /// For how long a failed handshake keeps its place among those under way, and a connection its
+    /// place among those of its institution, however soon it ends. So nobody costs us more
+    /// handshakes in that time than there are places, however often it comes.
     pub penalty_time: Duration,
     /// Connections.
     pub connections: u64,
@@ -45,6 +53,8 @@ pub struct Limits {
     pub header_bytes: u32,
     /// Flow-control window of a stream; of a connection, twice that.
     pub window_bytes: u32,
+    /// After so many bytes of one connection it is the turn of others.
+    pub turn_bytes: usize,
     /// Largest requests and responses of all calls of one institution that are under way.
     pub bytes_in_flight: u64,
     /// Until the body of a request that is not a stream must be complete.
@@ -64,6 +74,9 @@ impl Default for Limits {
         Self {
             handshakes: 256,
             handshakes_per_address: 64,
+            handshakes_reserved: 8,
+            known_addresses: 8,
+            known_time: Duration::from_secs(3600),
             handshake_time: Duration::from_secs(5),
             penalty_time: Duration::from_secs(1),
             connections: 1024,
@@ -72,6 +85,7 @@ impl Default for Limits {
             resets: 64,
             header_bytes: 16 * KIB as u32,
             window_bytes: MIB as u32,
+            turn_bytes: 64 * KIB,
             bytes_in_flight: 256 * MIB as u64,
             body_time: Duration::from_secs(15),
             request_time: Duration::from_secs(75),

@@ -16,6 +16,7 @@
 
 mod accept;
 mod count;
+mod known;
 mod meter;
 mod peer;
 mod quota;

@@ -78,7 +78,11 @@ async fn a_response_above_the_services_limit_is_an_error_not_a_flood() {
 
 #[tokio::test]
 async fn an_institution_has_so_many_connections_and_takes_none_of_others() {
-    let network = Network::with(|limits| limits.connections_per_institution = 2).await;
+    let network = Network::with(|limits| {
+        limits.connections_per_institution = 2;
+        limits.penalty_time = Duration::ZERO;
+    })
+    .await;
     let dialer = network.dialer(agent("BANKDEFF"));
     let first = dialer.connect(network.target()).await.unwrap();
     let _second = dialer.connect(network.target()).await.unwrap();
@@ -90,6 +94,25 @@ async fn an_institution_has_so_many_connections_and_takes_none_of_others() {
     drop(first);
     sleep(Duration::from_millis(100)).await;
     assert!(dialer.connect(network.target()).await.is_ok());
+}
+
+/// Whoever comes and goes all the time costs us no more than whoever stays.
+#[tokio::test]
+async fn connections_that_end_at_once_keep_their_places_for_a_while() {
+    let network = Network::with(|limits| {
+        limits.connections_per_institution = 2;
+        limits.penalty_time = Duration::from_secs(600);
+    })
+    .await;
+    let dialer = network.dialer(agent("BANKDEFF"));
+    for _ in 0..2 {
+        drop(dialer.connect(network.target()).await.unwrap());
+    }
+    sleep(Duration::from_millis(100)).await;
+    let error = dialer.connect(network.target()).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Closed { .. }), "{error}");
+    let other = network.dialer(agent("BANKFRPP")).connect(network.target()).await;
+    assert!(other.is_ok());
 }
 
 #[tokio::test]
@@ -144,6 +167,8 @@ async fn handshakes_are_bounded_in_number_and_time() {
 async fn failed_handshakes_keep_their_places_for_a_while() {
     let network = Network::with(|limits| {
         limits.handshakes_per_address = 4;
+        // All come from one address here, the strangers as well.
+        limits.handshakes_reserved = 0;
         limits.penalty_time = Duration::from_secs(600);
     })
     .await;
@@ -165,6 +190,30 @@ async fn failed_handshakes_keep_their_places_for_a_while() {
     let late = network.dialer(agent("BANKFRPP")).connect(network.target()).await;
     assert!(late.is_err(), "all places are taken");
     assert!(before.submit(submit(1)).await.is_ok(), "who is connected is served");
+}
+
+/// From its own address: strangers who hold every place do not keep a known institution out.
+#[tokio::test]
+async fn an_institution_that_was_here_lately_has_places_of_its_own() {
+    for reserved in [1, 0] {
+        let network = Network::with(|limits| {
+            limits.handshakes = 3;
+            limits.handshakes_reserved = reserved;
+            limits.handshake_time = Duration::from_secs(600);
+        })
+        .await;
+        let (dialer, address) = (network.dialer(agent("BANKDEFF")), &network.target().address);
+        drop(dialer.connect(network.target()).await.unwrap());
+        let mut silent = Vec::new();
+        for last in 1..=3 {
+            let socket = tokio::net::TcpSocket::new_v4().unwrap();
+            socket.bind(([127, 0, 3, last], 0).into()).unwrap();
+            silent.push(socket.connect(address.parse().unwrap()).await.unwrap());
+        }
+        sleep(Duration::from_millis(50)).await;
+        let again = dialer.connect(network.target()).await;
+        assert_eq!(again.is_ok(), reserved > 0);
+    }
 }
 
 #[tokio::test]

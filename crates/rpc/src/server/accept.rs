@@ -14,11 +14,12 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
+use super::known::Known;
 use super::peer::Peer;
 use super::quota::{Full, Quota, Share};
 use crate::identity::IdentityError;
@@ -69,6 +70,9 @@ pub(super) struct Acceptor {
     tls: TlsAcceptor,
     limits: Limits,
     handshakes: Arc<Quota<IpAddr>>,
+    /// For those who come from addresses that we know.
+    reserved: Arc<Quota<InstitutionId>>,
+    known: Known,
     connections: Arc<Quota<InstitutionId>>,
     /// Fires when all connections must end, whatever they are doing.
     cut: CancellationToken,
@@ -84,6 +88,8 @@ impl Acceptor {
             tls: TlsAcceptor::from(tls),
             limits: limits.clone(),
             handshakes: Quota::new(limits.handshakes, limits.handshakes_per_address),
+            reserved: Quota::new(u64::MAX, limits.handshakes_reserved),
+            known: Known::new(limits.known_addresses, limits.known_time),
             connections: Quota::new(limits.connections, limits.connections_per_institution),
             cut,
         })
@@ -120,8 +126,8 @@ impl Acceptor {
         out: &mpsc::Sender<io::Result<Connection>>,
         stop: &CancellationToken,
     ) {
-        let handshake = match self.handshakes.take(address.ip(), 1) {
-            Ok(share) => share,
+        let handshake = match self.place(address.ip()) {
+            Ok(place) => place,
             Err(full) => {
                 let reason = Refusal::Handshakes(full);
                 reason.count();
@@ -162,6 +168,17 @@ impl Acceptor {
         });
     }
 
+    /// A place among those that shake hands.
+    fn place(&self, address: IpAddr) -> Result<Place, Full> {
+        let full = match self.handshakes.take(address, 1) {
+            Ok(share) => return Ok(Place { _anybodys: Some(share), _reserved: None }),
+            Err(full) => full,
+        };
+        let institution = self.known.of(address).ok_or(full)?;
+        let share = self.reserved.take(institution, 1).map_err(|_| full)?;
+        Ok(Place { _anybodys: None, _reserved: Some(share) })
+    }
+
     async fn shake(&self, stream: TcpStream, address: SocketAddr) -> Result<Connection, Refusal> {
         stream.set_nodelay(true)?;
         let shaken = async {
@@ -175,8 +192,62 @@ impl Acceptor {
         let peer = peer(&stream, address)?;
         let institution = peer.identity.institution();
         let share = self.connections.take(institution, 1).map_err(Refusal::Connections)?;
-        let cut = Box::pin(self.cut.clone().cancelled_owned());
-        Ok(Connection { stream, peer, cut, _share: share, _counted: Counted::new() })
+        self.known.note(address.ip(), institution);
+        Ok(Connection {
+            stream,
+            peer,
+            cut: Box::pin(self.cut.clone().cancelled_owned()),
+            turn: Turn { bytes: self.limits.turn_bytes, read: 0 },
+            _place: Held { share: Some(share), until: Instant::now() + self.limits.penalty_time },
+            _counted: Counted::new(),
+        })
+    }
+}
+
+/// A place among those that shake hands, given back when dropped.
+struct Place {
+    _anybodys: Option<Share<IpAddr>>,
+    _reserved: Option<Share<InstitutionId>>,
+}
+
+/// A place among the connections of an institution. It comes back when dropped, but not before a
+/// time: whoever lets connections end at once to make new ones soon has none left.
+struct Held {
+    share: Option<Share<InstitutionId>>,
+    until: Instant,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let (share, until) = (self.share.take(), self.until);
+        if until <= Instant::now() {
+            return;
+        }
+        // Without a runtime the server is at its end.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                sleep_until(until).await;
+                drop(share);
+            });
+        }
+    }
+}
+
+/// Lets the others have their turn after so many bytes.
+struct Turn {
+    bytes: usize,
+    read: usize,
+}
+
+impl Turn {
+    /// Whether the turn is over; then the task comes back after all others that wait.
+    fn is_over(&mut self, context: &Context<'_>) -> bool {
+        let over = self.read >= self.bytes;
+        if over {
+            self.read = 0;
+            context.waker().wake_by_ref();
+        }
+        over
     }
 }
 
@@ -202,7 +273,8 @@ pub(super) struct Connection {
     stream: TlsStream<TcpStream>,
     peer: Peer,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
-    _share: Share<InstitutionId>,
+    turn: Turn,
+    _place: Held,
     _counted: Counted,
 }
 
@@ -247,7 +319,17 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.poll_cut(context)?;
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        if self.turn.is_over(context) {
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
+        match polled {
+            Poll::Ready(_) => self.turn.read += buffer.filled().len().saturating_sub(before),
+            // All that came has been read.
+            Poll::Pending => self.turn.read = 0,
+        }
+        polled
     }
 }
 
