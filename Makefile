@@ -42,14 +42,16 @@ prepare:
 prepare-tests:
 	@scripts/prepare tests
 
-# 100,000 changed transactions (a minute), kills, losses of power and damage in numbers (minutes), and
-# 100,000 operations against the model (much longer).
+# 100,000 changed transactions (a minute), kills, losses of power and damage in numbers (minutes), a
+# flooded node measured (minutes, on a machine that does nothing else), and 100,000 operations against
+# the model (a quarter of an hour on two processors).
 slow: prepare
-	cargo test --release --locked -p quittance-tests --test mutants -- --ignored --nocapture
-	cargo test --release --locked -p quittance-storage --test disk -- --ignored --nocapture
-	cargo test --release --locked -p quittance-node --test kill -- --ignored --nocapture
-	cargo test --release --locked -p quittance-ledger --test execution -- --ignored --nocapture
+	cargo test --release --locked --workspace --test mutants -- --ignored --nocapture
+	cargo test --release --locked --workspace --test disk -- --ignored --nocapture
+	cargo test --release --locked --workspace --test kill -- --ignored --nocapture
+	cargo test --release --locked --workspace --test floods -- --ignored --nocapture
+	cargo test --release --locked --workspace --test execution -- --ignored --nocapture
 
 # Real objects of today's formats in fuzz/corpus, which the decoders' tests start from.
 corpus: prepare
-	cargo test --release --locked -p quittance-tests --test encodings -- --ignored
+	cargo test --release --locked --workspace --test encodings -- --ignored

@@ -351,7 +351,7 @@ fn the_random_operations_reach_most_rules() {
 
 /// So many operations as `QUITTANCE_MODEL_OPERATIONS` says, on chain after chain, by all processors.
 #[test]
-#[ignore = "takes the better part of an hour: make slow"]
+#[ignore = "takes a quarter of an hour on two processors: make slow"]
 fn a_hundred_thousand_operations_agree() {
     let wanted = std::env::var("QUITTANCE_MODEL_OPERATIONS").ok();
     let wanted: usize = wanted.map_or(100_000, |count| count.parse().unwrap());

@@ -85,7 +85,11 @@ pub struct Attacker {
 impl Attacker {
     /// Shakes hands and begins to speak HTTP/2.
     pub async fn connect(address: &str, config: Arc<ClientConfig>) -> io::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
+        Self::over(TcpStream::connect(address).await?, config).await
+    }
+
+    /// The same over a connection that stands.
+    pub async fn over(stream: TcpStream, config: Arc<ClientConfig>) -> io::Result<Self> {
         let name = ServerName::try_from("localhost").unwrap();
         let stream = TlsConnector::from(config).connect(name, stream).await?;
         let (read, mut write) = tokio::io::split(stream);
@@ -127,6 +131,45 @@ impl Attacker {
         reader.await.unwrap();
     }
 
+    /// As [`Attacker::send`], with a pause before each batch; reads what the server says to forget
+    /// it, or not even that. How many bytes it has sent when the server closes, or when it ends.
+    pub async fn flood(
+        mut self,
+        batches: impl Iterator<Item = Vec<u8>>,
+        pause: Duration,
+        deaf: bool,
+        end: Instant,
+    ) -> usize {
+        let mut sent = 0;
+        let writing = async {
+            for batch in batches {
+                match pause {
+                    Duration::ZERO => tokio::task::yield_now().await,
+                    pause => sleep(pause).await,
+                }
+                if self.write.write_all(&batch).await.is_err() || self.write.flush().await.is_err()
+                {
+                    return;
+                }
+                sent += batch.len();
+            }
+            // Nothing left to say: hold the line.
+            std::future::pending().await
+        };
+        let reading = async {
+            if deaf {
+                std::future::pending::<()>().await;
+            }
+            drop(tokio::io::copy(&mut self.read, &mut tokio::io::sink()).await);
+        };
+        tokio::select! {
+            () = writing => {}
+            () = reading => {}
+            () = tokio::time::sleep_until(end.into()) => {}
+        }
+        sent
+    }
+
     /// As [`Attacker::send`], and reads nothing of what the server says. The count of batches sent.
     pub async fn send_deaf(
         mut self,
@@ -164,11 +207,21 @@ pub fn foreign_client(
     certificate: Option<&Issued>,
     groups: Vec<&'static dyn rustls::crypto::SupportedKxGroup>,
 ) -> Arc<rustls::ClientConfig> {
+    let certificate =
+        certificate.map(|issued| (issued.certificate_pem.as_bytes(), issued.key_pem.as_bytes()));
+    foreign_client_of(authority.certificate_pem().as_bytes(), certificate, groups)
+}
+
+/// The same with certificates in PEM: that of the authority, and one's own with its key.
+pub fn foreign_client_of(
+    authority: &[u8],
+    certificate: Option<(&[u8], &[u8])>,
+    groups: Vec<&'static dyn rustls::crypto::SupportedKxGroup>,
+) -> Arc<rustls::ClientConfig> {
     use rustls::pki_types::pem::PemObject;
     use rustls::pki_types::{CertificateDer, PrivateKeyDer};
     let mut roots = rustls::RootCertStore::empty();
-    let pem = authority.certificate_pem().as_bytes();
-    roots.add(CertificateDer::from_pem_slice(pem).unwrap()).unwrap();
+    roots.add(CertificateDer::from_pem_slice(authority).unwrap()).unwrap();
     let mut provider = rustls::crypto::aws_lc_rs::default_provider();
     provider.kx_groups = groups;
     let builder = rustls::ClientConfig::builder_with_provider(Arc::new(provider))
@@ -177,9 +230,9 @@ pub fn foreign_client(
         .with_root_certificates(roots);
     let mut config = match certificate {
         None => builder.with_no_client_auth(),
-        Some(issued) => {
-            let chain = CertificateDer::from_pem_slice(issued.certificate_pem.as_bytes()).unwrap();
-            let key = PrivateKeyDer::from_pem_slice(issued.key_pem.as_bytes()).unwrap();
+        Some((certificate, key)) => {
+            let chain = CertificateDer::from_pem_slice(certificate).unwrap();
+            let key = PrivateKeyDer::from_pem_slice(key).unwrap();
             builder.with_client_auth_cert(vec![chain], key).unwrap()
         }
     };
