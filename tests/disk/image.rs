@@ -1,9 +1,10 @@
 //! What a loss of power may leave of a disk.
 //!
-//! The model is strict where POSIX leaves things open: what was written to a file is certain only
-//! once that file was synced, and a name only once its folder was. Of what is not certain, nothing,
-//! all, a beginning (with the last write torn), or any part may be there: pages of 4096 bytes in any
-//! choice, names in any choice.
+//! The model is stricter than most file systems: what was written to a file is certain only once
+//! that file was synced, and a name only once its folder was. Of what is not certain, nothing, all,
+//! a beginning (with the last write torn), or any part may be there, in pages of 4096 bytes. Changes
+//! of names do not overtake one another, as in every file system that has a journal: RocksDB relies
+//! on that when it goes over to a new list of files.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ pub enum Unsynced {
     Kept,
     /// Those up to a moment are kept; each file and the names have a moment of their own.
     Beginning,
-    /// Any of them are kept.
+    /// Of the content any pages are kept, of the names those up to a moment.
     Any,
 }
 
@@ -168,10 +169,11 @@ impl Disk {
     /// Writes what is left after a loss of power to `folder`, which stands for the root.
     pub fn lose_power(&self, unsynced: Unsynced, random: &mut ChaCha20Rng, folder: &Path) {
         let mut names = self.certain.clone();
-        let whole = kept(unsynced, self.uncertain.len(), random);
-        for naming in chosen(unsynced, &self.uncertain, whole, random) {
-            naming.apply(&mut names);
-        }
+        let whole = match unsynced {
+            Unsynced::Any => below(random, self.uncertain.len() + 1),
+            _ => kept(unsynced, self.uncertain.len(), random),
+        };
+        self.uncertain[..whole].iter().for_each(|naming| naming.apply(&mut names));
         // In the order of paths a folder comes before what is in it.
         for (path, node) in names {
             let path = folder.join(path.strip_prefix(&self.root).unwrap());
@@ -196,8 +198,10 @@ impl Content {
             _ => self.uncertain.clone(),
         };
         let whole = kept(unsynced, pieces.len(), random);
-        for piece in chosen(unsynced, &pieces, whole, random) {
-            piece.apply(&mut left);
+        for piece in &pieces[..whole] {
+            if unsynced != Unsynced::Any || random.next_u32() % 2 == 0 {
+                piece.apply(&mut left);
+            }
         }
         if let (Unsynced::Beginning, Some(Piece::Write { offset, bytes })) =
             (unsynced, pieces.get(whole))
@@ -216,16 +220,6 @@ fn kept(unsynced: Unsynced, count: usize, random: &mut ChaCha20Rng) -> usize {
         Unsynced::Kept | Unsynced::Any => count,
         Unsynced::Beginning => below(random, count + 1),
     }
-}
-
-fn chosen<'a, T>(
-    unsynced: Unsynced,
-    changes: &'a [T],
-    whole: usize,
-    random: &mut ChaCha20Rng,
-) -> Vec<&'a T> {
-    let any = unsynced == Unsynced::Any;
-    changes[..whole].iter().filter(|_| !any || random.next_u32() % 2 == 0).collect()
 }
 
 /// A number below `bound`, which is small.
