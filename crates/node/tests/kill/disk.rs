@@ -81,7 +81,7 @@ async fn a_kill_at_each_point_of_writing_a_block_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "a minute: `make slow`"]
+#[ignore = "minutes: `make slow`"]
 async fn kills_before_within_and_after_each_point_where_the_node_writes_lose_nothing() {
     let kills = kill_everywhere(1, &["kill-before", "kill-within", "kill-after"], &[1, 2, 5]).await;
     println!("{kills} kills");

@@ -70,7 +70,7 @@ fn a_kill_at_any_point_loses_nothing_that_was_acknowledged() {
 }
 
 #[test]
-#[ignore = "a minute: `make slow`"]
+#[ignore = "minutes: `make slow`"]
 fn a_kill_at_any_point_whenever_it_is_passed() {
     println!("{} kills", kill_everywhere(|count| (1..=count).collect()));
 }
@@ -124,7 +124,7 @@ fn nothing_is_acknowledged_after_a_write_or_sync_that_failed() {
 }
 
 #[test]
-#[ignore = "a minute: `make slow`"]
+#[ignore = "minutes: `make slow`"]
 fn nothing_is_acknowledged_whenever_a_write_or_sync_has_failed() {
     fail_everywhere(|count| (1..=count).collect());
 }

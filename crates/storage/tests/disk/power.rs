@@ -61,9 +61,9 @@ fn lose_power(stride: usize, all: bool, seed: u64) -> usize {
 
 #[test]
 fn what_was_acknowledged_survives_a_loss_of_power() {
-    let losses = lose_power(4, false, 1);
+    let losses = lose_power(12, false, 1);
     println!("{losses} losses of power");
-    assert!(losses > 60, "{losses}");
+    assert!(losses > 40, "{losses}");
 }
 
 #[test]
