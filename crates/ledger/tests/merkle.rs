@@ -49,10 +49,10 @@ fn the_root_covers_the_rfc_tree_and_the_length() {
 fn a_list_that_grows_has_the_root_of_the_list() {
     let leaves = hashes(&list(200));
     let mut frontier = Frontier::default();
-    for length in 0..leaves.len() {
+    for (length, leaf) in leaves.iter().enumerate() {
         assert_eq!(frontier.root(), root(&leaves[..length]), "{length} items");
         assert_eq!(leaves[..length].iter().copied().collect::<Frontier>(), frontier);
-        frontier.push(leaves[length]);
+        frontier.push(*leaf);
     }
 }
 

@@ -215,7 +215,7 @@ mod tests {
                 1 => drop(pending.insert(credit)),
                 _ => older.push((pending.clone(), pending.root())),
             }
-            if rng.next_u32() % 2 == 0 {
+            if rng.next_u32().is_multiple_of(2) {
                 assert_eq!(pending.root(), merkle::root(&pending.leaves()));
             }
         }
