@@ -227,6 +227,17 @@ fn written(path: &Path, text: &str) -> String {
     }
 }
 
+/// A process that ends with the test, also when that fails. Those that it has started end with it.
+struct Guarded(Child);
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        // Both fail only if it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn a_network_goes_on_when_one_of_its_processes_dies() {
     let home = tempfile::tempdir().unwrap();
@@ -234,7 +245,8 @@ fn a_network_goes_on_when_one_of_its_processes_dies() {
     let dir = home.path().join("net").display().to_string();
     let said = home.path().join("said");
     let mut up = quittance(&["up", "--dir", &dir]);
-    let mut up = up.stdin(Stdio::null()).stdout(fs::File::create(&said).unwrap()).spawn().unwrap();
+    let up = up.stdin(Stdio::null()).stdout(fs::File::create(&said).unwrap()).spawn();
+    let mut up = Guarded(up.unwrap());
     written(&said, "All processes run");
     let party = process(&format!("{dir}/party-MPCBZZ01/config.toml")).unwrap();
     assert!(Command::new("kill").args(["-KILL", &party]).status().unwrap().success());
@@ -253,9 +265,9 @@ fn a_network_goes_on_when_one_of_its_processes_dies() {
         "{shown}"
     );
 
-    assert!(up.try_wait().unwrap().is_none(), "the others go on");
-    let id = up.id().to_string();
+    assert!(up.0.try_wait().unwrap().is_none(), "the others go on");
+    let id = up.0.id().to_string();
     assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
-    assert!(ended(&mut up).expect("it ends when it is told to").success());
+    assert!(ended(&mut up.0).expect("it ends when it is told to").success());
     assert_eq!(process(&dir), None, "nothing is left");
 }
