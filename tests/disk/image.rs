@@ -199,7 +199,7 @@ impl Content {
         };
         let whole = kept(unsynced, pieces.len(), random);
         for piece in &pieces[..whole] {
-            if unsynced != Unsynced::Any || random.next_u32() % 2 == 0 {
+            if unsynced != Unsynced::Any || random.next_u32().is_multiple_of(2) {
                 piece.apply(&mut left);
             }
         }
