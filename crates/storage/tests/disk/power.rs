@@ -50,7 +50,7 @@ fn lose_power(stride: usize, all: bool, seed: u64) -> usize {
             let what = format!("power lost after event {moment}, unsynced: {unsynced:?}");
             let height = read(&chain, &expected).unwrap_or_else(|error| panic!("{what}: {error}"));
             assert!(height >= promised, "{what}: {height} of {promised} blocks");
-            if random.next_u32() % 8 == 0 && height < expected.len() {
+            if random.next_u32().is_multiple_of(8) && height < expected.len() {
                 goes_on(&chain, &expected, height);
             }
             losses += 1;
