@@ -1,7 +1,7 @@
 # The commands a newcomer needs: `make test` and `make demo`.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/quittance/target
 
-.PHONY: test defects mutants demo bench fmt lint prepare prepare-tests slow corpus
+.PHONY: test defects mutants fuzz demo bench fmt lint prepare prepare-tests slow corpus
 
 # The programs first: tests across processes start them.
 test: prepare-tests
@@ -15,6 +15,11 @@ defects: prepare
 # Changes the verifiers one place at a time (needs `cargo install cargo-mutants --locked`; hours).
 mutants:
 	CARGO_INCREMENTAL=1 cargo mutants --in-place --output $(CARGO_TARGET_DIR)
+
+# Every fuzz target for FUZZ_SECONDS (60), two at a time on two processors, by the stable compiler:
+# nothing has to be installed. Only some targets: make fuzz ONLY="transaction block".
+fuzz: prepare
+	scripts/fuzz $(ONLY)
 
 # Together with one small test, so that cargo chooses features as for `make test`: whichever of the
 # two runs second builds nothing anew.
@@ -30,6 +35,7 @@ bench: prepare
 
 fmt:
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 
 lint:
 	cargo clippy --release --workspace --all-targets --locked -- -D warnings

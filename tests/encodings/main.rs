@@ -76,6 +76,20 @@ fn every_decoder_has_a_real_object_and_accepts_it() {
     }
 }
 
+/// The programs of `fuzz/` run these lists, each its own.
+#[test]
+fn every_target_is_fuzzed() {
+    let fuzz = corpus().join("..");
+    let manifest = fs::read_to_string(fuzz.join("Cargo.toml")).unwrap();
+    for (target, _) in TARGETS {
+        let file = format!("fuzz_targets/{target}.rs");
+        let program = fs::read_to_string(fuzz.join(&file)).unwrap();
+        assert!(program.contains(&format!("run(\"{target}\", input)")), "{file}");
+        assert!(manifest.contains(&format!("name = \"{target}\"\npath = \"{file}\"")), "{target}");
+    }
+    assert_eq!(fs::read_dir(fuzz.join("fuzz_targets")).unwrap().count(), TARGETS.len());
+}
+
 /// One change of a kind that decoders get wrong.
 fn mutate(bytes: &[u8], other: &[u8], rng: &mut ChaCha20Rng) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
