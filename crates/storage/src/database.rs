@@ -1,7 +1,7 @@
 //! Ordered tables with atomic, synced batches.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};
@@ -73,7 +73,9 @@ impl Batch {
 
 /// An open database. One process at a time can have it open.
 pub struct Database {
-    db: DB,
+    /// Nothing once a write has failed: a closed database has no threads that could stumble over
+    /// the end of the process, or try again to write.
+    db: RwLock<Option<DB>>,
     path: PathBuf,
     writer: Mutex<Acknowledged>,
 }
@@ -82,8 +84,6 @@ pub struct Database {
 struct Acknowledged {
     marker: Marker,
     mark: Mark,
-    /// Whether a write has failed.
-    halted: bool,
 }
 
 impl Database {
@@ -93,8 +93,8 @@ impl Database {
     pub fn open(path: &Path, identity: &Identity, tables: &[Table]) -> Result<Self, StorageError> {
         let names: Vec<&str> = tables.iter().map(|table| table.0).chain([IDENTITY_TABLE]).collect();
         let (db, mark) = opening::open(path, &names)?;
-        let acknowledged = Acknowledged { marker: Marker::open(path)?, mark, halted: false };
-        let database = Self { db, path: path.to_owned(), writer: Mutex::new(acknowledged) };
+        let writer = Mutex::new(Acknowledged { marker: Marker::open(path)?, mark });
+        let database = Self { db: RwLock::new(Some(db)), path: path.to_owned(), writer };
         database.check_identity(identity, mark.is_nothing())?;
         database.settle()?;
         Ok(database)
@@ -124,9 +124,20 @@ impl Database {
     /// Writes down, in both places of the marker and on the disk, what opening has left.
     fn settle(&self) -> Result<(), StorageError> {
         let mut writer = self.writer();
-        writer.mark = self.mark(writer.mark);
+        writer.mark = self.with(|db| Ok(self.mark(db, writer.mark)))?;
         let mark = writer.mark;
         writer.marker.settle(mark)
+    }
+
+    /// Does something with the database, unless a write has failed.
+    fn with<T>(&self, work: impl FnOnce(&DB) -> Result<T, StorageError>) -> Result<T, StorageError> {
+        let db = self.db.read().unwrap_or_else(PoisonError::into_inner);
+        work(db.as_ref().ok_or_else(|| StorageError::Halted { path: self.path.clone() })?)
+    }
+
+    /// Waits for those who read, and closes the database.
+    fn halt(&self) {
+        drop(self.db.write().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     fn writer(&self) -> MutexGuard<'_, Acknowledged> {
@@ -134,56 +145,59 @@ impl Database {
     }
 
     /// Writes a batch: all of it is on the disk when this returns `Ok`. After an error the process
-    /// must end, and nothing more is written; opening the database again tells what was written.
+    /// must end: the database is closed, nothing more is written or read, and opening it again tells
+    /// what was written.
     pub fn write(&self, batch: Batch) -> Result<(), StorageError> {
+        let mut writer = self.writer();
+        let written = self.with(|db| {
+            let writes = self.writes(db, batch)?;
+            self.write_synced(db, writes, &mut writer)
+        });
+        if planted!("written-after-a-failure", false, written.is_err()) {
+            self.halt();
+        }
+        written
+    }
+
+    fn writes(&self, db: &DB, batch: Batch) -> Result<WriteBatch, StorageError> {
         let mut writes = WriteBatch::default();
         for Change { table, key, value } in batch.0 {
-            let family = self.family(table)?;
+            let family = self.family(db, table)?;
             match value {
                 Some(value) => writes.put_cf(family, key, value),
                 None => writes.delete_cf(family, key),
             }
         }
-        let mut writer = self.writer();
-        if planted!("written-after-a-failure", false, writer.halted) {
-            return Err(StorageError::Halted { path: self.path.clone() });
-        }
-        let written = self.write_synced(writes, &mut writer);
-        writer.halted = written.is_err();
-        written
+        Ok(writes)
     }
 
     fn write_synced(
         &self,
+        db: &DB,
         writes: WriteBatch,
         writer: &mut Acknowledged,
     ) -> Result<(), StorageError> {
         let mut synced = WriteOptions::default();
         synced.set_sync(planted!("acknowledged-before-sync", false, true));
-        self.db.write_opt(writes, &synced).map_err(|source| self.failed("write", source))?;
-        writer.mark = self.mark(writer.mark);
+        db.write_opt(writes, &synced).map_err(|source| self.failed("write", source))?;
+        writer.mark = self.mark(db, writer.mark);
         writer.marker.set(writer.mark)
     }
 
     /// What the database holds for certain, after a write has returned.
-    fn mark(&self, before: Mark) -> Mark {
-        let sequence = self.db.latest_sequence_number();
+    fn mark(&self, db: &DB, before: Mark) -> Mark {
+        let sequence = db.latest_sequence_number();
         // In this order: what runs only after the length was read cannot have added to it.
-        let manifest = Manifest::read(&self.path, before.manifest).ok().filter(|_| self.is_quiet());
+        let manifest = Manifest::read(&self.path, before.manifest).ok().filter(|_| is_quiet(db));
         Mark { sequence, manifest: manifest.unwrap_or(before.manifest) }
-    }
-
-    /// Whether nothing is about to change the list of files: what is being written there may not
-    /// be on the disk.
-    fn is_quiet(&self) -> bool {
-        let counters = ["rocksdb.num-running-flushes", "rocksdb.num-running-compactions"];
-        counters.iter().all(|name| matches!(self.db.property_int_value(*name), Ok(Some(0))))
     }
 
     /// The raw bytes under a key.
     pub fn get_bytes(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
-        let family = self.family(table)?;
-        self.db.get_cf(family, key).map_err(|source| self.failed("read", source))
+        self.with(|db| {
+            let family = self.family(db, table)?;
+            db.get_cf(family, key).map_err(|source| self.failed("read", source))
+        })
     }
 
     /// The value under a key.
@@ -194,12 +208,12 @@ impl Database {
 
     /// Up to `limit` keys with their bytes, from `first` on in ascending order.
     pub fn scan(&self, table: Table, first: &[u8], limit: usize) -> Result<Vec<Row>, StorageError> {
-        self.iterate(table, IteratorMode::From(first, Direction::Forward))?.take(limit).collect()
+        self.rows(table, IteratorMode::From(first, Direction::Forward), limit)
     }
 
     /// The last key with its bytes.
     pub fn last(&self, table: Table) -> Result<Option<Row>, StorageError> {
-        self.iterate(table, IteratorMode::End)?.next().transpose()
+        Ok(self.rows(table, IteratorMode::End, 1)?.pop())
     }
 
     /// Decodes bytes read from `table`; an error names this database.
@@ -211,27 +225,37 @@ impl Database {
         StorageError::Damaged { path: self.path.clone(), table: table.0, source }
     }
 
-    fn iterate<'a>(
-        &'a self,
+    fn rows(
+        &self,
         table: Table,
         mode: IteratorMode<'_>,
-    ) -> Result<impl Iterator<Item = Result<Row, StorageError>> + 'a, StorageError> {
-        let items = self.db.iterator_cf(self.family(table)?, mode);
-        Ok(items.map(|item| {
-            let (key, value) = item.map_err(|source| self.failed("read", source))?;
-            Ok((key.into_vec(), value.into_vec()))
-        }))
+        limit: usize,
+    ) -> Result<Vec<Row>, StorageError> {
+        self.with(|db| {
+            let rows = db.iterator_cf(self.family(db, table)?, mode).take(limit);
+            rows.map(|row| match row {
+                Ok((key, value)) => Ok((key.into_vec(), value.into_vec())),
+                Err(source) => Err(self.failed("read", source)),
+            })
+            .collect()
+        })
     }
 
-    fn family(&self, table: Table) -> Result<&ColumnFamily, StorageError> {
-        self.db
-            .cf_handle(table.0)
+    fn family<'a>(&self, db: &'a DB, table: Table) -> Result<&'a ColumnFamily, StorageError> {
+        db.cf_handle(table.0)
             .ok_or_else(|| StorageError::NoTable { path: self.path.clone(), table: table.0 })
     }
 
     fn failed(&self, action: &'static str, source: rocksdb::Error) -> StorageError {
         failed(&self.path, action, source)
     }
+}
+
+/// Whether nothing is about to change the list of files: what is being written there may not be on
+/// the disk.
+fn is_quiet(db: &DB) -> bool {
+    let counters = ["rocksdb.num-running-flushes", "rocksdb.num-running-compactions"];
+    counters.iter().all(|name| matches!(db.property_int_value(*name), Ok(Some(0))))
 }
 
 impl std::fmt::Display for Identity {

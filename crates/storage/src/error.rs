@@ -71,7 +71,7 @@ pub enum StorageError {
         source: std::io::Error,
     },
     /// A write has failed before: what is on the disk is unknown until the database is opened again.
-    #[error("{path}: nothing is written after a write that failed")]
+    #[error("{path}: nothing is read or written after a write that failed")]
     Halted {
         /// The database's folder.
         path: PathBuf,

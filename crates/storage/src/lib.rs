@@ -5,8 +5,8 @@
 //! block is one batch, so that a crash at any moment leaves the chain after some whole block.
 //!
 //! A write has happened when its call returns, not before: everything is synced. An error of a
-//! write means that the process must not go on, since what is on the disk is unknown; the store
-//! takes no other write after it.
+//! write means that the process must not go on, since what is on the disk is unknown; the store is
+//! closed and answers nothing after it.
 //!
 //! A store that was opened holds all that was ever acknowledged. RocksDB alone cannot promise
 //! that: it takes a log that lost its end for one whose last write was not completed. A small
