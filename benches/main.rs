@@ -12,6 +12,11 @@ mod transfers;
 use std::error::Error;
 
 use measure::Bench;
+use mimalloc::MiMalloc;
+
+// As in the program; the peers have it too.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Measures one thing after another and adds a row for each.
 type Section = fn(&mut Bench) -> Result<(), Box<dyn Error>>;

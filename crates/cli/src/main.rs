@@ -2,6 +2,12 @@
 
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
+
+// Transactions are allocated by one thread and freed by another, thousands in a second.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
 const _: () =
     assert!(!quittance_crypto::planted::COMPILED_IN, "no program that serves may hold defects");
 

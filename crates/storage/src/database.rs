@@ -69,6 +69,16 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// As many bytes as RocksDB needs for it: a block of megabytes is not moved as it grows.
+    fn capacity(&self) -> usize {
+        // Kind, table, and two lengths.
+        const HEAD: usize = 16;
+        let length = |value: &Vec<u8>| value.len();
+        let changes = self.0.iter();
+        changes.map(|it| HEAD + it.key.len() + it.value.as_ref().map_or(0, length)).sum::<usize>()
+            + HEAD
+    }
 }
 
 /// An open database. One process at a time can have it open.
@@ -130,7 +140,10 @@ impl Database {
     }
 
     /// Does something with the database, unless a write has failed.
-    fn with<T>(&self, work: impl FnOnce(&DB) -> Result<T, StorageError>) -> Result<T, StorageError> {
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&DB) -> Result<T, StorageError>,
+    ) -> Result<T, StorageError> {
         let db = self.db.read().unwrap_or_else(PoisonError::into_inner);
         work(db.as_ref().ok_or_else(|| StorageError::Halted { path: self.path.clone() })?)
     }
@@ -160,7 +173,7 @@ impl Database {
     }
 
     fn writes(&self, db: &DB, batch: Batch) -> Result<WriteBatch, StorageError> {
-        let mut writes = WriteBatch::default();
+        let mut writes = WriteBatch::with_capacity_bytes(batch.capacity());
         for Change { table, key, value } in batch.0 {
             let family = self.family(db, table)?;
             match value {
