@@ -60,9 +60,10 @@ impl Bank {
 }
 
 impl Chain {
-    /// With so many banks, at most 1,000, and a validator that votes with `vote`.
+    /// With so many banks, at most 4,000, and a validator that votes with `vote`.
     pub(crate) fn new(banks: usize, vote: VerifyingKey) -> Result<Self, Box<dyn Error>> {
-        let bank = |number| Bank::new(&format!("BANKDE2A{number:03}"));
+        // Three hexadecimal digits make 4,096 branches.
+        let bank = |number| Bank::new(&format!("BANKDE2A{number:03X}"));
         let banks = (0..banks).map(bank).collect::<Result<Vec<_>, _>>()?;
         let issuer = Bank::new("CENTDE2A")?;
         let validator = VALIDATOR.parse()?;
@@ -85,13 +86,13 @@ impl Chain {
         Ok(Self { genesis, banks, asset })
     }
 
-    /// `each` transfers of every bank to the next one: the first of all banks, then the second of
-    /// all, and so on. Made on all processors.
+    /// `each` transfers of the first `payers` banks, from every one to the next: the first of all
+    /// banks, then the second of all, and so on. Made on all processors.
     ///
     /// Every account begins empty and nobody issues anything, so the amounts are zero: no work of
     /// a node depends on an amount.
-    pub(crate) fn transfers(&self, each: usize) -> Result<Vec<Transaction>, String> {
-        let payers: Vec<usize> = (0..self.banks.len()).collect();
+    pub(crate) fn transfers(&self, payers: usize, each: usize) -> Result<Vec<Transaction>, String> {
+        let payers: Vec<usize> = (0..payers).collect();
         let share = payers.len().div_ceil(available_parallelism().map_or(1, NonZeroUsize::get));
         let lane = |payer: &usize| self.lane(*payer, each).map_err(|error| error.to_string());
         let lanes = thread::scope(|scope| {

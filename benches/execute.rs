@@ -1,4 +1,4 @@
-//! A block of 1,000 verified transfers of as many banks: executed, sealed and written.
+//! Blocks of verified transfers: executed, sealed and written.
 
 use std::error::Error;
 
@@ -18,33 +18,61 @@ use rand_core::OsRng;
 use crate::chain::{Chain, SUITE, VALIDATOR};
 use crate::measure::{Bench, folder};
 
-const COUNT: usize = 1000;
-
+/// 1,000 transfers of as many banks.
 pub(crate) fn measure(bench: &mut Bench) -> Result<(), Box<dyn Error>> {
-    let vote = SigningKey::generate(SUITE);
-    let chain = Chain::new(COUNT, vote.verifying_key())?;
-    let state = State::genesis(&chain.genesis)?;
-    let transfers = verify_batch(chain.transfers(1)?, &state, &mut OsRng);
-    let transfers = transfers.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let tip = Tip::genesis(&chain.genesis);
-    let maker = Maker { tip, state: &state, vote: &vote, transfers: &transfers };
-    // Each block goes to a store of its own: all of them follow the genesis.
-    let begun = || -> Result<_, Box<dyn Error>> {
-        let folder = folder()?;
-        let store = ChainStore::open(folder.path(), &chain.genesis)?.0;
-        Ok((store, folder))
-    };
-    let time = bench.milliseconds("block execute", |bencher| {
-        bencher.iter_batched(
-            || begun().expect("a store is opened"),
-            |(store, folder)| {
-                maker.make(&store).expect("a block is made");
-                (store, folder)
-            },
-            BatchSize::PerIteration,
-        );
-    })?;
-    bench.row(Row::lower("block execute", "ms per 1,000 transfers", time, None))
+    Case::new(1_000, 1_000)?.measure(bench, "block execute", "ms per 1,000 transfers")
+}
+
+/// Larger and smaller blocks, and the same block among more banks.
+pub(crate) fn growth(bench: &mut Bench) -> Result<(), Box<dyn Error>> {
+    for transfers in [10, 100, 2_000] {
+        let name = format!("block execute, {transfers} transfers");
+        Case::new(transfers, transfers)?.measure(bench, &name, "ms")?;
+    }
+    Case::new(4_000, 1_000)?.measure(bench, "block execute, 4,000 banks", "ms per 1,000 transfers")
+}
+
+/// A chain and the transfers of its next block.
+struct Case {
+    vote: SigningKey,
+    chain: Chain,
+    state: State,
+    transfers: Vec<Transaction<Verified>>,
+}
+
+impl Case {
+    /// One transfer each of the first banks.
+    fn new(banks: usize, transfers: usize) -> Result<Self, Box<dyn Error>> {
+        let vote = SigningKey::generate(SUITE);
+        let chain = Chain::new(banks, vote.verifying_key())?;
+        let state = State::genesis(&chain.genesis)?;
+        let transfers = verify_batch(chain.transfers(transfers, 1)?, &state, &mut OsRng);
+        let transfers = transfers.into_iter().collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { vote, chain, state, transfers })
+    }
+
+    fn measure(&self, bench: &mut Bench, name: &str, unit: &str) -> Result<(), Box<dyn Error>> {
+        let tip = Tip::genesis(&self.chain.genesis);
+        let Self { state, vote, transfers, .. } = self;
+        let maker = Maker { tip, state, vote, transfers };
+        // Each block goes to a store of its own: all of them follow the genesis.
+        let begun = || -> Result<_, Box<dyn Error>> {
+            let folder = folder()?;
+            let store = ChainStore::open(folder.path(), &self.chain.genesis)?.0;
+            Ok((store, folder))
+        };
+        let time = bench.milliseconds(name, |bencher| {
+            bencher.iter_batched(
+                || begun().expect("a store is opened"),
+                |(store, folder)| {
+                    maker.make(&store).expect("a block is made");
+                    (store, folder)
+                },
+                BatchSize::PerIteration,
+            );
+        })?;
+        bench.row(Row::lower(name, unit, time, None))
+    }
 }
 
 /// What makes a block.

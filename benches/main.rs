@@ -21,12 +21,19 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 /// Measures one thing after another and adds a row for each.
 type Section = fn(&mut Bench) -> Result<(), Box<dyn Error>>;
 
-const SECTIONS: [(&str, Section); 4] = [
+const SECTIONS: [(&str, Section); 5] = [
     ("transfers", transfers::measure),
     ("range-proofs", range_proofs::measure),
     ("block", execute::measure),
     ("node", node::measure),
+    ("growth", growth),
 ];
+
+/// How costs grow with the size of batches and blocks, and with the number of banks.
+fn growth(bench: &mut Bench) -> Result<(), Box<dyn Error>> {
+    transfers::growth(bench)?;
+    execute::growth(bench)
+}
 
 fn main() -> Result<(), Box<dyn Error>> {
     // Cargo adds options of its own.

@@ -52,7 +52,8 @@ type Name = [u8; 128];
 pub(crate) fn measure(bench: &mut Bench) -> Result<(), Box<dyn Error>> {
     let ring = KeyRing::generate(VALIDATOR, SUITE)?;
     let chain = Chain::new(BANKS, ring.signing(Purpose::Vote).verifying_key())?;
-    let load = Arc::new(Load::new(chain.transfers(EACH)?.iter().map(Encode::to_bytes).collect())?);
+    let load =
+        Arc::new(Load::new(chain.transfers(BANKS, EACH)?.iter().map(Encode::to_bytes).collect())?);
     let site = Site::new(&ring, &chain)?;
     let (stop, stopped) = oneshot::channel::<()>();
     let (ready, address) = oneshot::channel();

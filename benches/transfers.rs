@@ -16,6 +16,9 @@ use crate::solana;
 
 const COUNT: usize = 128;
 
+/// Besides 1 and 128, how many transfers are verified together.
+const BATCHES: [usize; 5] = [2, 8, 32, 256, 512];
+
 pub(crate) fn measure(bench: &mut Bench) -> Result<(), Box<dyn Error>> {
     let banks = Banks::new(COUNT)?;
     let transfers = (0..COUNT)
@@ -49,18 +52,8 @@ fn verify(
         peer.verify()?;
     }
 
-    let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
-    let batch = bench.milliseconds("transfer verify batch 128", |bencher| {
-        let all = || {
-            let decoded = transfers.iter().map(|bytes| decode(bytes)).collect();
-            let verdicts = verify_batch(decoded, banks, &mut OsRng);
-            assert!(verdicts.iter().all(Result::is_ok));
-        };
-        bencher.iter(|| one_thread.install(all));
-    })?;
-    let batch = batch / transfers.len() as f64;
     let peer = Some((solana::NAME, peer));
-    bench.row(Row::lower("transfer verify batch 128", "ms per transfer", batch, peer))?;
+    verify_together(bench, banks, transfers, peer)?;
 
     let mut next = transfers.iter().cycle();
     let single = bench.milliseconds("transfer verify single", |bencher| {
@@ -70,6 +63,35 @@ fn verify(
         });
     })?;
     bench.row(Row::lower("transfer verify single", "ms", single, peer))
+}
+
+/// A batch of all of them, on one thread.
+fn verify_together(
+    bench: &mut Bench,
+    banks: &Banks,
+    transfers: &[Vec<u8>],
+    peer: Option<(&str, f64)>,
+) -> Result<(), Box<dyn Error>> {
+    let name = format!("transfer verify batch {}", transfers.len());
+    let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
+    let batch = bench.milliseconds(&name, |bencher| {
+        let all = || {
+            let decoded = transfers.iter().map(|bytes| decode(bytes)).collect();
+            let verdicts = verify_batch(decoded, banks, &mut OsRng);
+            assert!(verdicts.iter().all(Result::is_ok));
+        };
+        bencher.iter(|| one_thread.install(all));
+    })?;
+    bench.row(Row::lower(&name, "ms per transfer", batch / transfers.len() as f64, peer))
+}
+
+/// Smaller and larger batches.
+pub(crate) fn growth(bench: &mut Bench) -> Result<(), Box<dyn Error>> {
+    let banks = Banks::new(COUNT)?;
+    let transfers = (0..*BATCHES.last().expect("sizes"))
+        .map(|number| Ok(banks.transfer(number % COUNT, number as u64)?.to_bytes()))
+        .collect::<Result<Vec<_>, Box<dyn Error>>>()?;
+    BATCHES.iter().try_for_each(|size| verify_together(bench, &banks, &transfers[..*size], None))
 }
 
 fn prove(bench: &mut Bench, banks: &Banks) -> Result<(), Box<dyn Error>> {
