@@ -61,9 +61,9 @@ pub struct Limits {
     /// dear to read gets a fifth of a processor.
     pub reading_share: Duration,
     /// How much of that can be used at once. A dealing of 8 MiB comes in 1,024 pieces at some 20 us
-    /// each, so it needs 20 ms (9 ms were measured at best). If they took twice as long,
-    /// 25 of the 41 ms would be there (5 of them come meanwhile), and the other 16 ms would take
-    /// 80 ms to come, 64 ms longer than to read them.
+    /// each, so it needs 20 ms (9 ms were measured at best). If they took twice as long, 25 of the
+    /// 41 ms would be there (5 of them come meanwhile), and the other 16 ms would take 80 ms to
+    /// come, 64 ms longer than to read them.
     pub reading_burst: Duration,
     /// Largest requests and responses of all calls of one institution that are under way.
     pub bytes_in_flight: u64,

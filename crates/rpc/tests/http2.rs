@@ -153,15 +153,15 @@ async fn floods_of_pings_and_settings_cost_little() {
     assert!(outcome.sent > 0);
 }
 
-/// Pings that were answered in a second of a flood on four connections of one institution; and how
-/// long calls took meanwhile, of the same institution and of another, together.
+/// Pings that were answered in two seconds of a flood on four connections of one institution; and
+/// how long the faster of two calls took meanwhile, of another institution and of the same.
 async fn pinged(share: Duration) -> (usize, [Duration; 2]) {
     let network = Network::with(|limits| {
         limits.reading_share = share;
         limits.reading_burst = share;
     })
     .await;
-    let mut callers = ["EVILXXXX", "BANKDEFF"].map(|id| network.node(id));
+    let mut callers = ["BANKDEFF", "EVILXXXX"].map(|id| network.node(id));
     for caller in &mut callers {
         caller.submit(submit(1)).await.unwrap();
     }
@@ -169,16 +169,16 @@ async fn pinged(share: Duration) -> (usize, [Duration; 2]) {
     for _ in 0..4 {
         let attacker = attacker(&network).await;
         let flood = std::iter::repeat(frame(PING, 0, 0, &[0; 8]).repeat(500));
-        attacks.push(tokio::spawn(attacker.send(flood, Duration::from_secs(1))));
+        attacks.push(tokio::spawn(attacker.send(flood, Duration::from_secs(2))));
     }
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let mut times = [Duration::ZERO; 2];
+    let mut times = [Duration::MAX; 2];
     for (caller, time) in callers.iter_mut().zip(&mut times) {
-        let begin = Instant::now();
-        for _ in 0..3 {
+        for _ in 0..2 {
+            let begin = Instant::now();
             caller.submit(submit(1)).await.unwrap();
+            *time = begin.elapsed().min(*time);
         }
-        *time = begin.elapsed();
     }
     let mut answered = 0;
     for attack in attacks {
@@ -191,7 +191,7 @@ async fn pinged(share: Duration) -> (usize, [Duration; 2]) {
 /// Whoever sends what is dear to read waits on all his connections, and nobody else does.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_flood_is_read_as_far_as_its_institution_may() {
-    let (few, [sibling, other]) = pinged(Duration::from_millis(5)).await;
+    let (few, [other, sibling]) = pinged(Duration::from_millis(2)).await;
     let (many, _) = pinged(Duration::from_secs(10)).await;
     assert!(few > 0 && many > 3 * few, "{few} and {many} pings were answered");
     assert!(sibling > 2 * other, "a sibling waited {sibling:?}, another institution {other:?}");
