@@ -55,6 +55,16 @@ pub struct Limits {
     pub window_bytes: u32,
     /// After so many bytes of one connection it is the turn of others.
     pub turn_bytes: usize,
+    /// Processor time in a second for reading from all connections of one institution: for TLS and
+    /// HTTP/2, not for the calls themselves. Beyond it they wait. A bank that submits 3,000
+    /// transfers of 6 KB in a second, at some 30 us each, needs 90 ms. A flood of frames that are
+    /// dear to read gets a fifth of a processor.
+    pub reading_share: Duration,
+    /// How much of that can be used at once. A dealing of 8 MiB comes in 1,024 pieces at some 20 us
+    /// each, so it needs 20 ms (9 ms were measured at best). If they took twice as long, 25 of the
+    /// 41 ms would be there (5 of them come meanwhile), and the other 16 ms would take 80 ms to
+    /// come, 64 ms longer than to read them.
+    pub reading_burst: Duration,
     /// Largest requests and responses of all calls of one institution that are under way.
     pub bytes_in_flight: u64,
     /// Until the body of a request that is not a stream must be complete.
@@ -85,7 +95,9 @@ impl Default for Limits {
             resets: 64,
             header_bytes: 16 * KIB as u32,
             window_bytes: MIB as u32,
-            turn_bytes: 64 * KIB,
+            turn_bytes: 8 * KIB,
+            reading_share: Duration::from_millis(200),
+            reading_burst: Duration::from_millis(20),
             bytes_in_flight: 256 * MIB as u64,
             body_time: Duration::from_secs(15),
             request_time: Duration::from_secs(75),

@@ -15,6 +15,7 @@
 //! ```
 
 mod accept;
+mod budget;
 mod count;
 mod known;
 mod meter;

@@ -92,6 +92,8 @@ metrics! {
     CONNECTIONS_OPEN: Gauge "quittance_connections_open" [] of ALL;
     /// Connections that were not taken, by reason.
     CONNECTIONS_REFUSED: Counter "quittance_connections_refused_total" ["reason"] of ALL;
+    /// Time that a connection waited because its institution had used up its time for reading.
+    READ_WAIT: Histogram "quittance_read_wait_seconds" [] of ALL;
     /// The last block that the process has.
     CHAIN_HEIGHT: Gauge "quittance_chain_height" [] of ALL;
     /// The time in that block, in seconds since 1970.

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use metrics::{counter, gauge};
 use quittance_crypto::digest::Digest;
@@ -19,6 +19,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::transport::server::Connected;
 
+use super::budget::{Budgets, Reading};
 use super::known::Known;
 use super::peer::Peer;
 use super::quota::{Full, Quota, Share};
@@ -74,6 +75,7 @@ pub(super) struct Acceptor {
     reserved: Arc<Quota<InstitutionId>>,
     known: Known,
     connections: Arc<Quota<InstitutionId>>,
+    budgets: Budgets,
     /// Fires when all connections must end, whatever they are doing.
     cut: CancellationToken,
 }
@@ -91,6 +93,7 @@ impl Acceptor {
             reserved: Quota::new(u64::MAX, limits.handshakes_reserved),
             known: Known::new(limits.known_addresses, limits.known_time),
             connections: Quota::new(limits.connections, limits.connections_per_institution),
+            budgets: Budgets::new(limits),
             cut,
         })
     }
@@ -198,6 +201,7 @@ impl Acceptor {
             peer,
             cut: Box::pin(self.cut.clone().cancelled_owned()),
             turn: Turn { bytes: self.limits.turn_bytes, read: 0 },
+            reading: self.budgets.reading(institution),
             _place: Held { share: Some(share), until: Instant::now() + self.limits.penalty_time },
             _counted: Counted::new(),
         })
@@ -274,6 +278,7 @@ pub(super) struct Connection {
     peer: Peer,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     turn: Turn,
+    reading: Reading,
     _place: Held,
     _counted: Counted,
 }
@@ -310,6 +315,17 @@ impl Connection {
             Poll::Ready(()) => Err(io::Error::other("the server is stopping")),
         }
     }
+
+    /// Writes, at the expense of whoever is answered.
+    fn write<T>(
+        &mut self,
+        write: impl FnOnce(Pin<&mut TlsStream<TcpStream>>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let alone = self.reading.begin_write();
+        let polled = write(Pin::new(&mut self.stream));
+        self.reading.end_write(alone, polled.is_pending());
+        polled
+    }
 }
 
 impl AsyncRead for Connection {
@@ -320,14 +336,22 @@ impl AsyncRead for Connection {
     ) -> Poll<io::Result<()>> {
         self.poll_cut(context)?;
         if self.turn.is_over(context) {
+            self.reading.pause();
             return Poll::Pending;
         }
+        ready!(self.reading.poll_begin(context));
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
         match polled {
-            Poll::Ready(_) => self.turn.read += buffer.filled().len().saturating_sub(before),
+            Poll::Ready(_) => {
+                self.turn.read += buffer.filled().len().saturating_sub(before);
+                self.reading.has_read();
+            }
             // All that came has been read.
-            Poll::Pending => self.turn.read = 0,
+            Poll::Pending => {
+                self.turn.read = 0;
+                self.reading.end();
+            }
         }
         polled
     }
@@ -340,14 +364,18 @@ impl AsyncWrite for Connection {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.poll_cut(context)?;
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        self.write(|stream| stream.poll_write(context, bytes))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let polled = self.write(|stream| stream.poll_flush(context));
+        if polled.is_ready() {
+            self.reading.has_answered();
+        }
+        polled
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        self.write(|stream| stream.poll_shutdown(context))
     }
 }
