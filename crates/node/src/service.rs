@@ -3,7 +3,6 @@
 use std::fmt::Display;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use quittance_crypto::encoding::Decode;
 use quittance_ledger::ids::{AccountId, Height, RoundId, TransactionId};
@@ -14,22 +13,18 @@ use quittance_rpc::convert::{
 };
 use quittance_rpc::proto::node::v1 as proto;
 use quittance_rpc::proto::node::v1::node_server;
+use quittance_rpc::pushback::overloaded;
 use quittance_rpc::server::Peer;
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
-use tonic::metadata::{MetadataMap, MetadataValue};
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status};
 
 use crate::blocks;
 use crate::core::{Core, SubmitError};
-use crate::pool::Full;
 
 /// The longest wait for a status, in milliseconds.
 const MAX_WAIT_MS: u32 = 30_000;
-
-/// When to try again what there was no room for.
-const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 /// Handles calls.
 #[derive(Clone)]
@@ -171,15 +166,6 @@ impl node_server::Node for Service {
         };
         Ok(Response::new((&status).into()))
     }
-}
-
-/// Nothing has been done, and the same call may succeed later. The pause before that is said as
-/// gRPC's own retries understand it (proposal A6, "pushback").
-fn overloaded(full: Full) -> Status {
-    let pause = u64::try_from(RETRY_AFTER.as_millis()).unwrap_or(u64::MAX);
-    let mut metadata = MetadataMap::new();
-    metadata.insert("grpc-retry-pushback-ms", MetadataValue::from(pause));
-    Status::with_metadata(Code::ResourceExhausted, full.to_string(), metadata)
 }
 
 /// For failures of ours: the log has the reason, the caller does not.

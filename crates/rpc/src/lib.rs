@@ -13,6 +13,7 @@
 //! - [`follow`]: certified blocks from a node, whatever becomes of the connection.
 //! - [`frames`]: joint computations over the streams between MPC parties.
 //! - [`submit`]: transactions to a node, and what became of them.
+//! - [`pushback`]: refusing what there is no room for now.
 //! - [`decimal`]: amounts as people write them, exactly.
 //! - [`convert`]: canonical bytes and ledger types in protobuf fields.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
@@ -29,6 +30,7 @@ pub mod limits;
 pub mod metrics;
 pub mod ports;
 pub mod proto;
+pub mod pushback;
 pub mod server;
 pub mod submit;
 pub mod tls;

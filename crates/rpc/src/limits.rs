@@ -5,9 +5,10 @@
 //!
 //! The longest wait that a caller may ask of us is 60 s, hence `request_time`.
 //!
-//! For its whole life a call is booked with the largest request and response that it may have;
-//! the sum is what `bytes_in_flight` bounds. So one institution cannot fill our memory, and
-//! cannot use up what another needs.
+//! For its whole life a call is booked with what has come of its request, in steps, and with the
+//! largest response that it may have; of a stream of requests, with the largest. The sum is what
+//! `bytes_in_flight` bounds. So one institution cannot fill our memory, and cannot use up what
+//! another needs; nor, thanks to `bytes_reserved`, what its own questions need.
 //!
 //! What waits of joint computations has bounds of its own: see [`frames`](crate::frames).
 
@@ -55,8 +56,14 @@ pub struct Limits {
     pub window_bytes: u32,
     /// After so many bytes of one connection it is the turn of others.
     pub turn_bytes: usize,
-    /// Largest requests and responses of all calls of one institution that are under way.
+    /// Requests as far as they have come, and largest responses, of all calls of one institution
+    /// that are under way.
     pub bytes_in_flight: u64,
+    /// Beyond that, for [small](MethodLimit::is_small) calls of the institution.
+    pub bytes_reserved: u64,
+    /// What is booked for a request that is no stream before it comes, and what more is booked at
+    /// a time while it comes.
+    pub request_step: usize,
     /// Until the body of a request that is not a stream must be complete.
     pub body_time: Duration,
     /// Until a call must be answered; a stream, until it begins.
@@ -87,6 +94,8 @@ impl Default for Limits {
             window_bytes: MIB as u32,
             turn_bytes: 64 * KIB,
             bytes_in_flight: 256 * MIB as u64,
+            bytes_reserved: 16 * MIB as u64,
+            request_step: 64 * KIB,
             body_time: Duration::from_secs(15),
             request_time: Duration::from_secs(75),
             keepalive_interval: Duration::from_secs(20),
@@ -107,6 +116,14 @@ pub struct MethodLimit {
     pub response: usize,
     /// Whether requests come as a stream, which may last.
     pub streams_requests: bool,
+}
+
+impl MethodLimit {
+    /// Whether request and response are as small as those of [`OTHER`]: a question about one
+    /// thing. Such calls have room of their own.
+    pub fn is_small(&self) -> bool {
+        self.request <= SMALL && self.response <= SMALL
+    }
 }
 
 const fn unary(method: &'static str, request: usize, response: usize) -> MethodLimit {
@@ -202,6 +219,19 @@ mod tests {
             let one = (limit.request + limit.response) as u64;
             assert!(one * 4 <= limits.bytes_in_flight, "{}", limit.method);
         }
+    }
+
+    #[test]
+    fn questions_about_one_thing_are_small_and_what_fills_memory_is_not() {
+        for small in ["node.v1.Node/TransactionStatus", "agent.v1.Agent/AgentStatus"] {
+            assert!(of_path(&format!("/quittance.{small}")).is_small(), "{small}");
+        }
+        assert!(of_path("/grpc.health.v1.Health/Check").is_small());
+        for large in ["node.v1.Node/Submit", "node.v1.Node/Blocks", "party.v1.Party/Frames"] {
+            assert!(!of_path(&format!("/quittance.{large}")).is_small(), "{large}");
+        }
+        let limits = Limits::default();
+        assert!(limits.bytes_reserved >= u64::from(limits.streams) * 2 * SMALL as u64);
     }
 
     #[test]

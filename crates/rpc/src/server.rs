@@ -15,6 +15,7 @@
 //! ```
 
 mod accept;
+mod booking;
 mod count;
 mod known;
 mod meter;

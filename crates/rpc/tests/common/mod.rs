@@ -63,7 +63,7 @@ pub fn loopback() -> ListenAddress {
 /// Services that do nothing useful, slowly on demand.
 #[derive(Clone, Default)]
 pub struct Fake {
-    /// How long `Submit` takes.
+    /// How long `Submit` takes; `TransactionStatus` takes what its caller is willing to wait.
     pub delay: Duration,
 }
 
@@ -85,9 +85,10 @@ impl node::node_server::Node for Fake {
 
     async fn transaction_status(
         &self,
-        _: Request<node::TransactionStatusRequest>,
+        request: Request<node::TransactionStatusRequest>,
     ) -> Result<Response<node::TransactionStatusResponse>, Status> {
-        Err(Status::unimplemented("not here"))
+        tokio::time::sleep(Duration::from_millis(request.get_ref().wait_ms.into())).await;
+        Ok(Response::new(node::TransactionStatusResponse::default()))
     }
 
     async fn account(
