@@ -101,6 +101,10 @@ pub fn run() -> ExitCode {
 fn keys(command: KeysCommand) -> Result<(), KeysError> {
     let shown = match command {
         KeysCommand::Inspect { file, passphrase } => keys::inspect(&file, passphrase.as_deref())?,
+        KeysCommand::Public { file, passphrase, out } => {
+            let secret = keys::beside(&file, passphrase);
+            keys::public(&file, &secret, out.as_deref())?
+        }
         KeysCommand::Create { file, institution, suite, passphrase, draw } => {
             let secret = keys::beside(&file, passphrase);
             let wanted = keys::Wanted { institution, suite, log_n: RECOMMENDED_LOG_N };
