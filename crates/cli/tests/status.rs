@@ -37,6 +37,8 @@ impl node::node_server::Node for Stub {
     type BlocksStream =
         Pin<Box<dyn tokio_stream::Stream<Item = Result<node::BlocksResponse, Status>> + Send>>;
 
+    type GenesisStream = tokio_stream::Empty<Result<node::GenesisResponse, Status>>;
+
     async fn chain_status(
         &self,
         _: Request<node::ChainStatusRequest>,
@@ -56,6 +58,7 @@ impl node::node_server::Node for Stub {
         account(node::AccountRequest) -> node::AccountResponse;
         round(node::RoundRequest) -> node::RoundResponse;
         blocks(node::BlocksRequest) -> Self::BlocksStream;
+        genesis(node::GenesisRequest) -> Self::GenesisStream;
     }
 }
 

@@ -4,13 +4,14 @@ use std::fmt::Display;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use quittance_crypto::encoding::Decode;
+use quittance_crypto::encoding::{Decode, Encode};
 use quittance_ledger::ids::{AccountId, Height, RoundId, TransactionId};
 use quittance_ledger::state::Key;
 use quittance_ledger::transaction::Transaction;
 use quittance_rpc::convert::{
     AccountView, ChainView, FieldError, RoundView, TransactionStatus, decode, text, wait,
 };
+use quittance_rpc::genesis;
 use quittance_rpc::proto::node::v1 as proto;
 use quittance_rpc::proto::node::v1::node_server;
 use quittance_rpc::pushback::overloaded;
@@ -30,6 +31,8 @@ const MAX_WAIT_MS: u32 = 30_000;
 #[derive(Clone)]
 pub(crate) struct Service {
     core: Arc<Core>,
+    /// Canonical bytes, the same for all who ask.
+    genesis: Arc<[u8]>,
     stopping: CancellationToken,
     /// Dropped when nobody uses the chain any more.
     lease: mpsc::Sender<()>,
@@ -41,7 +44,8 @@ impl Service {
         stopping: CancellationToken,
         lease: mpsc::Sender<()>,
     ) -> Self {
-        Self { core, stopping, lease }
+        let genesis = core.genesis.to_bytes().into();
+        Self { core, genesis, stopping, lease }
     }
 
     /// The status once it is what `enough` waits for.
@@ -67,6 +71,7 @@ impl Service {
 #[tonic::async_trait]
 impl node_server::Node for Service {
     type BlocksStream = Pin<Box<dyn Stream<Item = Result<proto::BlocksResponse, Status>> + Send>>;
+    type GenesisStream = Pin<Box<dyn Stream<Item = Result<proto::GenesisResponse, Status>> + Send>>;
 
     async fn submit(
         &self,
@@ -162,9 +167,16 @@ impl node_server::Node for Service {
             state_root: view.state.root(),
             time: view.tip.time(),
             mempool: self.core.pool().waiting() as u64,
-            genesis: self.core.genesis.clone(),
         };
         Ok(Response::new((&status).into()))
+    }
+
+    async fn genesis(
+        &self,
+        _: Request<proto::GenesisRequest>,
+    ) -> Result<Response<Self::GenesisStream>, Status> {
+        let parts = genesis::parts(self.genesis.clone()).map(Ok);
+        Ok(Response::new(Box::pin(tokio_stream::iter(parts))))
     }
 }
 

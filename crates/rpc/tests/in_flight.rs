@@ -26,7 +26,7 @@ type Call = JoinHandle<Result<Response<node::SubmitResponse>, Status>>;
 /// A node that takes `delay` for a `Submit`, and so many bytes of each institution.
 async fn network(delay: Duration, bytes_in_flight: u64) -> Network {
     let limits = Limits { bytes_in_flight, ..Limits::default() };
-    Network::start(limits, Fake { delay }).await
+    Network::start(limits, Fake { delay, ..Fake::default() }).await
 }
 
 fn call(node: &Node, bytes: usize) -> Call {
@@ -116,7 +116,8 @@ async fn what_has_come_is_booked_until_the_answer() {
 #[tokio::test]
 async fn small_calls_have_room_of_their_own() {
     let limits = Limits { bytes_in_flight: 2 * FIRST, bytes_reserved: FIRST, ..Limits::default() };
-    let network = Network::start(limits, Fake { delay: Duration::from_millis(500) }).await;
+    let network =
+        Network::start(limits, Fake { delay: Duration::from_millis(500), ..Fake::default() }).await;
     let mut node = network.node("BANKDEFF");
     let full: Vec<_> = (0..2).map(|_| call(&node, 1)).collect();
     sleep(Duration::from_millis(150)).await;

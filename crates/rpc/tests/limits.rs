@@ -232,7 +232,8 @@ async fn a_server_that_says_nothing_does_not_hold_its_callers() {
 #[tokio::test]
 async fn an_answer_that_takes_too_long_is_given_up() {
     let limits = Limits { request_time: Duration::from_millis(200), ..Limits::default() };
-    let network = Network::start(limits, Fake { delay: Duration::from_secs(60) }).await;
+    let network =
+        Network::start(limits, Fake { delay: Duration::from_secs(60), ..Fake::default() }).await;
     let begin = Instant::now();
     let status = network.node("BANKDEFF").submit(submit(1)).await.unwrap_err();
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
