@@ -20,6 +20,11 @@ const MIB: usize = 1 << 20;
 /// A `Submit` of which nothing has come: a step of its request, and its response.
 const FIRST: u64 = 128 * KIB as u64;
 
+/// A `Submit` that is still under way when others come and are answered, on a busy machine.
+const LONG: Duration = Duration::from_secs(4);
+/// Until calls have come in.
+const A_WHILE: Duration = Duration::from_secs(1);
+
 type Node = node::node_client::NodeClient<Channel>;
 type Call = JoinHandle<Result<Response<node::SubmitResponse>, Status>>;
 
@@ -44,7 +49,7 @@ fn assert_refused(status: &Status) {
 
 #[tokio::test]
 async fn calls_of_one_institution_are_bounded_in_bytes() {
-    let network = network(Duration::from_millis(300), 2 * FIRST).await;
+    let network = network(A_WHILE, 2 * FIRST).await;
     let mut node = network.node("BANKDEFF");
     let calls: Vec<_> = (0..4).map(|_| call(&node, 1)).collect();
     let other = call(&network.node("BANKFRPP"), 1);
@@ -100,13 +105,13 @@ async fn no_more_is_booked_than_the_methods_limit() {
 /// The handler has the request until it has answered.
 #[tokio::test]
 async fn what_has_come_is_booked_until_the_answer() {
-    let network = network(Duration::from_millis(500), FIRST + MIB as u64).await;
+    let network = network(LONG, FIRST + MIB as u64).await;
     let mut node = network.node("BANKDEFF");
     let begin = Instant::now();
     let first = call(&node, 600 * KIB);
-    sleep(Duration::from_millis(150)).await;
+    sleep(A_WHILE).await;
     let second = node.submit(submit(600 * KIB)).await.unwrap_err();
-    assert!(begin.elapsed() < Duration::from_millis(500), "the first one has ended");
+    assert!(begin.elapsed() < LONG, "the first one has ended");
     assert_refused(&second);
     assert!(first.await.unwrap().is_ok());
     assert!(node.submit(submit(600 * KIB)).await.is_ok());
@@ -116,18 +121,17 @@ async fn what_has_come_is_booked_until_the_answer() {
 #[tokio::test]
 async fn small_calls_have_room_of_their_own() {
     let limits = Limits { bytes_in_flight: 2 * FIRST, bytes_reserved: FIRST, ..Limits::default() };
-    let network =
-        Network::start(limits, Fake { delay: Duration::from_millis(500), ..Fake::default() }).await;
+    let network = Network::start(limits, Fake { delay: LONG, ..Fake::default() }).await;
     let mut node = network.node("BANKDEFF");
     let full: Vec<_> = (0..2).map(|_| call(&node, 1)).collect();
-    sleep(Duration::from_millis(150)).await;
+    sleep(A_WHILE).await;
     assert_refused(&node.submit(submit(1)).await.unwrap_err());
-    let question = node::TransactionStatusRequest { transaction_id: Vec::new(), wait_ms: 200 };
+    let question = node::TransactionStatusRequest { transaction_id: Vec::new(), wait_ms: 2_000 };
     let asked = tokio::spawn({
         let (mut node, question) = (node.clone(), question.clone());
         async move { node.transaction_status(question).await }
     });
-    sleep(Duration::from_millis(50)).await;
+    sleep(A_WHILE / 2).await;
     assert_refused(&node.transaction_status(question.clone()).await.unwrap_err());
     assert!(asked.await.unwrap().is_ok(), "answered from what is reserved");
     for call in full {
