@@ -198,7 +198,6 @@ fn wire(chain: &Chain) -> Vec<Sample> {
         state_root: header.state_root,
         time: header.time,
         mempool: 3,
-        genesis: chain.genesis.clone(),
     };
     let of = |status: TransactionStatus| ("status", node::Status::from(status).encode_to_vec());
     let (code, reason) = ("STALE".to_owned(), "too late".to_owned());

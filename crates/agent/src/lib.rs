@@ -167,6 +167,7 @@ impl Agent {
         let service = peers::Service::new(core.clone(), institution);
         let peers = Server::new(Limits::default()).peer(service);
         let peers = peers.bind(&tls, &listen_peers, config::agents_only()).await?;
+        peers.health().set(false).await;
 
         let following = follow::follow(&setting.dialer, &node, &setting.genesis, tip)?;
         let ended = thread("core", move || steps.run(state))?;
@@ -189,7 +190,7 @@ impl Agent {
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), AgentError> {
         let Self { core, view, bank, peers, following, mut ended, stopping } = self;
         let _guard = stopping.clone().drop_guard();
-        let health = bank.health();
+        let health = [bank.health(), peers.health()];
         let servers = async {
             let (bank, peers) =
                 tokio::join!(bank.serve(stopping.cancelled()), peers.serve(stopping.cancelled()),);
@@ -219,10 +220,12 @@ impl Agent {
     }
 }
 
-/// Says that the agent is ready once it has caught up with the chain.
-async fn report_health(mut view: View, health: Health) -> Infallible {
+/// Says that the agent is ready once it has caught up with the chain: on both listeners.
+async fn report_health(mut view: View, health: [Health; 2]) -> Infallible {
     if view.progress.wait_for(|progress| progress.caught_up).await.is_ok() {
-        health.set(true).await;
+        for listener in health {
+            listener.set(true).await;
+        }
     }
     std::future::pending().await
 }

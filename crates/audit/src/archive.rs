@@ -16,7 +16,7 @@ use quittance_ledger::genesis::Genesis;
 use thiserror::Error;
 
 const MAGIC: &[u8; 16] = b"quittance chain\n";
-const MAX_GENESIS: u32 = 1 << 24;
+const MAX_GENESIS: u32 = 1 << 26;
 const MAX_BLOCK: u32 = 1 << 26;
 const MAX_CERTIFICATE: u32 = 1 << 20;
 

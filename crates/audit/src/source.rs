@@ -12,6 +12,7 @@ use quittance_ledger::certificate::Certificate;
 use quittance_ledger::genesis::Genesis;
 use quittance_rpc::client::{ConnectError, Dialer};
 use quittance_rpc::config::Target;
+use quittance_rpc::genesis::{GenesisError, fetch};
 use quittance_rpc::limits::Limits;
 use quittance_rpc::proto::node::v1::{BlocksRequest, BlocksResponse, ChainStatusRequest};
 use quittance_rpc::tls::trust::{Scope, Trust};
@@ -59,6 +60,9 @@ pub enum SourceError {
     /// The node refuses or breaks off.
     #[error("the node answers: {0}")]
     Node(Box<tonic::Status>),
+    /// The node does not send the genesis of its chain.
+    #[error(transparent)]
+    Genesis(#[from] GenesisError),
     /// The node sends what does not decode.
     #[error("the node sends a malformed {what}: {problem}")]
     Malformed {
@@ -107,7 +111,7 @@ impl Source {
         dialer.connect(&target).await?;
         let mut client = dialer.node(&target)?;
         let status = client.chain_status(ChainStatusRequest {}).await?.into_inner();
-        let genesis = decode("genesis", &status.genesis)?;
+        let genesis = fetch(&mut client, decode("chain id", &status.chain_id)?).await?;
         let blocks = match status.height {
             0 => None,
             to_height => {

@@ -40,7 +40,7 @@ pub enum Command {
     MpcParty(DaemonArguments),
     /// Runs a coordinator.
     Coordinator(DaemonArguments),
-    /// Makes key files, looks into them, changes their passphrases.
+    /// Makes key files, looks into them, prints what is public, changes their passphrases.
     #[command(subcommand)]
     Keys(KeysCommand),
 }
@@ -125,6 +125,17 @@ pub enum KeysCommand {
         /// The file with its passphrase. Default: `passphrase` beside the key file.
         #[arg(long, value_name = "FILE")]
         passphrase: Option<PathBuf>,
+    },
+    /// Prints the public keys of a key file and their fingerprints as JSON, for a genesis.
+    Public {
+        /// The key file.
+        file: PathBuf,
+        /// The file with its passphrase. Default: `passphrase` beside the key file.
+        #[arg(long, value_name = "FILE")]
+        passphrase: Option<PathBuf>,
+        /// Make a file of them instead. One that exists is left as it is.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
     },
     /// Makes fresh keys for all purposes, in a new file that only its owner may read.
     Create {

@@ -24,7 +24,7 @@ use crate::keys::{self, KeysError};
 use crate::status::{self, StatusArguments};
 use crate::testnet::plan::Plan;
 use crate::testnet::{self, names};
-use crate::{log, parent, up};
+use crate::{log, open_files, parent, up};
 
 type Failure = Box<dyn Error>;
 
@@ -37,7 +37,11 @@ macro_rules! daemon {
         let run =
             |DaemonArguments { config: file, check, stop_with_parent }| -> Result<(), Failure> {
                 let config = $of::Config::load(&file)?;
+                let files = open_files::raise(config.name().process);
                 if check {
+                    if let Err(too_few) = files {
+                        eprintln!("{too_few}");
+                    }
                     println!(
                         "{}: nothing is wrong; it is that of {}",
                         file.display(),
@@ -47,6 +51,9 @@ macro_rules! daemon {
                 }
                 let reporting = config.reporting.clone();
                 log::begin(&reporting)?;
+                if let Err(too_few) = files {
+                    tracing::warn!("{too_few}");
+                }
                 let shutdown = parent::shutdown(stop_with_parent);
                 let runtime = Builder::new_multi_thread().enable_all().build()?;
                 runtime.block_on(async {
@@ -94,6 +101,10 @@ pub fn run() -> ExitCode {
 fn keys(command: KeysCommand) -> Result<(), KeysError> {
     let shown = match command {
         KeysCommand::Inspect { file, passphrase } => keys::inspect(&file, passphrase.as_deref())?,
+        KeysCommand::Public { file, passphrase, out } => {
+            let secret = keys::beside(&file, passphrase);
+            keys::public(&file, &secret, out.as_deref())?
+        }
         KeysCommand::Create { file, institution, suite, passphrase, draw } => {
             let secret = keys::beside(&file, passphrase);
             let wanted = keys::Wanted { institution, suite, log_n: RECOMMENDED_LOG_N };

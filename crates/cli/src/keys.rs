@@ -1,9 +1,11 @@
-//! `quittance keys`: making key files, looking into them, and changing their passphrases.
+//! `quittance keys`: making key files, looking into them, telling what is public, and changing
+//! their passphrases.
 
 mod change;
 mod create;
 mod durable;
 mod passphrase;
+mod public;
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -18,6 +20,7 @@ use durable::Staged;
 pub use change::Change;
 pub use create::{Wanted, create};
 pub use passphrase::Weak;
+pub use public::{Record, public};
 
 /// Why a key file was not made, shown or changed.
 #[derive(Debug, Error)]
@@ -68,6 +71,17 @@ pub enum KeysError {
         /// Why not.
         reason: KeyFileError,
     },
+    /// A key file of which nothing can be registered.
+    #[error("{path}: {name:?} is not an institution id", path = .path.display())]
+    Nobody {
+        /// Which.
+        path: PathBuf,
+        /// Whose keys it says it holds.
+        name: String,
+    },
+    /// A record has no text.
+    #[error("the record cannot be written as JSON: {0}")]
+    Json(serde_json::Error),
     /// What was written does not hold what it should. The disk is not to be trusted.
     #[error("{path}: what was written is not what is on the disk; nothing was changed", path = .0.display())]
     Unfaithful(PathBuf),
@@ -98,13 +112,17 @@ pub fn inspect(file: &Path, passphrase: Option<&Path>) -> Result<String, KeysErr
 fn shown(ring: &KeyRing) -> String {
     let mut table = Table::new(&["key for", "fingerprint"]);
     for purpose in Purpose::ALL {
-        let label = purpose.label().trim_start_matches("quittance/v1/");
         let fingerprint = ring.signing(purpose).verifying_key().fingerprint();
-        table.row([label, &fingerprint.to_string()]);
+        table.row([purpose_name(purpose), &fingerprint.to_string()]);
     }
     let sealing = ring.sealing().public_key().fingerprint();
     table.row(["sealing", &sealing.to_string()]);
     format!("{} ({})\n\n{table}", ring.name(), ring.suite())
+}
+
+/// What a signing key is for, as a genesis names it.
+fn purpose_name(purpose: Purpose) -> &'static str {
+    purpose.label().trim_start_matches("quittance/v1/")
 }
 
 fn open(file: &Path, passphrase: &str) -> Result<KeyRing, KeysError> {

@@ -4,6 +4,7 @@
 //! - [`testnet`]: networks for trying out.
 //! - [`demo`]: the demonstration: its input, its steps, and what it shows.
 //! - [`supervisor`] and [`parent`]: processes that end whatever happens, seen from above and below.
+//! - [`open_files`]: how many files and connections a process may have open.
 //! - [`up`]: all processes of a trial network.
 //! - [`client`]: a bank's own system on the command line.
 //! - [`status`]: how the processes of a network are.
@@ -17,6 +18,7 @@ pub mod command;
 pub mod demo;
 pub mod keys;
 pub mod log;
+pub mod open_files;
 pub mod parent;
 pub mod status;
 pub mod supervisor;

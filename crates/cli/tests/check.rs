@@ -2,6 +2,8 @@
 //! and the same with `--check`, which starts nothing.
 #![allow(clippy::unwrap_used, reason = "a test stops where its assumption fails")]
 
+mod common;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,9 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use quittance_cli::demo::network::subcommand;
-use quittance_cli::testnet;
-use quittance_cli::testnet::plan::{Member, Members, Plan};
-use quittance_crypto::signature::Suite;
+use quittance_cli::testnet::plan::{Member, Members};
 use tempfile::TempDir;
 
 struct Site {
@@ -21,16 +21,7 @@ struct Site {
 
 impl Site {
     fn new() -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let plan = Plan {
-            name: "checked".to_owned(),
-            suite: Suite::MlDsa65MlKem768,
-            banks: ["AAAAZZ01", "BBBBZZ01"].map(|id| id.parse().unwrap()).into(),
-            assets: vec![("EUR".parse().unwrap(), 2)],
-            // Nobody listens there: nothing may be started here.
-            base_port: 1,
-        };
-        let members = testnet::create(&plan, home.path()).unwrap();
+        let (home, members) = common::network();
         Self { home, members }
     }
 

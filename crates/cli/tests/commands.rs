@@ -109,6 +109,27 @@ fn keys_of_a_network_can_be_inspected() {
     let shown = output(&["keys", "inspect", &file]);
     assert!(shown.status.success(), "{}", text(&shown.stderr));
     assert!(text(&shown.stdout).starts_with("BANKZZ02 (ml-dsa-65+x25519-ml-kem-768)\n"));
+    let shown_public = output(&["keys", "public", &file]);
+    assert!(shown_public.status.success(), "{}", text(&shown_public.stderr));
+    let record: serde_json::Value = serde_json::from_slice(&shown_public.stdout).unwrap();
+    assert_eq!(record["institution"], "BANKZZ02");
+    // As the network's genesis has them.
+    let genesis = fs::read(home.path().join("net/genesis.json")).unwrap();
+    let genesis: serde_json::Value = serde_json::from_slice(&genesis).unwrap();
+    assert_eq!(record["suite"], genesis["suite"]);
+    let registered = genesis["institutions"]["BANKZZ02"]["keys"].as_object().unwrap();
+    assert!(registered.len() >= 4);
+    for (used_for, key) in registered {
+        assert_eq!(record["keys"][used_for], *key, "{used_for}");
+    }
+    let out = home.path().join("record.json").display().to_string();
+    let written = output(&["keys", "public", &file, "--out", &out]);
+    assert_eq!(text(&written.stdout), format!("the public keys of BANKZZ02 are in {out}\n"));
+    assert_eq!(fs::read(&out).unwrap(), shown_public.stdout);
+    let refused = output(&["keys", "public", &file, "--out", &out]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).ends_with("record.json exists already, and is left as it is\n"));
+
     let other = home.path().join("net/agent-BANKZZ01/passphrase").display().to_string();
     let wrong = output(&["keys", "inspect", &file, "--passphrase", &other]);
     assert_eq!(wrong.status.code(), Some(1));

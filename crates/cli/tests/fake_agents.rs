@@ -1,31 +1,32 @@
 //! The demonstration's side of the conversation with agents, against agents that follow a script.
 
+#[macro_use]
+mod common;
+
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use quittance_cli::client;
 use quittance_cli::demo::bank::Bank;
 use quittance_cli::demo::currency::Currency;
 use quittance_cli::demo::error::DemoError;
 use quittance_cli::demo::progress::Progress;
 use quittance_cli::demo::rounds::{self, Settled};
-use quittance_cli::testnet;
-use quittance_cli::testnet::plan::{Member, Plan};
+use quittance_cli::testnet::plan::Member;
 use quittance_ledger::ids::InstitutionId;
-use quittance_rpc::config::ListenAddress;
 use quittance_rpc::limits::Limits;
 use quittance_rpc::proto::agent::v1::agent_server::Agent;
 use quittance_rpc::proto::agent::v1::event::Event as Happened;
 use quittance_rpc::proto::agent::v1::round_event::Stage;
 use quittance_rpc::proto::agent::v1::*;
 use quittance_rpc::server::Server;
-use quittance_rpc::tls::KeyExchange;
 use quittance_rpc::tls::trust::Admission;
 use tonic::{Request, Response, Status};
+
+use common::Answer;
 
 /// What an agent will say.
 #[derive(Clone, Default)]
@@ -36,19 +37,6 @@ struct Script {
     rounds: Arc<Mutex<u32>>,
     /// All events.
     events: Vec<Event>,
-}
-
-type Answer<T> = Result<Response<T>, Status>;
-
-/// Calls that the test does not make.
-macro_rules! unused {
-    ($($method:ident($request:ty) -> $response:ty;)*) => {$(
-        fn $method<'a, 'b>(&'a self, _: Request<$request>)
-            -> Pin<Box<dyn Future<Output = Answer<$response>> + Send + 'b>>
-        where 'a: 'b, Self: 'b {
-            Box::pin(async { Err(Status::unimplemented(stringify!($method))) })
-        }
-    )*};
 }
 
 #[tonic::async_trait]
@@ -97,16 +85,8 @@ struct Theatre {
 
 impl Theatre {
     fn new() -> Self {
-        let home = tempfile::tempdir().expect("a folder");
-        let plan = Plan {
-            name: "fakes".to_owned(),
-            suite: quittance_crypto::signature::Suite::MlDsa65MlKem768,
-            banks: ["AAAAZZ01", "BBBBZZ01"].map(|id| id.parse().expect("a name")).into(),
-            assets: vec![("EUR".parse().expect("a code"), 2)],
-            base_port: 7000,
-        };
-        let agents = testnet::create(&plan, home.path()).expect("a network").agents.split_off(1);
-        Self { home, agents }
+        let (home, mut members) = common::network();
+        Self { home, agents: members.agents.split_off(1) }
     }
 
     /// Starts the agents, and connects to them as their banks.
@@ -121,18 +101,9 @@ impl Theatre {
 }
 
 async fn serve(directory: &Path, agent: &Member, script: Script) -> SocketAddr {
-    let folder = agent.path(directory);
-    let file = |name: &str| folder.join(name);
-    let ca = directory.join("ca/ca.pem");
-    let tls = client::credentials(&file("tls.pem"), &file("tls.key"), &ca).expect("certificates");
-    let socket = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let listen = ListenAddress { socket, key_exchange: KeyExchange::Hybrid };
     let server = Server::new(Limits::default()).agent(script);
     let admission = Admission::clients_of(agent.institution());
-    let bound = server.bind(&tls, &listen, admission).await.expect("a port");
-    let address = bound.address();
-    tokio::spawn(bound.serve(std::future::pending()));
-    address
+    common::serve(common::bind(server, directory, &agent.path(directory), admission).await)
 }
 
 fn outcome(state: outcome::State, height: u64, reason: &str) -> Outcome {

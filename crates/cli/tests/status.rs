@@ -1,28 +1,27 @@
 //! `quittance status` against processes in all kinds of trouble, played by servers in this program.
 #![allow(clippy::unwrap_used, reason = "a test stops where its assumption fails")]
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+#[macro_use]
+mod common;
+
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
-use quittance_cli::client;
 use quittance_cli::status::probe::{self, Asked, NodeAt, NodeWatch, State};
 use quittance_cli::status::subject::{Subject, Subjects};
-use quittance_cli::testnet;
-use quittance_cli::testnet::plan::{Member, Members, Plan};
-use quittance_crypto::signature::Suite;
-use quittance_rpc::config::ListenAddress;
+use quittance_cli::testnet::plan::{Member, Members};
 use quittance_rpc::identity::Process;
 use quittance_rpc::limits::Limits;
 use quittance_rpc::proto::node::v1 as node;
 use quittance_rpc::server::Server;
-use quittance_rpc::tls::KeyExchange;
 use quittance_rpc::tls::trust::Admission;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tonic::{Request, Response, Status};
+
+use common::Answer;
 
 /// Long enough for whoever answers, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -33,23 +32,12 @@ const IMPATIENCE: Duration = Duration::from_millis(400);
 /// A node at block 7 with three transactions in its pool.
 struct Stub;
 
-type Answer<T> = Result<Response<T>, Status>;
-
-/// Calls that nobody makes here.
-macro_rules! unused {
-    ($($method:ident($request:ty) -> $response:ty;)*) => {$(
-        fn $method<'a, 'b>(&'a self, _: Request<$request>)
-            -> Pin<Box<dyn Future<Output = Answer<$response>> + Send + 'b>>
-        where 'a: 'b, Self: 'b {
-            Box::pin(async { Err(Status::unimplemented(stringify!($method))) })
-        }
-    )*};
-}
-
 #[tonic::async_trait]
 impl node::node_server::Node for Stub {
     type BlocksStream =
         Pin<Box<dyn tokio_stream::Stream<Item = Result<node::BlocksResponse, Status>> + Send>>;
+
+    type GenesisStream = tokio_stream::Empty<Result<node::GenesisResponse, Status>>;
 
     async fn chain_status(
         &self,
@@ -70,6 +58,7 @@ impl node::node_server::Node for Stub {
         account(node::AccountRequest) -> node::AccountResponse;
         round(node::RoundRequest) -> node::RoundResponse;
         blocks(node::BlocksRequest) -> Self::BlocksStream;
+        genesis(node::GenesisRequest) -> Self::GenesisStream;
     }
 }
 
@@ -81,16 +70,7 @@ struct Theatre {
 
 impl Theatre {
     fn new() -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let plan = Plan {
-            name: "played".to_owned(),
-            suite: Suite::MlDsa65MlKem768,
-            banks: ["AAAAZZ01", "BBBBZZ01"].map(|id| id.parse().unwrap()).into(),
-            assets: vec![("EUR".parse().unwrap(), 2)],
-            // Nobody listens there.
-            base_port: 1,
-        };
-        let members = testnet::create(&plan, home.path()).unwrap();
+        let (home, members) = common::network();
         Self { home, members }
     }
 
@@ -103,21 +83,12 @@ impl Theatre {
 
     /// Serves with the certificate of `member`.
     async fn play(&self, member: &Member, admission: Admission, ready: bool) -> SocketAddr {
-        serve(&member.path(self.home.path()), &self.home.path().join("ca/ca.pem"), admission, ready)
-            .await
+        let server = Server::new(Limits::default()).node(Stub);
+        let (home, folder) = (self.home.path(), member.path(self.home.path()));
+        let bound = common::bind(server, home, &folder, admission).await;
+        bound.health().set(ready).await;
+        common::serve(bound)
     }
-}
-
-async fn serve(folder: &Path, ca: &Path, admission: Admission, ready: bool) -> SocketAddr {
-    let tls = client::credentials(&folder.join("tls.pem"), &folder.join("tls.key"), ca).unwrap();
-    let socket = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let listen = ListenAddress { socket, key_exchange: KeyExchange::Hybrid };
-    let bound = Server::new(Limits::default()).node(Stub).bind(&tls, &listen, admission).await;
-    let bound = bound.unwrap();
-    bound.health().set(ready).await;
-    let address = bound.address();
-    tokio::spawn(bound.serve(std::future::pending()));
-    address
 }
 
 /// Answers every connection with `bytes`; with none, never.

@@ -3,38 +3,36 @@
 use std::fmt::Display;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use quittance_crypto::encoding::Decode;
+use quittance_crypto::encoding::{Decode, Encode};
 use quittance_ledger::ids::{AccountId, Height, RoundId, TransactionId};
 use quittance_ledger::state::Key;
 use quittance_ledger::transaction::Transaction;
 use quittance_rpc::convert::{
     AccountView, ChainView, FieldError, RoundView, TransactionStatus, decode, text, wait,
 };
+use quittance_rpc::genesis;
 use quittance_rpc::proto::node::v1 as proto;
 use quittance_rpc::proto::node::v1::node_server;
+use quittance_rpc::pushback::overloaded;
 use quittance_rpc::server::Peer;
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
-use tonic::metadata::{MetadataMap, MetadataValue};
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status};
 
 use crate::blocks;
 use crate::core::{Core, SubmitError};
-use crate::pool::Full;
 
 /// The longest wait for a status, in milliseconds.
 const MAX_WAIT_MS: u32 = 30_000;
-
-/// When to try again what there was no room for.
-const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 /// Handles calls.
 #[derive(Clone)]
 pub(crate) struct Service {
     core: Arc<Core>,
+    /// Canonical bytes, the same for all who ask.
+    genesis: Arc<[u8]>,
     stopping: CancellationToken,
     /// Dropped when nobody uses the chain any more.
     lease: mpsc::Sender<()>,
@@ -46,7 +44,8 @@ impl Service {
         stopping: CancellationToken,
         lease: mpsc::Sender<()>,
     ) -> Self {
-        Self { core, stopping, lease }
+        let genesis = core.genesis.to_bytes().into();
+        Self { core, genesis, stopping, lease }
     }
 
     /// The status once it is what `enough` waits for.
@@ -72,6 +71,7 @@ impl Service {
 #[tonic::async_trait]
 impl node_server::Node for Service {
     type BlocksStream = Pin<Box<dyn Stream<Item = Result<proto::BlocksResponse, Status>> + Send>>;
+    type GenesisStream = Pin<Box<dyn Stream<Item = Result<proto::GenesisResponse, Status>> + Send>>;
 
     async fn submit(
         &self,
@@ -167,19 +167,17 @@ impl node_server::Node for Service {
             state_root: view.state.root(),
             time: view.tip.time(),
             mempool: self.core.pool().waiting() as u64,
-            genesis: self.core.genesis.clone(),
         };
         Ok(Response::new((&status).into()))
     }
-}
 
-/// Nothing has been done, and the same call may succeed later. The pause before that is said as
-/// gRPC's own retries understand it (proposal A6, "pushback").
-fn overloaded(full: Full) -> Status {
-    let pause = u64::try_from(RETRY_AFTER.as_millis()).unwrap_or(u64::MAX);
-    let mut metadata = MetadataMap::new();
-    metadata.insert("grpc-retry-pushback-ms", MetadataValue::from(pause));
-    Status::with_metadata(Code::ResourceExhausted, full.to_string(), metadata)
+    async fn genesis(
+        &self,
+        _: Request<proto::GenesisRequest>,
+    ) -> Result<Response<Self::GenesisStream>, Status> {
+        let parts = genesis::parts(self.genesis.clone()).map(Ok);
+        Ok(Response::new(Box::pin(tokio_stream::iter(parts))))
+    }
 }
 
 /// For failures of ours: the log has the reason, the caller does not.

@@ -12,7 +12,6 @@ use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, Encode};
 use quittance_ledger::block::{Block, Header};
 use quittance_ledger::certificate::Certificate;
-use quittance_ledger::genesis::Genesis;
 use quittance_ledger::ids::{AccountId, ChainId, Height, Timestamp, Uetr};
 use quittance_ledger::state::{Account, Key, PendingCredit, Round};
 use quittance_ledger::{merkle, tree};
@@ -306,8 +305,6 @@ pub struct ChainView {
     pub time: Timestamp,
     /// Transactions admitted and waiting.
     pub mempool: u64,
-    /// Where the chain begins.
-    pub genesis: Genesis,
 }
 
 impl From<&ChainView> for node::ChainStatusResponse {
@@ -318,7 +315,6 @@ impl From<&ChainView> for node::ChainStatusResponse {
             state_root: view.state_root.to_bytes(),
             time_ms: view.time.0,
             mempool: view.mempool,
-            genesis: view.genesis.to_bytes(),
         }
     }
 }
@@ -326,20 +322,13 @@ impl From<&ChainView> for node::ChainStatusResponse {
 impl TryFrom<&node::ChainStatusResponse> for ChainView {
     type Error = FieldError;
 
-    /// Decodes, and checks that the chain is the one that the genesis begins.
     fn try_from(response: &node::ChainStatusResponse) -> Result<Self, FieldError> {
-        let chain: ChainId = decode("chain_id", &response.chain_id)?;
-        let genesis: Genesis = decode("genesis", &response.genesis)?;
-        if genesis.chain_id() != chain {
-            return Err(FieldError::new("chain_id", "is not the digest of the genesis"));
-        }
         Ok(Self {
-            chain,
+            chain: decode("chain_id", &response.chain_id)?,
             height: Height(response.height),
             state_root: decode("state_root", &response.state_root)?,
             time: Timestamp(response.time_ms),
             mempool: response.mempool,
-            genesis,
         })
     }
 }

@@ -12,7 +12,9 @@
 //! - [`ports`]: free ports for processes on this machine.
 //! - [`follow`]: certified blocks from a node, whatever becomes of the connection.
 //! - [`frames`]: joint computations over the streams between MPC parties.
+//! - [`genesis`]: the genesis of a node's chain, in parts.
 //! - [`submit`]: transactions to a node, and what became of them.
+//! - [`pushback`]: refusing what there is no room for now.
 //! - [`decimal`]: amounts as people write them, exactly.
 //! - [`convert`]: canonical bytes and ledger types in protobuf fields.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
@@ -24,11 +26,13 @@ pub mod decimal;
 pub mod directory;
 pub mod follow;
 pub mod frames;
+pub mod genesis;
 pub mod identity;
 pub mod limits;
 pub mod metrics;
 pub mod ports;
 pub mod proto;
+pub mod pushback;
 pub mod server;
 pub mod submit;
 pub mod tls;

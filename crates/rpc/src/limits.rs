@@ -5,9 +5,10 @@
 //!
 //! The longest wait that a caller may ask of us is 60 s, hence `request_time`.
 //!
-//! For its whole life a call is booked with the largest request and response that it may have;
-//! the sum is what `bytes_in_flight` bounds. So one institution cannot fill our memory, and
-//! cannot use up what another needs.
+//! For its whole life a call is booked with what has come of its request, in steps, and with the
+//! largest response that it may have; of a stream of requests, with the largest. The sum is what
+//! `bytes_in_flight` bounds. So one institution cannot fill our memory, and cannot use up what
+//! another needs; nor, thanks to `bytes_reserved`, what its own questions need.
 //!
 //! What waits of joint computations has bounds of its own: see [`frames`](crate::frames).
 
@@ -65,8 +66,14 @@ pub struct Limits {
     /// 41 ms would be there (5 of them come meanwhile), and the other 16 ms would take 80 ms to
     /// come, 64 ms longer than to read them.
     pub reading_burst: Duration,
-    /// Largest requests and responses of all calls of one institution that are under way.
+    /// Requests as far as they have come, and largest responses, of all calls of one institution
+    /// that are under way.
     pub bytes_in_flight: u64,
+    /// Beyond that, for [small](MethodLimit::is_small) calls of the institution.
+    pub bytes_reserved: u64,
+    /// What is booked for a request that is no stream before it comes, and what more is booked at
+    /// a time while it comes.
+    pub request_step: usize,
     /// Until the body of a request that is not a stream must be complete.
     pub body_time: Duration,
     /// Until a call must be answered; a stream, until it begins.
@@ -99,6 +106,8 @@ impl Default for Limits {
             reading_share: Duration::from_millis(200),
             reading_burst: Duration::from_millis(20),
             bytes_in_flight: 256 * MIB as u64,
+            bytes_reserved: 16 * MIB as u64,
+            request_step: 64 * KIB,
             body_time: Duration::from_secs(15),
             request_time: Duration::from_secs(75),
             keepalive_interval: Duration::from_secs(20),
@@ -121,6 +130,14 @@ pub struct MethodLimit {
     pub streams_requests: bool,
 }
 
+impl MethodLimit {
+    /// Whether request and response are as small as those of [`OTHER`]: a question about one
+    /// thing. Such calls have room of their own.
+    pub fn is_small(&self) -> bool {
+        self.request <= SMALL && self.response <= SMALL
+    }
+}
+
 const fn unary(method: &'static str, request: usize, response: usize) -> MethodLimit {
     MethodLimit { method, request, response, streams_requests: false }
 }
@@ -135,7 +152,7 @@ pub const METHODS: &[MethodLimit] = &[
     unary("quittance.node.v1.Node/Account", SMALL, 8 * MIB),
     unary("quittance.node.v1.Node/Round", SMALL, MIB),
     unary("quittance.node.v1.Node/Blocks", SMALL, 33 * MIB),
-    unary("quittance.node.v1.Node/ChainStatus", SMALL, 4 * MIB),
+    unary("quittance.node.v1.Node/Genesis", SMALL, MIB + FRAMING),
     unary("quittance.agent.v1.Agent/ListExchanges", SMALL, MIB),
     unary("quittance.agent.v1.Agent/ListPayments", SMALL, 8 * MIB),
     unary("quittance.agent.v1.Agent/Statement", SMALL, 8 * MIB),
@@ -214,6 +231,20 @@ mod tests {
             let one = (limit.request + limit.response) as u64;
             assert!(one * 4 <= limits.bytes_in_flight, "{}", limit.method);
         }
+    }
+
+    #[test]
+    fn questions_about_one_thing_are_small_and_what_fills_memory_is_not() {
+        let status = ["node.v1.Node/TransactionStatus", "node.v1.Node/ChainStatus"];
+        for small in status.into_iter().chain(["agent.v1.Agent/AgentStatus"]) {
+            assert!(of_path(&format!("/quittance.{small}")).is_small(), "{small}");
+        }
+        assert!(of_path("/grpc.health.v1.Health/Check").is_small());
+        for large in ["node.v1.Node/Submit", "node.v1.Node/Blocks", "party.v1.Party/Frames"] {
+            assert!(!of_path(&format!("/quittance.{large}")).is_small(), "{large}");
+        }
+        let limits = Limits::default();
+        assert!(limits.bytes_reserved >= u64::from(limits.streams) * 2 * SMALL as u64);
     }
 
     #[test]

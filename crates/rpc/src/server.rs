@@ -15,6 +15,7 @@
 //! ```
 
 mod accept;
+mod booking;
 mod budget;
 mod count;
 mod known;

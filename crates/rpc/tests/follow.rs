@@ -126,6 +126,7 @@ type Blocks = Pin<Box<dyn Stream<Item = Result<node::BlocksResponse, Status>> + 
 #[tonic::async_trait]
 impl node::node_server::Node for StandIn {
     type BlocksStream = Blocks;
+    type GenesisStream = tokio_stream::Empty<Result<node::GenesisResponse, Status>>;
 
     async fn submit(
         &self,
@@ -178,6 +179,13 @@ impl node::node_server::Node for StandIn {
         let chain_id = self.genesis.chain_id().to_bytes();
         let height = self.blocks.lock().unwrap().len() as u64;
         Ok(Response::new(node::ChainStatusResponse { chain_id, height, ..Default::default() }))
+    }
+
+    async fn genesis(
+        &self,
+        _: Request<node::GenesisRequest>,
+    ) -> Result<Response<Self::GenesisStream>, Status> {
+        Err(Status::unimplemented("not here"))
     }
 }
 

@@ -132,7 +132,7 @@ async fn a_slow_body_is_given_up() {
 async fn more_streams_than_allowed_are_refused() {
     let network = Network::start(
         Limits { streams: 4, ..Limits::default() },
-        Fake { delay: Duration::from_millis(5) },
+        Fake { delay: Duration::from_millis(5), ..Fake::default() },
     )
     .await;
     // 64 calls that never end their bodies.

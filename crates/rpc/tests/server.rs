@@ -80,7 +80,7 @@ async fn reflection_lists_what_the_server_offers_and_describes_it() {
 
 #[tokio::test]
 async fn a_call_under_way_is_answered_before_the_end() {
-    let fake = Fake { delay: Duration::from_millis(300) };
+    let fake = Fake { delay: Duration::from_millis(300), ..Fake::default() };
     let network = Network::start(Limits::default(), fake).await;
     let mut node = network.node("BANKDEFF");
     // Connect first, so that the call below is surely under way.

@@ -43,6 +43,7 @@ struct Faulty {
 #[tonic::async_trait]
 impl Node for Faulty {
     type BlocksStream = Streaming<node::BlocksResponse>;
+    type GenesisStream = Streaming<node::GenesisResponse>;
 
     async fn submit(
         &self,
@@ -102,6 +103,13 @@ impl Node for Faulty {
         request: Request<node::ChainStatusRequest>,
     ) -> Result<Response<node::ChainStatusResponse>, Status> {
         self.node.clone().chain_status(request.into_inner()).await
+    }
+
+    async fn genesis(
+        &self,
+        request: Request<node::GenesisRequest>,
+    ) -> Result<Response<Self::GenesisStream>, Status> {
+        self.node.clone().genesis(request.into_inner()).await
     }
 }
 

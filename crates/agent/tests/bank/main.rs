@@ -11,6 +11,7 @@ mod durability;
 mod faults;
 mod locks;
 mod queue;
+mod readiness;
 mod refusals;
 mod transfers;
 

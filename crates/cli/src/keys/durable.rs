@@ -30,10 +30,19 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 impl Staged {
     /// Writes and syncs `content` beside `path`, readable by its owner only.
     pub(super) fn beside(path: &Path, content: &[u8]) -> io::Result<Self> {
+        Self::with_mode(path, content, 0o600)
+    }
+
+    /// The same, readable by everybody.
+    pub(super) fn public(path: &Path, content: &[u8]) -> io::Result<Self> {
+        Self::with_mode(path, content, 0o644)
+    }
+
+    fn with_mode(path: &Path, content: &[u8], mode: u32) -> io::Result<Self> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let mut file = tempfile::Builder::new()
             .prefix(&format!(".{name}."))
-            .permissions(fs::Permissions::from_mode(0o600))
+            .permissions(fs::Permissions::from_mode(mode))
             .tempfile_in(folder(path))?;
         file.write_all(content)?;
         file.as_file().sync_all()?;

@@ -60,6 +60,7 @@ fn none<T>() -> Result<Response<T>, Status> {
 #[tonic::async_trait]
 impl node_server::Node for Service {
     type BlocksStream = Blocks;
+    type GenesisStream = tokio_stream::Empty<Result<proto::GenesisResponse, Status>>;
 
     async fn submit(
         &self,
@@ -120,5 +121,12 @@ impl node_server::Node for Service {
     ) -> Result<Response<proto::ChainStatusResponse>, Status> {
         let (chain_id, height) = (self.chain.to_bytes(), self.blocks.borrow().len() as u64);
         Ok(Response::new(proto::ChainStatusResponse { chain_id, height, ..Default::default() }))
+    }
+
+    async fn genesis(
+        &self,
+        _: Request<proto::GenesisRequest>,
+    ) -> Result<Response<Self::GenesisStream>, Status> {
+        none()
     }
 }

@@ -199,6 +199,10 @@ impl Client {
         ChainView::try_from(response.get_ref()).unwrap()
     }
 
+    pub async fn genesis(&mut self, chain: ChainId) -> Genesis {
+        quittance_rpc::genesis::fetch(&mut self.0, chain).await.unwrap()
+    }
+
     /// The blocks of these heights; waits for those that are not there yet.
     pub async fn blocks(&mut self, from_height: u64, to_height: u64) -> Vec<FinalBlock> {
         let request = proto::BlocksRequest { from_height, to_height };

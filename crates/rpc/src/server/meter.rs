@@ -3,24 +3,20 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use metrics::counter;
-use quittance_ledger::ids::InstitutionId;
 use tokio::time::{Sleep, sleep, timeout};
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
+use super::booking::{Booked, Booking, Books};
 use super::count::Call;
 use super::peer::Peer;
-use super::quota::{Quota, Share};
 use crate::limits::{self, Limits, MethodLimit};
-use crate::metrics::GRPC_CALLS_REFUSED;
 
 /// Bytes before each gRPC message: a flag and the length.
 const PREFIX: usize = 5;
@@ -28,7 +24,7 @@ const PREFIX: usize = 5;
 /// Wraps a server's routes.
 #[derive(Clone)]
 pub(super) struct Meter {
-    in_flight: Arc<Quota<InstitutionId>>,
+    books: Books,
     body_time: Duration,
     request_time: Duration,
 }
@@ -36,7 +32,7 @@ pub(super) struct Meter {
 impl Meter {
     pub(super) fn new(limits: &Limits) -> Self {
         Self {
-            in_flight: Quota::new(u64::MAX, limits.bytes_in_flight),
+            books: Books::new(limits),
             body_time: limits.body_time,
             request_time: limits.request_time,
         }
@@ -58,20 +54,12 @@ pub(super) struct Metered<S> {
     meter: Meter,
 }
 
-/// The bookings of one call, each held until the last part that may need it is gone.
-type Booking = Arc<Share<InstitutionId>>;
-
 impl Meter {
-    /// Books `bytes` for the caller of `request`.
-    fn book(&self, request: &Request<Body>, bytes: usize) -> Result<Booking, Status> {
+    /// Books what a call of this method needs at first, for the caller of `request`.
+    fn book(&self, request: &Request<Body>, limit: &MethodLimit) -> Result<Booked, Status> {
         let peer = request.extensions().get::<Peer>();
         let peer = peer.ok_or_else(|| Status::unauthenticated("the caller is not known"))?;
-        let institution = peer.identity.institution();
-        self.in_flight.take(institution, bytes as u64).map(Arc::new).map_err(|_| {
-            Status::resource_exhausted(format!(
-                "{institution} has too many calls in flight; wait for some to end"
-            ))
-        })
+        self.books.begin(peer.identity.institution(), limit)
     }
 }
 
@@ -91,21 +79,16 @@ where
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let mut call = Call::begin(request.uri().path());
         let limit = limits::of_path(request.uri().path());
-        let booked = self.meter.book(&request, limit.request).and_then(|incoming| {
-            self.meter.book(&request, limit.response).map(|outgoing| (incoming, outgoing))
-        });
-        let (incoming, outgoing) = match booked {
+        let Booked { incoming, outgoing } = match self.meter.book(&request, limit) {
             Ok(booked) => booked,
             Err(status) => {
-                counter!(GRPC_CALLS_REFUSED).increment(1);
                 let response = status.into_http();
                 call.answered(&response);
                 return Box::pin(async move { Ok(response) });
             }
         };
-        let body_time = self.meter.body_time;
-        let held = incoming.clone();
-        let request = request.map(|body| Body::new(Incoming::new(body, limit, body_time, held)));
+        let (meter, held) = (&self.meter, incoming.clone());
+        let request = request.map(|body| Body::new(Incoming::new(body, limit, meter, held)));
         let answer = timeout(self.meter.request_time, self.inner.call(request));
         let request_time = self.meter.request_time;
         Box::pin(async move {
@@ -127,21 +110,30 @@ struct Incoming {
     body: Body,
     limit: &'static MethodLimit,
     read: usize,
+    /// Of `read`, if it is a single request.
+    booked: usize,
     deadline: Option<Pin<Box<Sleep>>>,
-    _booking: Booking,
+    books: Books,
+    booking: Booking,
 }
 
 impl Incoming {
-    fn new(body: Body, limit: &'static MethodLimit, body_time: Duration, booking: Booking) -> Self {
+    fn new(body: Body, limit: &'static MethodLimit, meter: &Meter, booking: Booking) -> Self {
         // A stream may last, and its codec bounds each message.
-        let deadline = (!limit.streams_requests).then(|| Box::pin(sleep(body_time)));
-        Self { body, limit, read: 0, deadline, _booking: booking }
+        let deadline = (!limit.streams_requests).then(|| Box::pin(sleep(meter.body_time)));
+        let (books, booked) = (meter.books.clone(), meter.books.first(limit));
+        Self { body, limit, read: 0, booked, deadline, books, booking }
     }
 
-    /// Refuses the frame with which a single request outgrows its limit.
+    /// Refuses the frame with which a single request outgrows its limit, or what its institution
+    /// may have in flight.
     fn count(&mut self, frame: &Frame<tonic::codegen::Bytes>) -> Result<(), Status> {
         self.read = self.read.saturating_add(frame.data_ref().map_or(0, |data| data.len()));
-        if self.limit.streams_requests || self.read <= self.limit.request + PREFIX {
+        if self.limit.streams_requests {
+            return Ok(());
+        }
+        if self.read <= self.limit.request + PREFIX {
+            self.booked = self.books.grow(&self.booking, self.booked, self.read, self.limit)?;
             return Ok(());
         }
         Err(Status::out_of_range(format!(

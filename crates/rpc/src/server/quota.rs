@@ -1,6 +1,7 @@
 //! Counting what each peer has taken of something, and giving it back by itself.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// So many of something in all, and so many for each key.
@@ -31,7 +32,8 @@ pub(super) enum Full {
 pub(super) struct Share<K: Ord> {
     quota: Arc<Quota<K>>,
     key: K,
-    amount: u64,
+    /// Changed by the holder of the quota's lock only.
+    amount: AtomicU64,
 }
 
 impl<K: Ord + Copy> Quota<K> {
@@ -42,7 +44,12 @@ impl<K: Ord + Copy> Quota<K> {
 
     /// `amount` for `key`, or which bound forbids it.
     pub(super) fn take(self: &Arc<Self>, key: K, amount: u64) -> Result<Share<K>, Full> {
-        let mut taken = self.lock();
+        self.count(&mut self.lock(), key, amount)?;
+        Ok(Share { quota: self.clone(), key, amount: AtomicU64::new(amount) })
+    }
+
+    /// Counts `amount` for `key`, or nothing.
+    fn count(&self, taken: &mut Taken<K>, key: K, amount: u64) -> Result<(), Full> {
         let of_key = taken.by_key.get(&key).copied().unwrap_or(0).saturating_add(amount);
         let total = taken.total.saturating_add(amount);
         if of_key > self.per_key {
@@ -53,7 +60,22 @@ impl<K: Ord + Copy> Quota<K> {
         }
         taken.total = total;
         taken.by_key.insert(key, of_key);
-        Ok(Share { quota: self.clone(), key, amount })
+        Ok(())
+    }
+}
+
+impl<K: Ord + Copy> Share<K> {
+    /// Whose it is.
+    pub(super) fn key(&self) -> K {
+        self.key
+    }
+
+    /// Makes the share larger by `amount`; or says which bound forbids it, and leaves it as it is.
+    pub(super) fn grow(&self, amount: u64) -> Result<(), Full> {
+        let mut taken = self.quota.lock();
+        self.quota.count(&mut taken, self.key, amount)?;
+        self.amount.fetch_add(amount, Ordering::Relaxed);
+        Ok(())
     }
 }
 
@@ -66,9 +88,10 @@ impl<K: Ord> Quota<K> {
 
 impl<K: Ord> Drop for Share<K> {
     fn drop(&mut self) {
+        let amount = *self.amount.get_mut();
         let mut taken = self.quota.lock();
-        taken.total = taken.total.saturating_sub(self.amount);
-        let left = taken.by_key.get(&self.key).map_or(0, |held| held.saturating_sub(self.amount));
+        taken.total = taken.total.saturating_sub(amount);
+        let left = taken.by_key.get(&self.key).map_or(0, |held| held.saturating_sub(amount));
         if left == 0 {
             // Keys come from outside: none may stay behind.
             taken.by_key.remove(&self.key);
@@ -96,5 +119,22 @@ mod tests {
         assert!(quota.lock().by_key.is_empty());
         assert_eq!(quota.lock().total, 0);
         assert_eq!(quota.take('a', u64::MAX).unwrap_err(), Full::Key);
+    }
+
+    #[test]
+    fn a_share_grows_within_the_bounds_and_comes_back_whole() {
+        let quota = Quota::new(6, 4);
+        let share = quota.take('a', 1).unwrap();
+        share.grow(2).unwrap();
+        assert_eq!(share.grow(2).unwrap_err(), Full::Key);
+        assert_eq!(share.grow(u64::MAX).unwrap_err(), Full::Key);
+        let other = quota.take('b', 3).unwrap();
+        assert_eq!(other.grow(1).unwrap_err(), Full::Total);
+        assert_eq!(quota.lock().total, 6);
+        drop(share);
+        assert_eq!((quota.lock().total, quota.lock().by_key.get(&'a')), (3, None));
+        other.grow(1).unwrap();
+        drop(other);
+        assert_eq!(quota.lock().total, 0);
     }
 }

@@ -63,8 +63,10 @@ pub fn loopback() -> ListenAddress {
 /// Services that do nothing useful, slowly on demand.
 #[derive(Clone, Default)]
 pub struct Fake {
-    /// How long `Submit` takes.
+    /// How long `Submit` takes; `TransactionStatus` takes what its caller is willing to wait.
     pub delay: Duration,
+    /// The parts that `Genesis` sends.
+    pub genesis: Vec<Vec<u8>>,
 }
 
 type Blocks = Pin<Box<dyn Stream<Item = Result<node::BlocksResponse, Status>> + Send>>;
@@ -72,6 +74,7 @@ type Blocks = Pin<Box<dyn Stream<Item = Result<node::BlocksResponse, Status>> + 
 #[tonic::async_trait]
 impl node::node_server::Node for Fake {
     type BlocksStream = Blocks;
+    type GenesisStream = Pin<Box<dyn Stream<Item = Result<node::GenesisResponse, Status>> + Send>>;
 
     async fn submit(
         &self,
@@ -85,9 +88,10 @@ impl node::node_server::Node for Fake {
 
     async fn transaction_status(
         &self,
-        _: Request<node::TransactionStatusRequest>,
+        request: Request<node::TransactionStatusRequest>,
     ) -> Result<Response<node::TransactionStatusResponse>, Status> {
-        Err(Status::unimplemented("not here"))
+        tokio::time::sleep(Duration::from_millis(request.get_ref().wait_ms.into())).await;
+        Ok(Response::new(node::TransactionStatusResponse::default()))
     }
 
     async fn account(
@@ -127,6 +131,15 @@ impl node::node_server::Node for Fake {
         _: Request<node::ChainStatusRequest>,
     ) -> Result<Response<node::ChainStatusResponse>, Status> {
         Ok(Response::new(node::ChainStatusResponse { height: 42, ..Default::default() }))
+    }
+
+    async fn genesis(
+        &self,
+        _: Request<node::GenesisRequest>,
+    ) -> Result<Response<Self::GenesisStream>, Status> {
+        let parts = self.genesis.clone().into_iter();
+        let parts = parts.map(|part| Ok(node::GenesisResponse { part }));
+        Ok(Response::new(Box::pin(tokio_stream::iter(parts))))
     }
 }
 
