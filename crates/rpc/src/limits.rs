@@ -66,13 +66,13 @@ pub struct Limits {
     /// 41 ms would be there (5 of them come meanwhile), and the other 16 ms would take 80 ms to
     /// come, 64 ms longer than to read them.
     pub reading_burst: Duration,
-    /// Requests as far as they have come, and largest responses, of all calls of one institution
-    /// that are under way.
+    /// Requests as long as they say that they are, and largest responses, of all calls of one
+    /// institution that are under way.
     pub bytes_in_flight: u64,
     /// Beyond that, for [small](MethodLimit::is_small) calls of the institution.
     pub bytes_reserved: u64,
-    /// What is booked for a request that is no stream before it comes, and what more is booked at
-    /// a time while it comes.
+    /// What is booked for a request that is no stream before it comes; more is booked in steps of
+    /// as much.
     pub request_step: usize,
     /// Until the body of a request that is not a stream must be complete.
     pub body_time: Duration,

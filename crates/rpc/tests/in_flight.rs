@@ -5,6 +5,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
+use common::raw::{DATA, END_HEADERS, HEADERS, frame};
 use common::*;
 use quittance_rpc::limits::{self, Limits};
 use quittance_rpc::proto::node::v1 as node;
@@ -78,6 +79,22 @@ async fn what_does_not_come_is_not_booked() {
     for call in calls {
         assert!(call.await.unwrap().is_ok());
     }
+}
+
+/// What is promised is allocated: a byte of a megabyte counts as the megabyte.
+#[tokio::test]
+async fn what_is_promised_is_booked() {
+    let one = limits::of_path(SUBMIT);
+    let both = (one.request + one.response) as u64;
+    let network = network(Duration::ZERO, 4 * both).await;
+    let calls = (0..10).map(|number| {
+        let (stream, promise) = (2 * number + 1, [0, 0, 16, 0, 0, 1]);
+        [frame(HEADERS, END_HEADERS, stream, &raw::call(SUBMIT)), frame(DATA, 0, stream, &promise)]
+            .concat()
+    });
+    let outcome = attacker(&network).await.send(calls, A_WHILE).await;
+    let answered = outcome.kinds().iter().filter(|kind| **kind == HEADERS).count();
+    assert_eq!(answered, 6, "four wait for the rest: {:?}", outcome.kinds());
 }
 
 #[tokio::test]

@@ -56,20 +56,20 @@ impl Books {
         booked.map_err(|_| refuse(caller))
     }
 
-    /// Books for `read` bytes of a single request of which `booked` are booked; how many are
+    /// Books for a single request that needs `needed` bytes and has `booked`; how many are booked
     /// then. By steps: not each frame is worth a lock.
     pub(super) fn grow(
         &self,
         booking: &Booking,
         booked: usize,
-        read: usize,
+        needed: usize,
         limit: &MethodLimit,
     ) -> Result<usize, Status> {
         // The prefix of a message is no part of its limit.
-        if read.min(limit.request) <= booked {
+        if needed.min(limit.request) <= booked {
             return Ok(booked);
         }
-        let wanted = read.div_ceil(self.step.max(1)).saturating_mul(self.step).min(limit.request);
+        let wanted = needed.div_ceil(self.step.max(1)).saturating_mul(self.step).min(limit.request);
         let more = wanted.saturating_sub(booked) as u64;
         booking.0.grow(more).map_err(|_| refuse(booking.0.key()))?;
         Ok(wanted)

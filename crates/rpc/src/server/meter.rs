@@ -110,7 +110,9 @@ struct Incoming {
     body: Body,
     limit: &'static MethodLimit,
     read: usize,
-    /// Of `read`, if it is a single request.
+    /// The first bytes of a single request: they say how long its message is.
+    prefix: [u8; PREFIX],
+    /// What is booked for a single request.
     booked: usize,
     deadline: Option<Pin<Box<Sleep>>>,
     books: Books,
@@ -122,24 +124,36 @@ impl Incoming {
         // A stream may last, and its codec bounds each message.
         let deadline = (!limit.streams_requests).then(|| Box::pin(sleep(meter.body_time)));
         let (books, booked) = (meter.books.clone(), meter.books.first(limit));
-        Self { body, limit, read: 0, booked, deadline, books, booking }
+        Self { body, limit, read: 0, prefix: [0; PREFIX], booked, deadline, books, booking }
     }
 
     /// Refuses the frame with which a single request outgrows its limit, or what its institution
     /// may have in flight.
     fn count(&mut self, frame: &Frame<tonic::codegen::Bytes>) -> Result<(), Status> {
-        self.read = self.read.saturating_add(frame.data_ref().map_or(0, |data| data.len()));
+        let data = frame.data_ref().map_or(&[][..], |data| data);
+        let missing = self.prefix.iter_mut().skip(self.read);
+        missing.zip(data).for_each(|(place, byte)| *place = *byte);
+        self.read = self.read.saturating_add(data.len());
         if self.limit.streams_requests {
             return Ok(());
         }
         if self.read <= self.limit.request + PREFIX {
-            self.booked = self.books.grow(&self.booking, self.booked, self.read, self.limit)?;
+            let needed = self.read.max(self.promised());
+            self.booked = self.books.grow(&self.booking, self.booked, needed, self.limit)?;
             return Ok(());
         }
         Err(Status::out_of_range(format!(
             "the request is larger than the limit of {} bytes for {}",
             self.limit.request, self.limit.method
         )))
+    }
+
+    /// The length of the message, once that has come: tonic allocates as much at once.
+    fn promised(&self) -> usize {
+        match self.prefix {
+            [_, length @ ..] if self.read >= PREFIX => u32::from_be_bytes(length) as usize,
+            _ => 0,
+        }
     }
 
     fn poll_deadline(&mut self, context: &mut Context<'_>) -> Result<(), Status> {

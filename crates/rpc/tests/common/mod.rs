@@ -21,6 +21,8 @@ use tokio::task::JoinHandle;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
+pub const SUBMIT: &str = "/quittance.node.v1.Node/Submit";
+
 pub const HOSTS: [&str; 2] = ["127.0.0.1", "localhost"];
 
 pub fn process(institution: &str, process: Process) -> ProcessName {
@@ -242,4 +244,12 @@ impl Network {
 
 pub fn submit(bytes: usize) -> node::SubmitRequest {
     node::SubmitRequest { transaction: vec![1; bytes] }
+}
+
+/// A connection of an institution with a valid certificate.
+pub async fn attacker(network: &Network) -> raw::Attacker {
+    let issued = network.authority.issue(agent("EVILXXXX"), &[]).unwrap();
+    let groups = vec![rustls::crypto::aws_lc_rs::kx_group::X25519MLKEM768];
+    let config = raw::foreign_client(&network.authority, Some(&issued), groups);
+    raw::Attacker::connect(&network.target().address, config).await.unwrap()
 }
