@@ -5,6 +5,7 @@ use std::sync::mpsc;
 use std::thread::Builder;
 use std::time::Duration;
 
+use signal_hook::low_level::exit;
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
@@ -71,7 +72,9 @@ async fn wait_for_signals(ready: mpsc::Sender<()>, first: oneshot::Sender<()>) {
     let _ = first.send(());
     let number = either(&mut interrupts, &mut terminations).await;
     eprintln!("ended at once by a second signal");
-    std::process::exit(128 + number.as_raw_value());
+    // Not the exit of `std`: it would take global objects away from RocksDB's threads, which then
+    // abort the process with an exit code of their own.
+    exit(128 + number.as_raw_value());
 }
 
 async fn either(interrupts: &mut Signal, terminations: &mut Signal) -> SignalKind {
@@ -91,7 +94,7 @@ async fn end_of_input() {
         // Nobody listens any more if the daemon is ending already.
         let _ = ended.send(());
         std::thread::sleep(GRACE);
-        std::process::exit(1);
+        exit(1);
     });
     // The sender is only dropped after it has sent.
     let _ = end.await;
