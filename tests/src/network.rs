@@ -96,7 +96,10 @@ impl Network {
         let home = tempfile::tempdir().expect("a folder");
         let members = testnet::create(&plan, home.path()).expect("a network");
         let copy = home.path().join("quittance");
-        std::fs::copy(program("quittance"), &copy).expect("a copy of the program");
+        // By another process: a file that is open for writing here cannot be run, and a child that
+        // another thread is starting just now would hold it open for a moment longer.
+        let copied = Command::new("cp").arg(program("quittance")).arg(&copy).status();
+        assert!(copied.expect("cp runs").success(), "no copy of the program");
         let processes = Supervisor::new(GRACE);
         Self { home, members, processes, program: copy, log, _guard: guard }
     }
