@@ -5,9 +5,9 @@
 //!
 //! The longest wait that a caller may ask of us is 60 s, hence `request_time`.
 //!
-//! For its whole life a call is booked with what has come of its request, in steps, and with the
-//! largest response that it may have; of a stream of requests, with the largest. The sum is what
-//! `bytes_in_flight` bounds. So one institution cannot fill our memory, and cannot use up what
+//! For its whole life a call is booked with the length that its request says it has, in steps, and
+//! with the largest response that it may have; of a stream of requests, with the largest. The sum is
+//! what `bytes_in_flight` bounds. So one institution cannot fill our memory, and cannot use up what
 //! another needs; nor, thanks to `bytes_reserved`, what its own questions need.
 //!
 //! What waits of joint computations has bounds of its own: see [`frames`](crate::frames).
