@@ -2,13 +2,12 @@
 
 use std::error::Error;
 
-use criterion::BatchSize;
 use quittance_benches::report::Row;
 use quittance_crypto::signature::SigningKey;
 use quittance_ledger::block::{Block, Header, Tip, transactions_root};
 use quittance_ledger::certificate::{Certificate, ValidatorSignature, Vote, VoteKind};
 use quittance_ledger::execute::{BlockContext, Executor};
-use quittance_ledger::ids::Timestamp;
+use quittance_ledger::ids::{Height, Timestamp};
 use quittance_ledger::state::State;
 use quittance_ledger::transaction::{Transaction, Verified};
 use quittance_ledger::verify::verify_batch;
@@ -52,67 +51,57 @@ impl Case {
     }
 
     fn measure(&self, bench: &mut Bench, name: &str, unit: &str) -> Result<(), Box<dyn Error>> {
+        let folder = folder()?;
+        let (store, _) = ChainStore::open(folder.path(), &self.chain.genesis)?;
         let tip = Tip::genesis(&self.chain.genesis);
-        let Self { state, vote, transfers, .. } = self;
-        let maker = Maker { tip, state, vote, transfers };
-        // Each block goes to a store of its own: all of them follow the genesis.
-        let begun = || -> Result<_, Box<dyn Error>> {
-            let folder = folder()?;
-            let store = ChainStore::open(folder.path(), &self.chain.genesis)?.0;
-            Ok((store, folder))
-        };
+        let mut maker = Maker { case: self, store, tip, height: Height(0) };
         let time = bench.milliseconds(name, |bencher| {
-            bencher.iter_batched(
-                || begun().expect("a store is opened"),
-                |(store, folder)| {
-                    maker.make(&store).expect("a block is made");
-                    (store, folder)
-                },
-                BatchSize::PerIteration,
-            );
+            bencher.iter(|| maker.make().expect("a block is made"));
         })?;
         bench.row(Row::lower(name, unit, time, None))
     }
 }
 
-/// What makes a block.
+/// What makes blocks. Each of them does the same to the first state, whatever its height, and the
+/// chain in the store grows as a node's does.
 struct Maker<'a> {
+    case: &'a Case,
+    store: ChainStore,
     tip: Tip,
-    state: &'a State,
-    vote: &'a SigningKey,
-    transfers: &'a [Transaction<Verified>],
+    height: Height,
 }
 
 impl Maker<'_> {
     /// Executes all transfers, makes and certifies the block, and writes it.
-    fn make(&self, store: &ChainStore) -> Result<(), Box<dyn Error>> {
-        let tip = &self.tip;
+    fn make(&mut self) -> Result<(), Box<dyn Error>> {
+        let Self { case: Case { state, transfers, .. }, tip, .. } = self;
+        self.height = self.height.next();
         let context = BlockContext { height: tip.height().next(), time: Timestamp(1) };
-        let mut executor = Executor::new(self.state, context);
-        for transfer in self.transfers {
+        let mut executor = Executor::new(state, context);
+        for transfer in transfers {
             executor.execute(transfer)?;
         }
         let outcome = executor.finish()?;
         let header = Header {
             suite: SUITE,
-            chain: self.state.chain().id,
-            height: context.height,
+            chain: state.chain().id,
+            height: self.height,
             parent: tip.block(),
-            transactions_root: transactions_root(self.transfers),
+            transactions_root: transactions_root(transfers),
             state_root: outcome.root(),
             time: context.time,
             validators: tip.validators(),
             next_validators: outcome.state.validators().digest(),
         };
         let certificate = self.certify(&header)?;
-        let block = Block { header, transactions: self.transfers.to_vec() };
-        Ok(store.append(&block, &certificate, &outcome.changes)?)
+        let block = Block { header, transactions: transfers.clone() };
+        Ok(self.store.append(&block, &certificate, &outcome.changes)?)
     }
 
     fn certify(&self, header: &Header) -> Result<Certificate, Box<dyn Error>> {
         let (chain, height, round, block) = (header.chain, header.height, 0, header.id());
         let vote = Vote { chain, height, round, kind: VoteKind::Precommit, block: Some(block) };
-        let signature = vote.sign(self.vote);
+        let signature = vote.sign(&self.case.vote);
         let signatures = vec![ValidatorSignature { institution: VALIDATOR.parse()?, signature }];
         Ok(Certificate { height, round, block, signatures })
     }

@@ -113,11 +113,14 @@ fn join<V>(left: Link<V>, right: Link<V>) -> Link<V> {
     }
 }
 
+/// Fewer writes than this are not worth a second processor.
+const WORTH_SHARING: usize = 64;
+
 /// A write on its way down; `None` once its value has been moved into a leaf.
 type Pending<V> = (Digest, Option<Write<V>>);
 
 /// `link` after `writes`, which are sorted by key, distinct, and agree with it on `depth` bits.
-fn update<V>(link: &Link<V>, depth: usize, writes: &mut [Pending<V>]) -> Link<V> {
+fn update<V: Send + Sync>(link: &Link<V>, depth: usize, writes: &mut [Pending<V>]) -> Link<V> {
     if writes.is_empty() {
         return link.clone();
     }
@@ -128,9 +131,13 @@ fn update<V>(link: &Link<V>, depth: usize, writes: &mut [Pending<V>]) -> Link<V>
         }
         _ => return insert(None, depth, writes),
     };
+    let shared = writes.len() >= WORTH_SHARING;
     let middle = writes.partition_point(|(key, _)| !bit(key, depth));
     let (zeros, ones) = writes.split_at_mut(middle);
-    join(update(left, depth + 1, zeros), update(right, depth + 1, ones))
+    let mut zeros = || update(left, depth + 1, zeros);
+    let mut ones = || update(right, depth + 1, ones);
+    let (left, right) = if shared { rayon::join(zeros, ones) } else { (zeros(), ones()) };
+    join(left, right)
 }
 
 /// The subtree of at most one leaf that was there before (and is not overwritten) and `writes`.
@@ -191,11 +198,21 @@ impl<V> Tree<V> {
     }
 
     /// The tree after all of `writes`; `self` stays as it is. Of several writes to one key the
-    /// last one counts.
-    pub fn update(&self, writes: impl IntoIterator<Item = (Digest, Write<V>)>) -> Self {
-        let sorted = writes.into_iter().collect::<std::collections::BTreeMap<_, _>>();
+    /// last one counts. Processors share the work on many writes.
+    pub fn update(&self, writes: impl IntoIterator<Item = (Digest, Write<V>)>) -> Self
+    where
+        V: Send + Sync,
+    {
         let mut pending: Vec<_> =
-            sorted.into_iter().map(|(key, write)| (key, Some(write))).collect();
+            writes.into_iter().map(|(key, write)| (key, Some(write))).collect();
+        pending.sort_by_key(|(key, _)| *key);
+        pending.dedup_by(|later, earlier| {
+            let same = later.0 == earlier.0;
+            if same {
+                std::mem::swap(later, earlier);
+            }
+            same
+        });
         Self(update(&self.0, 0, &mut pending))
     }
 

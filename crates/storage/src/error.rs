@@ -8,6 +8,11 @@ use thiserror::Error;
 /// Why a store could not be opened, read or written.
 #[derive(Debug, Error)]
 pub enum StorageError {
+    /// RocksDB is compiled for other processors than this one.
+    #[error(
+        "this processor lacks {0}, which every x86-64 server since 2010 has: the store needs it"
+    )]
+    Processor(&'static str),
     /// RocksDB failed.
     #[error("{path}: cannot {action}: {source}")]
     Database {

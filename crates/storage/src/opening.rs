@@ -11,6 +11,7 @@ use crate::marker::{Mark, Marker};
 
 /// Opens the database in a folder, or makes it there; with what was acknowledged before.
 pub(crate) fn open(path: &Path, tables: &[&str]) -> Result<(DB, Mark), StorageError> {
+    check_processor()?;
     let mark = match Mark::read(path).map_err(|source| file(path, source))? {
         Some(mark) => mark,
         None => {
@@ -32,6 +33,20 @@ pub(crate) fn open(path: &Path, tables: &[&str]) -> Result<(DB, Mark), StorageEr
     }
     let db = DB::open_cf_descriptors(&options, path, families(tables));
     Ok((db.map_err(|source| failed(path, "open the database", source))?, mark))
+}
+
+/// `.cargo/config.toml` has RocksDB use these instructions unasked.
+fn check_processor() -> Result<(), StorageError> {
+    #[cfg(target_arch = "x86_64")]
+    for (there, name) in [
+        (std::arch::is_x86_feature_detected!("sse4.2"), "SSE 4.2"),
+        (std::arch::is_x86_feature_detected!("pclmulqdq"), "PCLMULQDQ"),
+    ] {
+        if !there {
+            return Err(StorageError::Processor(name));
+        }
+    }
+    Ok(())
 }
 
 /// Compares what is there with what was acknowledged. RocksDB changes nothing of it meanwhile.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use quittance_crypto::commitment::Commitment;
 use quittance_crypto::group::Point;
 use quittance_crypto::planted;
+use rayon::prelude::*;
 
 use crate::ids::{AccountId, CreditId, Height, RoundId, TransactionId};
 use crate::state::{
@@ -21,6 +22,9 @@ pub(super) struct Overlay<'a> {
     rounds: BTreeMap<RoundId, Option<Round>>,
 }
 
+/// Fewer accounts than this are not worth a second processor.
+const SMALLEST_SHARE: usize = 32;
+
 /// An account at work. Running sums are points here: they are encoded once per block.
 pub(super) struct Work {
     account: Account,
@@ -29,6 +33,13 @@ pub(super) struct Work {
     outflow: Point,
     net_settled: Point,
     /// Numbers of the credits that have come or gone.
+    touched: BTreeSet<u64>,
+}
+
+/// An account after the block.
+struct Settled {
+    account: Box<Account>,
+    pending: Pending,
     touched: BTreeSet<u64>,
 }
 
@@ -154,22 +165,25 @@ impl<'a> Overlay<'a> {
         *lock = lock.filter(|lock| lock.round != round);
     }
 
-    /// All writes, and the pending credits of each account in them.
+    /// All writes, and the pending credits of each account in them. Encoding sums and hashing
+    /// credits are most of the work: every processor takes its share of the accounts.
     pub(super) fn finish(self) -> (Changes, BTreeMap<AccountId, Pending>) {
+        let works: Vec<_> = self.accounts.into_iter().collect();
+        let settled = works.into_par_iter().with_min_len(SMALLEST_SHARE);
+        let settled: Vec<_> = settled.map(|(id, work)| (id, work.settle())).collect();
         let mut changes = Changes::new();
         let mut all_pending = BTreeMap::new();
-        for (id, work) in self.accounts {
+        for (id, Settled { account, pending, touched }) in settled {
             let before = self.base.pending(&id);
-            for number in &work.touched {
-                let was_there = before.is_some_and(|pending| pending.by_number(*number).is_some());
-                match work.pending.by_number(*number) {
+            for number in touched {
+                let was_there = before.is_some_and(|pending| pending.by_number(number).is_some());
+                match pending.by_number(number) {
                     Some(credit) => changes.put(Record::Credit(id, Box::new(credit.clone()))),
-                    None if was_there => changes.remove(Key::Credit(id, *number)),
+                    None if was_there => changes.remove(Key::Credit(id, number)),
                     None => {}
                 }
             }
-            let (account, pending) = work.settle();
-            changes.put(Record::Account(id, Box::new(account)));
+            changes.put(Record::Account(id, account));
             all_pending.insert(id, pending);
         }
         for (id, round) in self.rounds {
@@ -200,8 +214,8 @@ impl Work {
     }
 
     /// The account as its leaf shows it after the block.
-    fn settle(self) -> (Account, Pending) {
-        let Self { account, pending, inflow, outflow, net_settled, .. } = self;
+    fn settle(self) -> Settled {
+        let Self { account, pending, inflow, outflow, net_settled, touched } = self;
         let encoded = |sum: Point, before: Commitment| match sum == before.point() {
             true => before,
             false => Commitment::from(sum),
@@ -213,6 +227,6 @@ impl Work {
             pending_root: pending.root(),
             ..account
         };
-        (account, pending)
+        Settled { account: Box::new(account), pending, touched }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::Encode;
+use rayon::prelude::*;
 use thiserror::Error;
 
 use super::pending::Pending;
@@ -14,6 +15,9 @@ use super::{Changes, Leaf, State};
 use crate::genesis::{Genesis, GenesisError};
 use crate::ids::{AccountId, CreditId, Height, InstitutionId};
 use crate::tree::{Tree, Write, value_hash};
+
+/// Fewer records than this are not worth a second processor.
+const SMALLEST_SHARE: usize = 64;
 
 /// Why records do not make a state.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -140,16 +144,26 @@ impl State {
         changes: &Changes,
         mut pending: BTreeMap<AccountId, Pending>,
     ) -> Result<Self, StateError> {
-        let writes = changes.iter().filter_map(|(key, record)| {
-            let Some(record) = record else { return Some((key.leaf()?, Write::Remove)) };
-            let pending = match key {
-                Key::Account(id) => pending.remove(id).unwrap_or_default(),
-                _ => Pending::default(),
-            };
-            let value_hash = value_hash(&record.to_bytes());
-            let value = Leaf { record: record.clone(), pending };
-            Some((key.leaf()?, Write::Put { value_hash, value }))
-        });
+        let writes: Vec<_> = changes
+            .iter()
+            .map(|(key, record)| {
+                let pending = match key {
+                    Key::Account(id) => pending.remove(id).unwrap_or_default(),
+                    _ => Pending::default(),
+                };
+                (key, record, pending)
+            })
+            .collect();
+        let writes = writes.into_par_iter().with_min_len(SMALLEST_SHARE);
+        let writes: Vec<_> = writes
+            .filter_map(|(key, record, pending)| {
+                let write = record.map_or(Write::Remove, |record| Write::Put {
+                    value_hash: value_hash(&record.to_bytes()),
+                    value: Leaf { record: record.clone(), pending },
+                });
+                Some((key.leaf()?, write))
+            })
+            .collect();
         let tree = base.map(|base| base.tree.clone()).unwrap_or_default().update(writes);
         Self::with_indexes(base, changes, tree)
     }
