@@ -290,3 +290,26 @@ fn keys_that_differ_in_the_last_bit_live_side_by_side() {
     assert_eq!(left.root(), Tree::default().update([(zero, put(b"zero"))]).root());
     assert_eq!(left.update([(zero, Write::Remove)]).root(), EMPTY);
 }
+
+/// So many writes that processors share them, in no order; of two to one key the later counts.
+#[test]
+fn many_writes_at_once_lead_to_the_same_root_as_the_definition() {
+    let key = |number: u32| sha256(&[&number.to_be_bytes()]);
+    let mut model = BTreeMap::new();
+    let mut tree = Tree::default();
+    for round in 0..3u8 {
+        let numbers = 0..2_000u32;
+        let twice = numbers.clone().filter(|number| number % 7 == u32::from(round));
+        let first = numbers.clone().rev().map(|number| (key(number), Some(vec![0, round])));
+        let again = twice.map(|number| (key(number), (number % 2 == 0).then(|| vec![1, round])));
+        let writes: Vec<_> = first.chain(again).collect();
+        let write = |value: &Option<Value>| value.as_ref().map_or(Write::Remove, |it| put(it));
+        tree = tree.update(writes.iter().map(|(key, value)| (*key, write(value))));
+        for (key, value) in writes {
+            apply_to_model(&mut model, &Batch::from([(key, value)]));
+        }
+        assert_eq!(tree.root(), reference(&model.iter().collect::<Vec<_>>(), 0));
+        assert!(model.iter().all(|(key, value)| tree.get(key) == Some(value)));
+        assert_eq!(tree.values().count(), model.len());
+    }
+}
