@@ -42,8 +42,10 @@ fn write(folder: &Path) -> Result<(), ChainError> {
             Ok(()) => println!("\n{SAYS}{}.", block.header.height),
             // It is there, although that could not be said.
             Err(ChainError::NotNext { .. }) => {}
-            // Whoever tries again after a failure gets nothing written.
+            // Whoever goes on after a failure gets nothing written or read.
             Err(error) => {
+                let read = store.block(block.header.height);
+                assert!(read.is_err(), "a store is read after a failure");
                 failure = failure.or(Some(error));
                 continue;
             }
