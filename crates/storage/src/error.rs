@@ -10,7 +10,7 @@ use thiserror::Error;
 pub enum StorageError {
     /// RocksDB is compiled for other processors than this one.
     #[error(
-        "this processor lacks {0}, which every x86-64 server since 2010 has: the store needs it"
+        "this processor lacks {0}, which the store needs: run on an x86-64 server of 2010 or later"
     )]
     Processor(&'static str),
     /// RocksDB failed.
