@@ -340,6 +340,28 @@ mod tests {
     }
 
     #[test]
+    fn small_numbers_and_encoded_values_stand_as_they_are() {
+        let mut out = Writer::new();
+        out.u8(1);
+        out.u16(0x0203);
+        out.u32(0x0405_0607);
+        assert_eq!(out.offset(), 7);
+        out.canonical(&[8, 9]);
+        assert_eq!(out.offset(), 9);
+        let bytes = out.into_bytes();
+        assert_eq!(bytes, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+
+        let mut input = Reader::new(&bytes);
+        assert_eq!(input.u8("number"), Ok(1));
+        let start = input.offset();
+        assert_eq!(input.u16("number"), Ok(0x0203));
+        assert_eq!(input.since(start), [2, 3]);
+        assert_eq!(input.u32("number"), Ok(0x0405_0607));
+        assert_eq!(input.since(start), [2, 3, 4, 5, 6, 7]);
+        assert_eq!(input.since(bytes.len()), [0; 0]);
+    }
+
+    #[test]
     fn errors_name_field_and_place() {
         let sample = Sample { numbers: vec![], text: vec![], last: None };
         let mut bytes = sample.to_bytes();

@@ -208,7 +208,7 @@ impl Decode for Block<Unverified> {
         let start = input.offset();
         let header = Header::decode(input)?;
         let transactions = input.list(MAX_BLOCK_TRANSACTIONS, "transactions")?;
-        let found = input.offset() - start;
+        let found = input.since(start).len();
         if found > MAX_BLOCK_BYTES {
             let problem = Problem::TooLong { found, limit: MAX_BLOCK_BYTES };
             return Err(input.error_at(start, "block", problem));

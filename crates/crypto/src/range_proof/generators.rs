@@ -73,7 +73,11 @@ pub enum GeneratorError {
 /// Recomputes all generators: they must be distinct, not the identity, and hash to
 /// [`GENERATORS`]. It takes a fraction of a second; a daemon does it once at start.
 pub fn check_generators() -> Result<(), GeneratorError> {
-    let encodings: Vec<_> = points(MAX_AGGREGATION).map(|point| point.compress()).collect();
+    check(points(MAX_AGGREGATION))
+}
+
+pub(super) fn check(points: impl Iterator<Item = Point>) -> Result<(), GeneratorError> {
+    let encodings: Vec<_> = points.map(|point| point.compress()).collect();
     if encodings.contains(&Point::identity().compress()) {
         return Err(GeneratorError::Identity);
     }

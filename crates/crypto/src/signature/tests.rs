@@ -127,7 +127,9 @@ fn keys_and_signatures_have_one_encoding() {
         assert_eq!(key.len(), 5 + suite.verifying_key_length());
         assert_eq!(signature.len(), 5 + suite.signature_length());
         assert_eq!(VerifyingKey::from_bytes(&key).unwrap().to_bytes(), key);
-        assert_eq!(Signature::from_bytes(&signature).unwrap().to_bytes(), signature);
+        let read = Signature::from_bytes(&signature).unwrap();
+        assert_eq!(read.to_bytes(), signature);
+        assert_eq!(read.as_bytes(), &signature[5..]);
 
         let other = 3 - suite as u8;
         for bytes in [key, signature] {

@@ -57,6 +57,12 @@ fn a_block_is_known_by_every_field_of_its_header() {
 }
 
 #[test]
+fn a_block_of_the_largest_transactions_leaves_room_for_its_header() {
+    let empty = Block::<Unverified> { header: header(Digest::ZERO), transactions: vec![] };
+    assert!(empty.to_bytes().len() <= MAX_BLOCK_BYTES - MAX_TRANSACTIONS_BYTES);
+}
+
+#[test]
 fn a_block_verifies_all_of_its_transactions_in_their_order() {
     let (block, world, _) = block();
     assert_eq!(Block::from_bytes(&block.to_bytes()).as_ref(), Ok(&block));

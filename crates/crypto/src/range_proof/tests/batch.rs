@@ -103,6 +103,7 @@ fn malformed_items_keep_their_place_and_their_reason() {
     let empty = Sample { commitments: vec![], ..valid.clone() };
     let batch = batch([valid, &malformed, valid, &empty]);
     assert_eq!(batch.len(), 4);
+    assert!(!batch.is_empty());
     assert_eq!(
         batch.verify(&mut rng(0)),
         [

@@ -4,13 +4,31 @@ use bulletproofs::range_proof_mpc::party::Party;
 use bulletproofs::{BulletproofGens, PedersenGens};
 use curve25519_dalek_4::scalar::Scalar as OlderScalar;
 
-use super::super::generators::position;
+use super::super::generators::{check, points, position};
 use super::*;
 use crate::group::Point;
 
 #[test]
 fn they_are_distinct_and_hash_to_the_pinned_digest() {
     assert_eq!(check_generators(), Ok(()));
+}
+
+#[test]
+fn generators_that_are_weak_or_others_are_refused() {
+    let good: Vec<Point> = points(MAX_AGGREGATION).collect();
+    let with = |place: usize, point: Point| {
+        let mut points = good.clone();
+        points[place] = point;
+        check(points.into_iter())
+    };
+    for place in [0, 1, 2, good.len() - 1] {
+        assert_eq!(with(place, Point::identity()), Err(GeneratorError::Identity));
+        assert_eq!(with(place, good[(place + 1) % good.len()]), Err(GeneratorError::Equal));
+        let other = with(place, good[place] + good[0]);
+        assert!(matches!(other, Err(GeneratorError::Digest(_))), "{place}");
+    }
+    let fewer = check(points(MAX_AGGREGATION - 1));
+    assert!(matches!(fewer, Err(GeneratorError::Digest(_))));
 }
 
 #[test]
