@@ -208,11 +208,15 @@ impl Decode for Block<Unverified> {
         let start = input.offset();
         let header = Header::decode(input)?;
         let transactions = input.list(MAX_BLOCK_TRANSACTIONS, "transactions")?;
-        let found = input.since(start).len();
-        if found > MAX_BLOCK_BYTES {
-            let problem = Problem::TooLong { found, limit: MAX_BLOCK_BYTES };
-            return Err(input.error_at(start, "block", problem));
-        }
+        check_length(input.since(start).len())
+            .map_err(|problem| input.error_at(start, "block", problem))?;
         Ok(Self { header, transactions })
+    }
+}
+
+fn check_length(found: usize) -> Result<(), Problem> {
+    match found {
+        ..=MAX_BLOCK_BYTES => Ok(()),
+        _ => Err(Problem::TooLong { found, limit: MAX_BLOCK_BYTES }),
     }
 }

@@ -63,6 +63,19 @@ fn a_block_of_the_largest_transactions_leaves_room_for_its_header() {
 }
 
 #[test]
+fn a_block_of_more_bytes_than_the_limit_is_refused() {
+    let limit = MAX_BLOCK_BYTES;
+    assert_eq!(check_length(limit), Ok(()));
+    assert_eq!(check_length(limit + 1), Err(Problem::TooLong { found: limit + 1, limit }));
+
+    let transaction = block().0.transactions.remove(0);
+    let count = limit / transaction.size() + 1;
+    let long = Block { header: header(Digest::ZERO), transactions: vec![transaction; count] };
+    let error = Block::from_bytes(&long.to_bytes()).unwrap_err();
+    assert_eq!(error.problem, Problem::TooLong { found: long.to_bytes().len(), limit });
+}
+
+#[test]
 fn a_block_verifies_all_of_its_transactions_in_their_order() {
     let (block, world, _) = block();
     assert_eq!(Block::from_bytes(&block.to_bytes()).as_ref(), Ok(&block));
