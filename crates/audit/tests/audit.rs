@@ -11,7 +11,12 @@ use quittance_crypto::encoding::{Decode, Encode};
 use quittance_ledger::block::{Block, Header, transactions_root};
 use quittance_ledger::certificate::Certificate;
 use quittance_ledger::ids::{BlockId, Height, Timestamp};
-use quittance_tests::chain::{Chain, certify, eventful};
+
+#[path = "../../../tests/src/chain.rs"]
+#[allow(dead_code, reason = "the chain of the tests across crates, of which these use a part")]
+mod chain;
+
+use chain::{Chain, certify, eventful};
 
 static CHAIN: LazyLock<Chain> = LazyLock::new(eventful);
 
