@@ -52,6 +52,17 @@ fn each_institution_signs_once_with_the_key_that_the_body_names() {
 }
 
 #[test]
+fn a_transaction_above_its_size_is_refused_before_its_signatures_are_verified() {
+    let scene = scene();
+    let honest = scene.transfer(1);
+    let count = MAX_TRANSACTION_BYTES / honest.signatures()[0].to_bytes().len() + 1;
+    let signatures = vec![honest.signatures()[0].clone(); count];
+    let stuffed = Transaction::new(honest.body().clone(), honest.proofs().to_vec(), signatures);
+    let size = stuffed.to_bytes().len();
+    assert_eq!(scene.error(stuffed), VerificationError::TooLarge(size));
+}
+
+#[test]
 fn keys_must_be_the_institutions_own_and_of_the_suite() {
     let scene = scene();
     let honest = scene.transfer(1);
