@@ -23,7 +23,8 @@ use quittance_ledger::ids::{
 use quittance_ledger::payload::{CreditPayload, Particulars};
 use quittance_ledger::state::{Asset, Committee, Limits, PublicKey, Role, State};
 use quittance_ledger::transaction::{
-    Action, Body, CreditReturn, ReturnReason, RoundJoin, RoundOpen, Side, Transaction, Verified,
+    Action, Body, CreditReturn, ReturnReason, RoundJoin, RoundOpen, Settlement, Side, Transaction,
+    Verified,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -54,9 +55,12 @@ pub struct Chain {
     /// All blocks.
     pub blocks: Vec<(Block<Verified>, Certificate)>,
     members: BTreeMap<InstitutionId, Member>,
-    balances: BTreeMap<AccountId, (Opening, u64)>,
-    pending: BTreeMap<AccountId, Vec<Absorbed>>,
-    waiting: Vec<Transaction<Verified>>,
+    /// What each account's owner believes its balance and sequence number to be.
+    pub balances: BTreeMap<AccountId, (Opening, u64)>,
+    /// What each account's owner can absorb.
+    pub pending: BTreeMap<AccountId, Vec<Absorbed>>,
+    /// The transactions of the block at work.
+    pub waiting: Vec<Transaction<Verified>>,
     rng: ChaCha20Rng,
 }
 
@@ -70,7 +74,8 @@ pub fn asset(text: &str) -> AssetId {
     text.parse().expect("the tests use valid assets")
 }
 
-fn account(who: &str, code: &str) -> AccountId {
+/// An account.
+pub fn account(who: &str, code: &str) -> AccountId {
     AccountId { institution: id(who), asset: asset(code) }
 }
 
@@ -91,6 +96,11 @@ fn roles() -> Vec<(&'static str, Role)> {
 impl Chain {
     /// At height 0.
     pub fn new() -> Self {
+        Self::with_limits(Limits { refund_after: 1, ..Limits::default() })
+    }
+
+    /// The same under other limits.
+    pub fn with_limits(limits: Limits) -> Self {
         let (mut members, mut institutions) = (BTreeMap::new(), BTreeMap::new());
         for (who, role) in roles() {
             let sealing = SealingKey::generate(SUITE);
@@ -116,7 +126,7 @@ impl Chain {
             assets: [(asset("EUR"), issued), (asset("USD"), issued)].into(),
             validators: ValidatorSet::new(vec![validator]).expect("one validator is a set"),
             committees: [(CommitteeId(1), committee)].into(),
-            limits: Limits { refund_after: 1, ..Limits::default() },
+            limits,
         };
         Self {
             state: State::genesis(&genesis).expect("the genesis is sound"),
@@ -134,15 +144,18 @@ impl Chain {
         self.members.get(&id(who)).expect("only members act")
     }
 
-    fn fingerprint(&self, who: &str) -> Digest {
+    /// The fingerprint of a member's key for transactions.
+    pub fn fingerprint(&self, who: &str) -> Digest {
         self.member(who).signing.verifying_key().fingerprint()
     }
 
-    fn height(&self) -> Height {
+    /// The height of the last block.
+    pub fn height(&self) -> Height {
         Height(self.blocks.len() as u64)
     }
 
-    fn terms(&self) -> Terms {
+    /// Terms of a transaction made now.
+    pub fn terms(&self) -> Terms {
         Terms { suite: SUITE, chain: self.state.chain().id, expiry: self.height().plus(10) }
     }
 
@@ -249,15 +262,29 @@ impl Chain {
         self.pending.entry(account(sender, code)).or_default().push(credit);
     }
 
-    fn act(&mut self, action: Action) -> Transaction<Verified> {
+    /// One transaction of this action, signed by who must.
+    pub fn act(&mut self, action: Action) -> Transaction<Verified> {
         let body = self.terms().act(action).expect("a well-formed body");
         self.sign(body, Vec::new())
     }
 
     /// A whole round in four blocks: opening, joining, waiting, settlement of these nets.
     pub fn round(&mut self, code: &str, nets: &[(&str, i64)]) {
+        let round = self.open_round(self.opening_of(code));
+        self.close();
+        for (who, _) in nets {
+            self.join(round, who, code);
+        }
+        self.close();
+        self.close();
+        self.settle(round, code, nets, |_| {});
+        self.close();
+    }
+
+    /// The opening of a round, to be joined in two blocks.
+    pub fn opening_of(&self, code: &str) -> RoundOpen {
         let height = self.height();
-        let open = RoundOpen {
+        RoundOpen {
             salt: [5; 16],
             opener: id(COORDINATOR),
             key_fingerprint: self.fingerprint(COORDINATOR),
@@ -268,20 +295,17 @@ impl Chain {
             attempts: 1,
             join_until: height.plus(2),
             deadline: height.plus(20),
-        };
-        let opened = self.act(Action::RoundOpen(open));
-        let round = RoundId::of(self.state.chain().id, &opened.body_digest());
-        self.close();
-        for (who, _) in nets {
-            self.join(round, who, code);
         }
-        self.close();
-        self.close();
-        self.settle(round, code, nets);
-        self.close();
     }
 
-    fn join(&mut self, round: RoundId, who: &str, code: &str) {
+    /// Opens a round.
+    pub fn open_round(&mut self, open: RoundOpen) -> RoundId {
+        let opened = self.act(Action::RoundOpen(open));
+        RoundId::of(self.state.chain().id, &opened.body_digest())
+    }
+
+    /// Joins a round, with an empty account if it has none.
+    pub fn join(&mut self, round: RoundId, who: &str, code: &str) {
         let account = account(who, code);
         let sequence = self.sequence(&account) + 1;
         let join = RoundJoin {
@@ -298,7 +322,14 @@ impl Chain {
         self.balances.insert(account, (opening, sequence));
     }
 
-    fn settle(&mut self, round: RoundId, code: &str, nets: &[(&str, i64)]) {
+    /// Settles a round by these nets. The settlement is changed before it is proven and signed.
+    pub fn settle(
+        &mut self,
+        round: RoundId,
+        code: &str,
+        nets: &[(&str, i64)],
+        change: impl FnOnce(&mut Settlement),
+    ) {
         let mut nets = nets.to_vec();
         nets.sort_by_key(|(who, _)| id(who));
         let mut rng = self.rng.clone();
@@ -319,7 +350,10 @@ impl Chain {
             openings.push(draft.opening);
         }
         let body = self.terms().settlement(round, 0, asset(code), postings, None);
-        let body = body.expect("a well-formed body");
+        let mut body = body.expect("a well-formed body");
+        if let Action::Settlement(settlement) = &mut body.action {
+            change(settlement);
+        }
         let context = body.proof_context(&body.digest(), 0);
         let proof = range_proof::prove(&context, &openings, &mut rng).expect("provable");
         self.rng = rng;
