@@ -286,6 +286,11 @@ fn quotas_are_per_account_and_sender() {
     chain.close();
     let third = |chain: &mut Chain| chain.pay(ONE, "EUR", &[(THREE, 1)]);
     assert_eq!(breaks(chain, third), Some("quota"));
+    // Without anybody else's.
+    let second = |chain: &mut Chain| chain.pay(ONE, "EUR", &[(THREE, 1)]);
+    assert_eq!(breaks(base(), second), None);
+    let both = |chain: &mut Chain| (0..2).for_each(|_| second(chain));
+    assert_eq!(breaks(base(), both), Some("quota"));
 }
 
 #[test]
