@@ -445,6 +445,19 @@ fn accounts_are_locked_until_the_deadline_or_the_settlement() {
     assert_eq!(waiting(&mut chain), None);
 }
 
+/// Also of a member that the settlement leaves out.
+#[test]
+fn a_settlement_frees_all_members_of_its_round() {
+    let mut chain = base();
+    let round = chain.open_round(chain.opening_of("EUR"));
+    chain.close();
+    [ONE, TWO, THREE].map(|who| chain.join(round, who, "EUR"));
+    chain.close();
+    chain.settle(round, "EUR", &[(ONE, -5), (TWO, 5)], |_| {});
+    chain.close();
+    assert_eq!(breaks(chain, |chain| chain.pay(THREE, "EUR", &[(ONE, 1)])), None);
+}
+
 #[test]
 fn rounds_settle_by_the_rules() {
     let settle = |nets: &[(&str, i64)], change: fn(&mut Settlement)| {
