@@ -223,6 +223,25 @@ fn rounds_can_be_joined_and_settled() {
 }
 
 #[test]
+fn a_queue_note_has_a_limit() {
+    let join = |bytes: usize| {
+        act(Action::RoundJoin(RoundJoin {
+            round: RoundId(Digest::ZERO),
+            institution: institution(A),
+            key_fingerprint: Digest::ZERO,
+            sequence: 1,
+            queue_root: Digest::ZERO,
+            bucket: 8,
+            note: vec![0; bytes],
+        }))
+    };
+    let limit = MAX_QUEUE_NOTE_BYTES;
+    assert_eq!(join(limit), Ok(()));
+    let too_long = Malformed::TooLong { what: "queue note", found: limit + 1, limit };
+    assert_eq!(join(limit + 1), Err(too_long));
+}
+
+#[test]
 fn a_settlement_only_posts() {
     let settle = |change: fn(&mut Entry)| {
         let mut entry = entry("EUR", &[A, B]);
