@@ -43,12 +43,11 @@ fn quotas_are_per_account_and_sender() {
     chain.pay(ONE, "EUR", &[(THREE, 1)]);
     chain.pay(ONE, "EUR", &[(THREE, 1)]);
     chain.close();
-    let third = |chain: &mut Chain| chain.pay(ONE, "EUR", &[(THREE, 1)]);
-    assert_eq!(breaks(chain, third), Some("quota"));
-    // Without anybody else's.
-    let second = |chain: &mut Chain| chain.pay(ONE, "EUR", &[(THREE, 1)]);
-    assert_eq!(breaks(base(), second), None);
-    let both = |chain: &mut Chain| (0..2).for_each(|_| second(chain));
+    let once = |chain: &mut Chain| chain.pay(ONE, "EUR", &[(THREE, 1)]);
+    assert_eq!(breaks(chain, once), Some("quota"));
+    // Without anybody else's: one waits already.
+    assert_eq!(breaks(base(), once), None);
+    let both = |chain: &mut Chain| (0..2).for_each(|_| once(chain));
     assert_eq!(breaks(base(), both), Some("quota"));
 }
 
