@@ -5,16 +5,19 @@
 //! message per peer (two million elements; larger batches are split).
 
 mod bits;
+mod check;
 mod compare;
 mod decompose;
 mod mask;
 mod open;
+mod products;
 mod reduce;
 mod tree;
 mod zero;
 
 pub use compare::LessThan;
 pub use mask::{MIN_STATISTICAL_BITS, STATISTICAL_BITS};
+pub use products::Products;
 
 use quittance_crypto::digest::Digest;
 use quittance_crypto::field::Fr;
@@ -28,6 +31,7 @@ use crate::share::Share;
 use crate::wire::{ELEMENT, unpack};
 
 use bits::BitPair;
+use products::Unchecked;
 use reduce::Resharing;
 use zeroize::Zeroizing;
 
@@ -42,8 +46,15 @@ pub struct Engine {
     resharing: Resharing,
     /// Random bits made in advance and not yet used.
     pairs: Vec<BitPair>,
+    /// Products whose results nobody has checked.
+    unchecked: Unchecked,
+    /// What checks have sent so far.
+    checking: Traffic,
     /// How many elements are sent to a party at once, at most; the same at all parties.
     batch: usize,
+    /// What a party of the tests adds to the points that it re-shares, by exchange and place.
+    #[cfg(test)]
+    lies: std::collections::BTreeMap<(u32, usize), Fr>,
 }
 
 impl Engine {
@@ -56,7 +67,18 @@ impl Engine {
         let (parties, me) = (session.parties(), session.me());
         let all = Interpolation::of_all(parties);
         let resharing = Resharing::new(parties, me);
-        Ok(Self { session, keys, all, resharing, pairs: vec![], batch: MAX_BATCH })
+        Ok(Self {
+            session,
+            keys,
+            all,
+            resharing,
+            pairs: vec![],
+            unchecked: Unchecked::default(),
+            checking: Traffic::default(),
+            batch: MAX_BATCH,
+            #[cfg(test)]
+            lies: Default::default(),
+        })
     }
 
     /// The committee.
@@ -77,6 +99,11 @@ impl Engine {
     /// What this party has sent so far.
     pub fn traffic(&self) -> Traffic {
         self.session.traffic()
+    }
+
+    /// The part of it that checks of products took.
+    pub fn checking(&self) -> Traffic {
+        self.checking
     }
 
     /// Shares of `count` uniform elements that nobody knows; without communication.

@@ -29,8 +29,8 @@ mod shared;
 pub mod vss;
 mod wire;
 
-pub use engine::{Engine, LessThan, MIN_STATISTICAL_BITS, STATISTICAL_BITS};
+pub use engine::{Engine, LessThan, MIN_STATISTICAL_BITS, Products, STATISTICAL_BITS};
 pub use parties::{MAX_PARTIES, Parties, PartiesError, PartyId};
 pub use shamir::split;
-pub use share::{Product, Share};
+pub use share::Share;
 pub use shared::{Inputs, Output, Shared};

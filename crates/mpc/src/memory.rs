@@ -70,7 +70,8 @@ impl<'a, T> Network<'a, T> {
     }
 
     /// Puts somebody on the wire: each frame that is sent is replaced by what the function
-    /// returns. The channels stay authenticated: a frame comes from whoever sent the original.
+    /// returns, which may have been held back before. A frame comes from whom it names, as over
+    /// authenticated channels, so this plays parties that lie if it changes frames of theirs alone.
     pub fn interfering(mut self, interfere: impl FnMut(Frame) -> Vec<Frame> + 'a) -> Self {
         self.interfere = Box::new(interfere);
         self
@@ -89,8 +90,9 @@ impl<'a, T> Network<'a, T> {
             while let Some(position) = due.pop_front() {
                 let poll = self.machines[position].poll();
                 for frame in poll.outgoing {
-                    let link = (frame.from, frame.to);
-                    links.entry(link).or_default().extend((self.interfere)(frame));
+                    for frame in (self.interfere)(frame) {
+                        links.entry((frame.from, frame.to)).or_default().push_back(frame);
+                    }
                 }
                 match poll.progress {
                     Progress::Waiting(_) => {}

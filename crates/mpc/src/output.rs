@@ -230,6 +230,7 @@ impl Engine {
         &mut self,
         values: &[(&Share, u32)],
     ) -> Result<Vec<(CommittedShare, CommittedOutput)>, Abort> {
+        self.check().await?;
         let blindings = self.blindings(values)?;
         let shares: Vec<_> = values
             .iter()

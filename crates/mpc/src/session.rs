@@ -120,6 +120,12 @@ pub enum Abort {
         /// The exchange.
         exchange: u32,
     },
+    /// A product is not that of its factors: some party shared another value than it had to.
+    #[error("the check in exchange {exchange} found a wrong product; disputed: all parties")]
+    WrongProduct {
+        /// The exchange.
+        exchange: u32,
+    },
     /// Commitments to output shares lie on no polynomial of degree t.
     #[error("the commitments to output {output} do not fit together; disputed: all parties")]
     InconsistentCommitments {

@@ -32,20 +32,6 @@ impl Share {
     }
 }
 
-/// One party's point of a polynomial of degree 2t: a product of shares, or a sum of products.
-///
-/// It is not yet a share: [`Engine::reduce`](crate::Engine::reduce) makes it one. Products that
-/// are only summed need to be reduced once.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
-pub struct Product(pub(crate) Fr);
-
-impl Product {
-    /// The empty sum of products.
-    pub fn zero() -> Self {
-        Self(Fr::ZERO)
-    }
-}
-
 impl Add for &Share {
     type Output = Share;
     fn add(self, other: Self) -> Share {
@@ -76,19 +62,6 @@ impl Mul<Fr> for &Share {
 
 impl AddAssign<&Share> for Share {
     fn add_assign(&mut self, other: &Share) {
-        self.0 += other.0;
-    }
-}
-
-impl Mul for &Share {
-    type Output = Product;
-    fn mul(self, other: Self) -> Product {
-        Product(self.0 * other.0)
-    }
-}
-
-impl AddAssign<Product> for Product {
-    fn add_assign(&mut self, other: Product) {
         self.0 += other.0;
     }
 }

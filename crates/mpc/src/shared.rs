@@ -6,14 +6,14 @@ use ark_ff::Field;
 use quittance_circuit::price::{Committee, Price};
 use quittance_circuit::{
     Circuit, Comparison, Destination, Evaluation, EvaluationError, InputRequest, Interpreter, Kind,
-    Operand, OutputRequest, Owner, Part, Product as Products, Program, Run, RunError, evaluate,
+    Operand, OutputRequest, Owner, Part, Product, Program, Run, RunError, evaluate,
 };
 use quittance_crypto::field::Fr;
 
-use crate::engine::{Engine, LessThan};
+use crate::engine::{Engine, LessThan, Products};
 use crate::output::{CommittedOutput, CommittedShare};
 use crate::session::Abort;
-use crate::share::{Product, Share};
+use crate::share::Share;
 use crate::vss::InputShare;
 
 /// The verified input shares of one party, by owner, each list in input order.
@@ -176,14 +176,11 @@ impl Interpreter for Shared {
         sum
     }
 
-    async fn products(&mut self, batch: &[Products<'_, Share>]) -> Result<Vec<Share>, Abort> {
-        let sum = |gate: &Products<'_, Share>| {
-            let mut sum = Product::zero();
-            gate.pairs.iter().for_each(|&(a, b)| sum += a * b);
-            sum
-        };
-        let products: Vec<_> = batch.iter().map(sum).collect();
-        self.engine.reduce(&products).await
+    async fn products(&mut self, batch: &[Product<'_, Share>]) -> Result<Vec<Share>, Abort> {
+        let pairs = batch.iter().map(|gate| gate.pairs.len()).sum();
+        let mut products = Products::with_capacity(pairs);
+        batch.iter().for_each(|gate| products.push(gate.pairs.iter().copied()));
+        self.engine.inner_products(products).await
     }
 
     async fn less_than(&mut self, batch: &[Comparison<'_, Share>]) -> Result<Vec<Share>, Abort> {
@@ -232,6 +229,8 @@ impl Interpreter for Shared {
     }
 
     async fn output(&mut self, batch: &[OutputRequest<'_, Share>]) -> Result<Vec<Output>, Abort> {
+        // Shares that are handed to an owner are as good as opened.
+        self.engine.check().await?;
         let mut committed = vec![];
         let mut public = vec![];
         for gate in batch {

@@ -6,7 +6,7 @@ mod committee;
 
 use quittance_circuit::price::{Price, Tariff, Task};
 use quittance_circuit::{Builder, Circuit, Destination, Fr, Owner, evaluate};
-use quittance_mpc::Shared;
+use quittance_mpc::{Engine, Shared};
 
 use committee::Committee;
 
@@ -51,16 +51,17 @@ fn circuits() -> Vec<(Circuit, Vec<Fr>)> {
     circuits
 }
 
-/// Bytes sent by party 1 after the agreement on seeds.
+/// Bytes sent by party 1 after the agreement on seeds, without those of checks.
 fn measured(committee: &mut Committee, circuit: &Circuit, inputs: Vec<Fr>) -> u64 {
     let circuit = circuit.clone();
     let statement = |_| vec![false; inputs.len()];
     let results =
         committee.run(std::slice::from_ref(&inputs), statement, |mut shared: Shared| async move {
             shared.check_inputs(&circuit).await?;
-            let before = shared.engine().traffic().bytes;
+            let sent = |engine: &Engine| engine.traffic().bytes - engine.checking().bytes;
+            let before = sent(shared.engine());
             evaluate(&circuit, &mut shared, vec![]).await?;
-            Ok(shared.engine().traffic().bytes - before)
+            Ok(sent(shared.engine()) - before)
         });
     results.unwrap()[0]
 }
@@ -99,9 +100,10 @@ fn prepared_bits_leave_only_the_priced_rounds() {
         move |mut shared: Shared| async move {
             shared.check_inputs(&circuit).await?;
             shared.engine().prepare(bits).await?;
-            let before = shared.engine().traffic().exchanges;
+            let rounds = |engine: &Engine| engine.traffic().exchanges - engine.checking().exchanges;
+            let before = rounds(shared.engine());
             let evaluation = evaluate(&circuit, &mut shared, vec![]).await?;
-            Ok((evaluation.revealed, shared.engine().traffic().exchanges - before))
+            Ok((evaluation.revealed, rounds(shared.engine()) - before))
         },
     );
     assert_eq!(results.unwrap()[0], (vec![Fr::from(1u64)], rounds));

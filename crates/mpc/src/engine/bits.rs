@@ -16,7 +16,7 @@
 use ark_ff::{AdditiveGroup, Field, PrimeField, batch_inversion};
 use quittance_crypto::field::Fr;
 
-use super::Engine;
+use super::{Engine, Products};
 use crate::session::Abort;
 use crate::share::Share;
 
@@ -59,8 +59,7 @@ impl Engine {
     async fn random_pairs(&mut self, count: usize) -> Result<Vec<BitPair>, Abort> {
         let mut bits = self.random_bits(2 * count).await?.into_iter();
         let (low, high): (Vec<_>, Vec<_>) = (bits.by_ref().take(count).collect(), bits.collect());
-        let products: Vec<_> = low.iter().zip(&high).map(|(low, high)| low * high).collect();
-        let both = self.reduce(&products).await?;
+        let both = self.inner_products(Products::of_pairs(low.iter().zip(&high))).await?;
         let pairs = low.into_iter().zip(high).zip(both);
         Ok(pairs.map(|((low, high), both)| BitPair { low, high, both }).collect())
     }
@@ -80,8 +79,7 @@ impl Engine {
             let odd = if sets.len() % 2 == 1 { sets.pop() } else { None };
             let pairs: Vec<_> =
                 sets.chunks_exact(2).flat_map(|pair| pair[0].iter().zip(&pair[1])).collect();
-            let products: Vec<_> = pairs.iter().map(|&(a, b)| a * b).collect();
-            let products = self.reduce(&products).await?;
+            let products = self.multiply(&pairs).await?;
             // a xor b = a + b - 2ab
             let bits =
                 pairs.iter().zip(&products).map(|((a, b), ab)| Share(a.0 + b.0 - ab.0.double()));
@@ -94,8 +92,8 @@ impl Engine {
     pub(super) async fn bits_by_square_roots(&mut self, count: usize) -> Result<Vec<Share>, Abort> {
         let (random, squares) = loop {
             let random = self.random(count);
-            let products: Vec<_> = random.iter().map(|r| r * r).collect();
-            let shared = self.reduce(&products).await?;
+            let shared =
+                self.inner_products(Products::of_pairs(random.iter().zip(&random))).await?;
             let squares = self.open(&shared.iter().collect::<Vec<_>>()).await?;
             // Zero has no root that helps. It is as likely as guessing a key: draw all again.
             if !squares.contains(&Fr::ZERO) {

@@ -3,8 +3,8 @@
 use ark_ff::{AdditiveGroup, Field};
 use quittance_crypto::field::Fr;
 
-use super::Engine;
 use super::mask::{Mask, Masked};
+use super::{Engine, Products};
 use crate::session::Abort;
 use crate::share::Share;
 
@@ -40,16 +40,16 @@ impl Engine {
         let widest = masked.iter().map(|masked| masked.low).max().unwrap_or(0);
         let mut block = 1;
         while block < widest as usize {
-            let mut products = vec![];
+            let mut products = Products::new();
             for prefixes in &all {
                 for (high, low) in joints(prefixes.len(), block) {
                     let (high, low) = (&prefixes[high], &prefixes[low]);
                     let Some(equal) = &high.equal else { continue };
-                    products.push(equal * &low.less);
-                    products.extend(low.equal.as_ref().map(|low_equal| equal * low_equal));
+                    products.push([(equal, &low.less)]);
+                    low.equal.iter().for_each(|low_equal| products.push([(equal, low_equal)]));
                 }
             }
-            let mut products = self.reduce(&products).await?.into_iter();
+            let mut products = self.inner_products(products).await?.into_iter();
             for prefixes in &mut all {
                 for (high, low) in joints(prefixes.len(), block) {
                     let carry_on = prefixes[low].equal.is_some();

@@ -9,12 +9,20 @@ use crate::share::Share;
 use crate::wire::pack;
 
 impl Engine {
-    /// The values of which these are the shares, made known to all parties. One exchange.
+    /// The values of which these are the shares, made known to all parties. One exchange, after
+    /// the check of all products on which they may depend.
     ///
     /// Shares of all parties are used: if they lie on no polynomial of degree t, somebody lied and
     /// the session ends. With n = 2t + 1 nobody can tell who; but up to t liars cannot make an
     /// honest party accept another value, since the t + 1 honest shares define the polynomial.
     pub async fn open(&mut self, shares: &[&Share]) -> Result<Vec<Fr>, Abort> {
+        self.check().await?;
+        self.open_unchecked(shares).await
+    }
+
+    /// As [`open`](Self::open), for values that may be known whatever is wrong with products: the
+    /// random elements of a check, and what a check ends with.
+    pub(super) async fn open_unchecked(&mut self, shares: &[&Share]) -> Result<Vec<Fr>, Abort> {
         let mut values = Vec::with_capacity(shares.len());
         for batch in shares.chunks(self.batch) {
             values.append(&mut self.open_batch(batch).await?);

@@ -11,21 +11,20 @@
 //! are sent anything: one element each way for n = 3. Any t parties see t points of `g_i`, which
 //! are uniform and independent of `p_i`.
 //!
-//! Passive security only: a dealer that shares another value than `l_i * p_i` adds its error to
-//! the product and nobody notices here. With n = 2t + 1 that is all it can do, since any
-//! sub-shares whatever, together with the honest parties' t + 1 points, define *some* polynomial.
-//! A layer that verifies products must do so before an opening that depends on them; it sees
-//! them all in [`Engine::reduce`].
+//! A dealer that shares another value than `l_i * p_i` adds its error to the product and nobody
+//! notices here. With n = 2t + 1 that is all it can do: any sub-shares whatever that it sends to
+//! the t + 1 honest parties define *some* polynomial. So each result is kept with its factors until
+//! the next [check](super::check), without which nothing is opened.
 
 use ark_ff::AdditiveGroup;
 use quittance_crypto::field::Fr;
 use zeroize::Zeroizing;
 
-use super::Engine;
+use super::{Engine, Products};
 use crate::parties::{Parties, PartyId};
 use crate::session::{Abort, Kind, Payload};
 use crate::shamir::lagrange;
-use crate::share::{Product, Share};
+use crate::share::Share;
 use crate::wire::{ELEMENT, push};
 
 /// What one party needs to know for re-sharing.
@@ -65,31 +64,43 @@ impl Resharing {
 }
 
 impl Engine {
-    /// Shares of the values whose points of degree 2t these are. One exchange.
-    pub async fn reduce(&mut self, products: &[Product]) -> Result<Vec<Share>, Abort> {
-        let mut shares = Vec::with_capacity(products.len());
-        for batch in products.chunks(self.batch) {
-            shares.append(&mut self.reduce_batch(batch).await?);
-        }
+    /// Shares of inner products of shared vectors. One exchange.
+    ///
+    /// Nothing depends on these results being right before they have been
+    /// [checked](Engine::check), and every opening checks them.
+    pub async fn inner_products(&mut self, products: Products) -> Result<Vec<Share>, Abort> {
+        let shares = self.reduce(&products.points()).await?;
+        self.unchecked.push(products, &shares);
         Ok(shares)
     }
 
     /// Shares of the products of pairs of shared values. One exchange.
     pub async fn multiply(&mut self, pairs: &[(&Share, &Share)]) -> Result<Vec<Share>, Abort> {
-        let products: Vec<_> = pairs.iter().map(|&(a, b)| a * b).collect();
-        self.reduce(&products).await
+        self.inner_products(Products::of_pairs(pairs.iter().copied())).await
     }
 
-    async fn reduce_batch(&mut self, products: &[Product]) -> Result<Vec<Share>, Abort> {
+    /// Shares of the constants of the polynomials of degree 2t of which these are this party's
+    /// points. They are not recorded for the check.
+    pub(super) async fn reduce(&mut self, points: &[Fr]) -> Result<Vec<Share>, Abort> {
+        let mut shares = Vec::with_capacity(points.len());
+        for batch in points.chunks(self.batch) {
+            shares.append(&mut self.reduce_batch(batch).await?);
+        }
+        Ok(shares)
+    }
+
+    async fn reduce_batch(&mut self, points: &[Fr]) -> Result<Vec<Share>, Abort> {
         let mut streams = self.keys.sub_shares();
-        let mut shares = vec![Share::zero(); products.len()];
-        let mut outgoing = self.empty_messages(products.len());
+        let mut shares = vec![Share::zero(); points.len()];
+        let mut outgoing = self.empty_messages(points.len());
 
         if !self.resharing.targets.is_empty() {
             let me = self.me();
+            #[cfg(test)]
+            let points = &self.lie(points);
             let mut known = Zeroizing::new(vec![Fr::ZERO; streams.outgoing.len() + 1]);
-            for (product, share) in products.iter().zip(&mut shares) {
-                known[0] = product.0;
+            for (point, share) in points.iter().zip(&mut shares) {
+                known[0] = *point;
                 for (point, stream) in known[1..].iter_mut().zip(&mut streams.outgoing) {
                     *point = stream.element();
                 }
@@ -110,7 +121,7 @@ impl Engine {
         let incoming = self.session.exchange(Kind::Multiply, outgoing).await?;
         for party in self.parties().others(self.me()) {
             let count = match self.resharing.receives[party.position()] {
-                true => products.len(),
+                true => points.len(),
                 false => 0,
             };
             let message = &incoming[party.position()];
@@ -118,6 +129,17 @@ impl Engine {
             shares.iter_mut().zip(&*points).for_each(|(share, point)| share.0 += point);
         }
         Ok(shares)
+    }
+
+    /// The points that a party of the tests re-shares in the next exchange.
+    #[cfg(test)]
+    fn lie(&self, points: &[Fr]) -> Vec<Fr> {
+        let exchange = self.session.next_exchange();
+        let lie = |(place, point): (usize, &Fr)| match self.lies.get(&(exchange, place)) {
+            Some(error) => *point + error,
+            None => *point,
+        };
+        points.iter().enumerate().map(lie).collect()
     }
 
     /// Buffers that will not grow while they are filled.

@@ -86,15 +86,17 @@ fn sums_and_products_are_those_of_the_secrets() {
         let [a, b, c, d] = secrets[..] else { unreachable!() };
         let results = opened(&binding(n, t), &secrets, |mut engine, shares| async move {
             let [a, b, c, d] = &shares[..] else { unreachable!() };
-            let mut inner = a * b;
-            inner += c * d;
-            let mut results = engine.reduce(&[inner, a * a]).await?;
+            let mut products = Products::new();
+            products.push([(a, b), (c, d)]);
+            products.push([(a, a)]);
+            products.push([]);
+            let mut results = engine.inner_products(products).await?;
             results.extend(engine.multiply(&[(a, b), (c, d)]).await?);
             results.extend([&(a + b) - c, &(d * Fr::from(3u64)) + Fr::ONE]);
             Ok((engine, results))
         });
         let expected =
-            [a * b + c * d, a * a, a * b, c * d, a + b - c, d * Fr::from(3u64) + Fr::ONE];
+            [a * b + c * d, a * a, Fr::ZERO, a * b, c * d, a + b - c, d * Fr::from(3u64) + Fr::ONE];
         assert_eq!(results, expected);
     }
 }
@@ -121,7 +123,8 @@ fn batches_beyond_one_message_are_split() {
         let pairs: Vec<_> = shares.iter().map(|share| (share, share)).collect();
         let products = engine.multiply(&pairs).await?;
         let squares = engine.open(&products.iter().collect::<Vec<_>>()).await?;
-        Ok((engine.traffic().exchanges - before, squares))
+        let exchanges = engine.traffic().exchanges - engine.checking().exchanges - before;
+        Ok((exchanges, squares))
     });
     let expected = Ok((3 + 3, secrets.iter().map(Field::square).collect()));
     assert!(results.iter().all(|result| *result == expected));
@@ -191,7 +194,8 @@ fn comparisons_of_different_widths_share_their_exchanges() {
     let secrets = [3u64, 5, 1 << 40, 1, 0, 1].map(Fr::from);
     let results = run_on(&binding(3, 1), &secrets, |mut engine, shares| async move {
         engine.prepare(200).await?;
-        let before = engine.traffic().exchanges;
+        engine.check().await?;
+        let (before, checked) = (engine.traffic().exchanges, engine.checking());
         let batch = [(0, 3), (2, 64), (4, 1)].map(|(at, bits)| LessThan {
             left: &shares[at],
             right: &shares[at + 1],
@@ -199,6 +203,7 @@ fn comparisons_of_different_widths_share_their_exchanges() {
         });
         let results = engine.less_than(&batch).await?;
         let exchanges = engine.traffic().exchanges - before;
+        assert_eq!(engine.checking(), checked);
         let opened = engine.open(&results.iter().collect::<Vec<_>>()).await?;
         Ok((exchanges, opened))
     });

@@ -4,9 +4,9 @@ use ark_ff::Field;
 use quittance_crypto::field::Fr;
 
 use super::mask::Masked;
-use super::{BitPair, Engine};
+use super::{BitPair, Engine, Products};
 use crate::session::Abort;
-use crate::share::{Product, Share};
+use crate::share::Share;
 
 /// What is known of a block of neighbouring bits: whether public and shared bits are equal, and
 /// whether the public ones make the smaller number.
@@ -60,11 +60,11 @@ impl Engine {
     pub(super) async fn public_less(&mut self, masked: &[Masked]) -> Result<Vec<Share>, Abort> {
         let mut all: Vec<_> = masked.iter().map(leaves).collect();
         while all.iter().any(|blocks| blocks.len() > 1) {
-            let mut products = vec![];
+            let mut products = Products::new();
             for pair in all.iter().flat_map(|blocks| blocks.chunks_exact(2)) {
                 multiply_blocks(&pair[0], &pair[1], &mut products);
             }
-            let mut shares = self.reduce(&products).await?.into_iter();
+            let mut shares = self.inner_products(products).await?.into_iter();
             all = all.into_iter().map(|blocks| merge(blocks, &mut shares)).collect();
         }
         let less = |mut blocks: Vec<Block>| blocks.pop().map(|block| block.less);
@@ -78,8 +78,8 @@ impl Engine {
             masked.iter().map(|masked| digits(masked).map(equal).collect()).collect();
         while all.iter().any(|shares| shares.len() > 1) {
             let pairs = all.iter().flat_map(|shares| shares.chunks_exact(2));
-            let products: Vec<_> = pairs.map(|pair| &pair[0] * &pair[1]).collect();
-            let mut results = self.reduce(&products).await?.into_iter();
+            let products = Products::of_pairs(pairs.map(|pair| (&pair[0], &pair[1])));
+            let mut results = self.inner_products(products).await?.into_iter();
             for shares in &mut all {
                 let odd = if shares.len() % 2 == 1 { shares.pop() } else { None };
                 *shares = results.by_ref().take(shares.len() / 2).chain(odd).collect();
@@ -90,10 +90,10 @@ impl Engine {
     }
 }
 
-fn multiply_blocks(low: &Block, high: &Block, products: &mut Vec<Product>) {
+fn multiply_blocks(low: &Block, high: &Block, products: &mut Products) {
     if let Some(high_equal) = &high.equal {
-        products.push(high_equal * &low.less);
-        products.extend(low.equal.as_ref().map(|low_equal| high_equal * low_equal));
+        products.push([(high_equal, &low.less)]);
+        low.equal.iter().for_each(|low_equal| products.push([(high_equal, low_equal)]));
     }
 }
 

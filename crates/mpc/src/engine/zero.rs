@@ -3,8 +3,8 @@
 use ark_ff::AdditiveGroup;
 use quittance_crypto::field::Fr;
 
-use super::Engine;
 use super::mask::Mask;
+use super::{Engine, Products};
 use crate::prss::UNIFORM_BITS;
 use crate::session::Abort;
 use crate::share::Share;
@@ -42,8 +42,8 @@ impl Engine {
     /// The answer is wrong with probability `2^-252`, when the factor is zero.
     pub async fn are_zero(&mut self, batch: &[&Share]) -> Result<Vec<bool>, Abort> {
         let factors = self.random(batch.len());
-        let products: Vec<_> = batch.iter().zip(&factors).map(|(&a, b)| a * b).collect();
-        let blinded = self.reduce(&products).await?;
+        let products = Products::of_pairs(batch.iter().copied().zip(&factors));
+        let blinded = self.inner_products(products).await?;
         let opened = self.open(&blinded.iter().collect::<Vec<_>>()).await?;
         Ok(opened.into_iter().map(|value| value == Fr::ZERO).collect())
     }

@@ -22,8 +22,8 @@ pub enum Kind {
     Multiply = 3,
     /// Shares of a value that everybody learns.
     Open = 4,
-    /// Blinded shares, of degree 2t, of a product that everybody learns.
-    OpenProduct = 5,
+    /// Nothing: a confirmation that everything sent before has been received.
+    Confirm = 5,
     /// Commitments to output shares.
     Publish = 6,
 }
@@ -35,7 +35,7 @@ impl Kind {
         Self::Reveal,
         Self::Multiply,
         Self::Open,
-        Self::OpenProduct,
+        Self::Confirm,
         Self::Publish,
     ];
 }
@@ -48,7 +48,7 @@ impl std::fmt::Display for Kind {
             Self::Reveal => "seed contributions",
             Self::Multiply => "sub-shares",
             Self::Open => "opening",
-            Self::OpenProduct => "opening of a product",
+            Self::Confirm => "confirmation",
             Self::Publish => "commitments to outputs",
         })
     }

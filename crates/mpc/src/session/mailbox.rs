@@ -105,6 +105,25 @@ pub struct Traffic {
     pub bytes: u64,
 }
 
+impl std::ops::Sub for Traffic {
+    type Output = Self;
+    fn sub(self, before: Self) -> Self {
+        Self {
+            exchanges: self.exchanges - before.exchanges,
+            frames: self.frames - before.frames,
+            bytes: self.bytes - before.bytes,
+        }
+    }
+}
+
+impl std::ops::AddAssign for Traffic {
+    fn add_assign(&mut self, more: Self) {
+        self.exchanges += more.exchanges;
+        self.frames += more.frames;
+        self.bytes += more.bytes;
+    }
+}
+
 /// What has arrived from one party and was not yet used.
 #[derive(Default)]
 struct Inbox {
