@@ -10,11 +10,11 @@
 //!
 //! # Security
 //!
-//! **Passive security of the computation**: parties that follow the protocol learn nothing but
-//! results and what the circuit reveals. A party that deviates can change products by errors of
-//! its choice, and through selected errors learn secrets; nothing here detects that. Inputs, seeds,
-//! openings and outputs *are* protected: a dealer cannot deal another value than the committed one,
-//! openings are checked by all shares, and frames are bound to their session and place.
+//! With n = 2t + 1 parties, whatever t of them do, they learn nothing but results and what the
+//! circuit reveals, and what honest parties accept is right; liars can end a session. A dealer
+//! cannot deal another value than the committed one, products are checked before anything that
+//! may depend on them is opened, openings are checked by all shares, and frames are bound to their
+//! session and place.
 //! `docs/protocols/mpc.md` states what is defended and what is not.
 
 mod engine;

@@ -9,7 +9,7 @@ const FIELD_BITS: u32 = 252;
 /// With more sets of `parties - threshold` parties than this, random bits come from square roots.
 const XOR_SETS: u64 = 3;
 
-/// A committee of `parties` parties of which `threshold` may be corrupt, passively secure.
+/// A committee of `parties` parties of which `threshold` may be corrupt.
 ///
 /// - Multiplication: re-sharing (Gennaro, Rabin, Rabin 1998) with `threshold` sub-shares derived
 ///   from common keys: one round, `parties - 1 - threshold` elements sent.
@@ -18,8 +18,9 @@ const XOR_SETS: u64 = 3;
 /// - Comparison, decomposition and test for zero: a masked opening (Catrina and de Hoogh 2010), and
 ///   a tree over the bits of the mask.
 ///
-/// Figures are for one of the parties that re-share, and leave out framing, the dealing of inputs
-/// and the agreement on keys.
+/// Figures are for one of the parties that re-share, and leave out framing, the dealing of inputs,
+/// the agreement on keys, and the checks of products before openings, whose size grows with the
+/// logarithm of the number of products.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Committee {
     parties: u32,
