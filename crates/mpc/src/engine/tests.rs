@@ -113,6 +113,24 @@ fn one_element_travels_each_way_per_product_of_three_parties() {
     assert!(outcome.results.iter().all(|result| *result == Ok((1, 3200))));
 }
 
+/// As `docs/protocols/mpc.md` says.
+#[test]
+fn a_check_costs_little_whatever_the_number_of_products() {
+    for (count, power) in [(2, 1), (8, 1), (9, 2), (64, 2), (65, 3), (512, 3), (513, 4)] {
+        let outcome = network(&binding(3, 1), &[Fr::ONE], move |mut engine, shares| async move {
+            engine.multiply(&vec![(&shares[0], &shares[0]); count]).await?;
+            engine.check().await?;
+            engine.check().await?;
+            Ok(engine.checking())
+        })
+        .run();
+        for checking in outcome.results.into_iter().map(Result::unwrap) {
+            assert_eq!(checking.exchanges, 3 + 3 * power, "{count}");
+            assert!(checking.bytes <= 32 * (10 + 16 * u64::from(power)), "{count}: {checking:?}");
+        }
+    }
+}
+
 #[test]
 fn batches_beyond_one_message_are_split() {
     let secrets: Vec<_> = (0..11u64).map(Fr::from).collect();
