@@ -3,6 +3,7 @@
 mod chain;
 mod execute;
 mod measure;
+mod mpc;
 mod node;
 mod range_proofs;
 mod solana;
@@ -21,11 +22,12 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 /// Measures one thing after another and adds a row for each.
 type Section = fn(&mut Bench) -> Result<(), Box<dyn Error>>;
 
-const SECTIONS: [(&str, Section); 5] = [
+const SECTIONS: [(&str, Section); 6] = [
     ("transfers", transfers::measure),
     ("range-proofs", range_proofs::measure),
     ("block", execute::measure),
     ("node", node::measure),
+    ("mpc", mpc::measure),
     ("growth", growth),
 ];
 
