@@ -32,7 +32,8 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<(), Box<dyn Error>> {
             let mut elapsed = Duration::ZERO;
             for _ in 0..times {
                 let outcome = jointly(move |mut engine| async move {
-                    let (left, right) = (engine.random(multiplications), engine.random(multiplications));
+                    let (left, right) =
+                        (engine.random(multiplications), engine.random(multiplications));
                     let work = Work::begin(&engine);
                     let pairs: Vec<_> = left.iter().zip(&right).collect();
                     engine.multiply(&pairs).await?;
@@ -92,9 +93,7 @@ fn comparisons(bench: &mut Bench) -> Result<(), Box<dyn Error>> {
             Ok(Outcome { elapsed: online.elapsed, total: all.elapsed, bytes: all.bytes })
         })
     };
-    for (name, what, peer) in
-        [("online", true, 7.0), ("with preprocessing", false, 425.0)]
-    {
+    for (name, what, peer) in [("online", true, 7.0), ("with preprocessing", false, 425.0)] {
         let name = format!("mpc 1000 comparisons {name}");
         let ours = bench.milliseconds(&name, |bencher| {
             bencher.iter_custom(|times| {

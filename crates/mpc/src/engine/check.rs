@@ -83,8 +83,8 @@ impl Engine {
     }
 
     async fn compress(&mut self, claim: Claim) -> Result<Claim, Abort> {
-        let left = Blocks::cut(claim.left, BLOCKS);
-        let right = Blocks::cut(claim.right, BLOCKS);
+        let left = Blocks::cut(&claim.left, BLOCKS);
+        let right = Blocks::cut(&claim.right, BLOCKS);
         let values = self.points(&left, &right, &claim.value, BLOCKS - 1).await?;
         let p = self.challenge().await?;
         let value = Share(inner(&lagrange(&small(values.len()), p), &values));
@@ -93,16 +93,14 @@ impl Engine {
 
     pub(super) async fn conclude(&mut self, claim: Claim) -> Result<(), Abort> {
         let count = claim.left.len();
-        let [left, right] = [claim.left, claim.right].map(|mut elements| {
-            elements.reserve_exact(1);
-            elements
-        });
         let random = self.random(2);
-        let with = |mut elements: Zeroizing<Vec<Fr>>, random: &Share| {
-            elements.push(random.0);
-            Blocks::cut(elements, count + 1)
+        let with = |elements: &[Fr], random: &Share| {
+            let mut all = Zeroizing::new(Vec::with_capacity(count + 1));
+            all.extend_from_slice(elements);
+            all.push(random.0);
+            Blocks::cut(&all, count + 1)
         };
-        let (left, right) = (with(left, &random[0]), with(right, &random[1]));
+        let (left, right) = (with(&claim.left, &random[0]), with(&claim.right, &random[1]));
         let values = self.points(&left, &right, &claim.value, count - 1).await?;
         let p = self.challenge().await?;
         let value = Share(inner(&lagrange(&small(values.len()), p), &values));
@@ -147,7 +145,7 @@ struct Blocks(Vec<Zeroizing<Vec<Fr>>>);
 
 impl Blocks {
     /// Cuts a vector into `count` blocks, the last ones filled up with zeros.
-    fn cut(elements: Zeroizing<Vec<Fr>>, count: usize) -> Self {
+    fn cut(elements: &[Fr], count: usize) -> Self {
         let length = elements.len().div_ceil(count);
         let block = |j: usize| {
             let mut block = Zeroizing::new(vec![Fr::ZERO; length]);
@@ -212,7 +210,7 @@ mod tests {
         let mut rng = ChaCha20Rng::seed_from_u64(1);
         for count in 1..=9 {
             let elements: Vec<_> = (0..5 * count - 2).map(|_| random_field(&mut rng)).collect();
-            let blocks = Blocks::cut(Zeroizing::new(elements), count);
+            let blocks = Blocks::cut(&elements, count);
             let points = blocks.extended();
             assert_eq!(points.len(), 2 * count - 1);
             for (x, point) in points.iter().enumerate() {
@@ -228,8 +226,7 @@ mod tests {
             |length| -> Vec<_> { (0..length).map(|_| random_field(&mut rng)).collect() };
         for length in [1, 7, 8, 9, 64, 65] {
             let (left, right) = (vector(length), vector(length));
-            let cut = |elements: &[Fr]| Blocks::cut(Zeroizing::new(elements.to_vec()), BLOCKS);
-            let (lefts, rights) = (cut(&left), cut(&right));
+            let (lefts, rights) = (Blocks::cut(&left, BLOCKS), Blocks::cut(&right, BLOCKS));
             let sum: Fr = lefts.0.iter().zip(&rights.0).map(|(a, b)| inner(a, b)).sum();
             assert_eq!(sum, inner(&left, &right));
         }
