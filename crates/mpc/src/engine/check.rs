@@ -8,7 +8,7 @@
 //!
 //! 1. *Combine.* With a common random `r`, the claims `<x_k, y_k> = z_k` become one claim
 //!    `<X, Y> = Z`: X is made of the `r^k x_k`, Y of the `y_k`, and `Z = sum of r^k z_k`.
-//! 2. *Compress.* X and Y are cut into κ blocks; `F` and `G` are the vectors of polynomials of
+//! 2. *Compress.* X and Y are dealt out into κ blocks; `F` and `G` are the vectors of polynomials of
 //!    degree κ - 1 with `F(j) = X_j`, `G(j) = Y_j` for j < κ. Then `h = <F, G>` has degree
 //!    2κ - 2. The parties compute its points 0 .. 2κ - 2, of which the point κ - 1 follows from
 //!    `Z = sum over j < κ of h(j)`, and go on with `<F(p), G(p)> = h(p)` at a common random `p`:
@@ -83,118 +83,105 @@ impl Engine {
     }
 
     async fn compress(&mut self, claim: Claim) -> Result<Claim, Abort> {
-        let left = Blocks::cut(&claim.left, BLOCKS);
-        let right = Blocks::cut(&claim.right, BLOCKS);
-        let values = self.points(&left, &right, &claim.value, BLOCKS - 1).await?;
+        let values = self.points(&claim, BLOCKS, BLOCKS - 1).await?;
         let p = self.challenge().await?;
-        let value = Share(inner(&lagrange(&small(values.len()), p), &values));
-        Ok(Claim { left: left.at(&p), right: right.at(&p), value })
+        let value = Share(inner(&row(values.len(), p), &values));
+        Ok(Claim { left: at(&claim.left, BLOCKS, p), right: at(&claim.right, BLOCKS, p), value })
     }
 
-    pub(super) async fn conclude(&mut self, claim: Claim) -> Result<(), Abort> {
+    pub(super) async fn conclude(&mut self, mut claim: Claim) -> Result<(), Abort> {
         let count = claim.left.len();
         let random = self.random(2);
-        let with = |elements: &[Fr], random: &Share| {
-            let mut all = Zeroizing::new(Vec::with_capacity(count + 1));
-            all.extend_from_slice(elements);
-            all.push(random.0);
-            Blocks::cut(&all, count + 1)
-        };
-        let (left, right) = (with(&claim.left, &random[0]), with(&claim.right, &random[1]));
-        let values = self.points(&left, &right, &claim.value, count - 1).await?;
+        for (elements, random) in [&mut claim.left, &mut claim.right].into_iter().zip(&random) {
+            let mut longer = Zeroizing::new(Vec::with_capacity(count + 1));
+            longer.extend_from_slice(elements);
+            longer.push(random.0);
+            *elements = longer;
+        }
+        let values = self.points(&claim, count + 1, count - 1).await?;
         let p = self.challenge().await?;
-        let value = Share(inner(&lagrange(&small(values.len()), p), &values));
-        let point = |blocks: &Blocks| Share(blocks.at(&p).iter().sum());
-        let opened = self.open_unchecked(&[&point(&left), &point(&right), &value]).await?;
+        let value = Share(inner(&row(values.len(), p), &values));
+        let point = |elements: &[Fr]| Share(at(elements, count + 1, p).iter().sum());
+        let (left, right) = (point(&claim.left), point(&claim.right));
+        let opened = self.open_unchecked(&[&left, &right, &value]).await?;
         match opened[..] {
             [left, right, value] if left * right == value => Ok(()),
             _ => Err(Abort::WrongProduct { exchange: self.last_exchange() }),
         }
     }
 
-    /// Shares of the points of `h = <F, G>`, in order. The one at `known` is what is missing from
-    /// the others up to there to the claimed value.
+    /// Shares of the points `0 .. 2 degree` of `h = <F, G>`, for F and G of `count = degree + 1`
+    /// points each. The one at `known` is what is missing from the others up to there to the
+    /// claimed value.
     async fn points(
         &mut self,
-        left: &Blocks,
-        right: &Blocks,
-        claimed: &Share,
+        claim: &Claim,
+        count: usize,
         known: usize,
     ) -> Result<Zeroizing<Vec<Fr>>, Abort> {
-        let (left, right) = (left.extended(), right.extended());
-        let pairs = left.iter().zip(right.iter()).enumerate();
-        let products: Zeroizing<Vec<_>> = Zeroizing::new(
-            pairs.filter(|&(j, _)| j != known).map(|(_, (f, g))| inner(f, g)).collect(),
-        );
+        let mut products = local_points(&claim.left, &claim.right, count);
+        products.remove(known);
         let shares = self.reduce(&products).await?;
-        let mut values = Zeroizing::new(Vec::with_capacity(left.len()));
+        let mut values = Zeroizing::new(Vec::with_capacity(2 * count - 1));
         values.extend(shares.iter().map(|share| share.0));
-        let rest = values[..known].iter().fold(claimed.0, |rest, value| rest - value);
+        let rest = values[..known].iter().fold(claim.value.0, |rest, value| rest - value);
         values.insert(known, rest);
         Ok(values)
     }
 }
 
-/// The first field elements: 0, 1, 2, ...
-fn small(count: usize) -> Vec<Fr> {
-    (0..count as u64).map(Fr::from).collect()
+// A vector stands for a vector of polynomials, shorter by a factor `count`: each `count` of its
+// elements that follow each other, filled up with zeros at the end, are one polynomial's points
+// 0, 1, ..., count - 1. So block j is made of the elements j, j + count, j + 2 count, ...
+
+/// The points `0 .. 2 count - 2` of the inner product of two vectors of polynomials.
+fn local_points(left: &[Fr], right: &[Fr], count: usize) -> Zeroizing<Vec<Fr>> {
+    let mut sums = Zeroizing::new(vec![Fr::ZERO; 2 * count - 1]);
+    let row = || Zeroizing::new(vec![Fr::ZERO; 2 * count - 1]);
+    let (mut f, mut g) = (row(), row());
+    for (left, right) in left.chunks(count).zip(right.chunks(count)) {
+        extend(left, &mut f);
+        extend(right, &mut g);
+        sums.iter_mut().zip(f.iter().zip(g.iter())).for_each(|(sum, (f, g))| *sum += *f * g);
+    }
+    sums
 }
 
-/// A vector in blocks of equal length: the points 0, 1, ... of a vector of polynomials.
-struct Blocks(Vec<Zeroizing<Vec<Fr>>>);
-
-impl Blocks {
-    /// Cuts a vector into `count` blocks, the last ones filled up with zeros.
-    fn cut(elements: &[Fr], count: usize) -> Self {
-        let length = elements.len().div_ceil(count);
-        let block = |j: usize| {
-            let mut block = Zeroizing::new(vec![Fr::ZERO; length]);
-            let rest = elements.get(j * length..).unwrap_or_default();
-            block.iter_mut().zip(rest).for_each(|(element, value)| *element = *value);
-            block
-        };
-        Self((0..count).map(block).collect())
-    }
-
-    /// The blocks, and as many points further on less one: all that determine the product of two
-    /// such polynomials. By differences: the last ones are constant (Newton's forward formula).
-    fn extended(&self) -> Vec<Zeroizing<Vec<Fr>>> {
-        let count = self.0.len();
-        let length = self.0.first().map_or(0, |block| block.len());
-        let mut points: Vec<_> =
-            (0..2 * count - 1).map(|_| Zeroizing::new(vec![Fr::ZERO; length])).collect();
-        let mut differences = Zeroizing::new(vec![Fr::ZERO; count]);
-        for place in 0..length {
-            differences.iter_mut().zip(&self.0).for_each(|(d, block)| *d = block[place]);
-            // After this, differences[k] is the (count - 1 - k)-th one that ends in the last block.
-            for order in 1..count {
-                for k in 0..count - order {
-                    differences[k] = differences[k + 1] - differences[k];
-                }
-            }
-            for (point, block) in points.iter_mut().zip(&self.0) {
-                point[place] = block[place];
-            }
-            for point in &mut points[count..] {
-                for k in 1..count {
-                    differences[k] = differences[k] + differences[k - 1];
-                }
-                point[place] = differences[count - 1];
-            }
+/// Fills `points` with the values at 0, 1, 2, ... of the polynomial that has these values first, and
+/// a degree as low as half of them fix. By differences: the last ones are constant (Newton).
+fn extend(first: &[Fr], points: &mut [Fr]) {
+    let count = points.len() / 2 + 1;
+    let (given, further) = points.split_at_mut(count);
+    given.fill(Fr::ZERO);
+    given.iter_mut().zip(first).for_each(|(point, value)| *point = *value);
+    let mut differences = Zeroizing::new([Fr::ZERO; BLOCKS + 1]);
+    differences[..count].copy_from_slice(given);
+    // After this, differences[k] is the (count - 1 - k)-th one that ends in the last given point.
+    for order in 1..count {
+        for k in 0..count - order {
+            differences[k] = differences[k + 1] - differences[k];
         }
-        points
     }
-
-    /// The polynomials at `p`.
-    fn at(&self, p: &Fr) -> Zeroizing<Vec<Fr>> {
-        let row = lagrange(&small(self.0.len()), *p);
-        let length = self.0.first().map_or(0, |block| block.len());
-        let mut values = Zeroizing::new(vec![Fr::ZERO; length]);
-        for (coefficient, block) in row.iter().zip(&self.0) {
-            values.iter_mut().zip(&**block).for_each(|(value, x)| *value += *coefficient * x);
+    for point in further {
+        for k in 1..count {
+            differences[k] = differences[k] + differences[k - 1];
         }
-        values
+        *point = differences[count - 1];
     }
+}
+
+/// A vector of polynomials at `p`.
+fn at(elements: &[Fr], count: usize, p: Fr) -> Zeroizing<Vec<Fr>> {
+    let row = row(count, p);
+    let mut values = Zeroizing::new(Vec::with_capacity(elements.len().div_ceil(count)));
+    values.extend(elements.chunks(count).map(|points| inner(&row, points)));
+    values
+}
+
+/// Lagrange's coefficients from the points 0 .. count - 1 to p.
+fn row(count: usize, p: Fr) -> Vec<Fr> {
+    let points: Vec<_> = (0..count as u64).map(Fr::from).collect();
+    lagrange(&points, p)
 }
 
 #[cfg(test)]
@@ -204,31 +191,36 @@ mod tests {
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
 
+    fn random(count: usize, seed: u64) -> Vec<Fr> {
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
+        (0..count).map(|_| random_field(&mut rng)).collect()
+    }
+
     /// Points by differences against Lagrange's formula.
     #[test]
     fn differences_extend_polynomials() {
-        let mut rng = ChaCha20Rng::seed_from_u64(1);
-        for count in 1..=9 {
-            let elements: Vec<_> = (0..5 * count - 2).map(|_| random_field(&mut rng)).collect();
-            let blocks = Blocks::cut(&elements, count);
-            let points = blocks.extended();
-            assert_eq!(points.len(), 2 * count - 1);
-            for (x, point) in points.iter().enumerate() {
-                assert_eq!(**point, *blocks.at(&Fr::from(x as u64)), "{x} of {count}");
+        for count in 1..=BLOCKS + 1 {
+            for missing in 0..count.min(3) {
+                let first = random(count - missing, count as u64);
+                let mut points = vec![Fr::ZERO; 2 * count - 1];
+                extend(&first, &mut points);
+                for (x, point) in points.iter().enumerate() {
+                    assert_eq!(*point, at(&first, count, Fr::from(x as u64))[0], "{x} of {count}");
+                }
             }
         }
     }
 
     #[test]
-    fn blocks_keep_the_inner_product() {
-        let mut rng = ChaCha20Rng::seed_from_u64(2);
-        let mut vector =
-            |length| -> Vec<_> { (0..length).map(|_| random_field(&mut rng)).collect() };
+    fn points_are_those_of_the_inner_product() {
         for length in [1, 7, 8, 9, 64, 65] {
-            let (left, right) = (vector(length), vector(length));
-            let (lefts, rights) = (Blocks::cut(&left, BLOCKS), Blocks::cut(&right, BLOCKS));
-            let sum: Fr = lefts.0.iter().zip(&rights.0).map(|(a, b)| inner(a, b)).sum();
-            assert_eq!(sum, inner(&left, &right));
+            let (left, right) = (random(length, 1), random(length, 2));
+            let points = local_points(&left, &right, BLOCKS);
+            assert_eq!(points[..BLOCKS].iter().sum::<Fr>(), inner(&left, &right));
+            for (x, point) in points.iter().enumerate() {
+                let x = Fr::from(x as u64);
+                assert_eq!(*point, inner(&at(&left, BLOCKS, x), &at(&right, BLOCKS, x)));
+            }
         }
     }
 }

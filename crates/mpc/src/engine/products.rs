@@ -78,25 +78,34 @@ pub(super) fn inner(left: &[Fr], right: &[Fr]) -> Fr {
 
 /// Inner products with their results.
 #[derive(Default)]
-pub(super) struct Unchecked(Vec<(Products, Vec<Share>)>);
+pub(super) struct Unchecked {
+    batches: Vec<(Products, Vec<Share>)>,
+    pairs: usize,
+}
 
 impl Unchecked {
     pub(super) fn push(&mut self, products: Products, results: &[Share]) {
-        self.0.push((products, results.to_vec()));
+        self.pairs += products.left.len();
+        self.batches.push((products, results.to_vec()));
     }
 
+    /// Whether there are no products.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.batches.is_empty()
+    }
+
+    /// The pairs of all products, whose shares take 64 bytes each.
+    pub(super) fn pairs(&self) -> usize {
+        self.pairs
     }
 
     /// `sum over k of r^k * (<left_k, right_k> - result_k)`, as a claim about one inner product.
     pub(super) fn combine(self, r: &Fr) -> Claim {
-        let pairs = self.0.iter().map(|(products, _)| products.left.len()).sum();
-        let mut left = Zeroizing::new(Vec::with_capacity(pairs));
-        let mut right = Zeroizing::new(Vec::with_capacity(pairs));
+        let mut left = Zeroizing::new(Vec::with_capacity(self.pairs.max(1)));
+        let mut right = Zeroizing::new(Vec::with_capacity(self.pairs.max(1)));
         let (mut weight, mut value) = (*r, Fr::ZERO);
-        for (products, results) in &self.0 {
-            for ((lefts, rights), result) in products.vectors().zip(results) {
+        for (products, results) in self.batches {
+            for ((lefts, rights), result) in products.vectors().zip(&results) {
                 left.extend(lefts.iter().map(|left| weight * left));
                 right.extend_from_slice(rights);
                 value += weight * result.0;

@@ -27,6 +27,10 @@ use crate::shamir::lagrange;
 use crate::share::Share;
 use crate::wire::{ELEMENT, push};
 
+/// With more pairs than this, products are checked without waiting for an opening, so that the
+/// record of them stays small.
+const MAX_UNCHECKED: usize = 1 << 20;
+
 /// What one party needs to know for re-sharing.
 pub(super) struct Resharing {
     /// For each party that does not derive its sub-share of this party's products, this party
@@ -71,6 +75,9 @@ impl Engine {
     pub async fn inner_products(&mut self, products: Products) -> Result<Vec<Share>, Abort> {
         let shares = self.reduce(&products.points()).await?;
         self.unchecked.push(products, &shares);
+        if self.unchecked.pairs() > MAX_UNCHECKED {
+            self.check().await?;
+        }
         Ok(shares)
     }
 

@@ -132,6 +132,22 @@ fn a_check_costs_little_whatever_the_number_of_products() {
 }
 
 #[test]
+fn a_long_record_of_products_is_checked_without_an_opening() {
+    let outcome = network(&binding(3, 1), &[Fr::ONE], |mut engine, shares| async move {
+        let mut checking = vec![];
+        for pairs in [1 << 20, 1] {
+            let mut products = Products::with_capacity(pairs);
+            products.push(std::iter::repeat_n((&shares[0], &shares[0]), pairs));
+            engine.inner_products(products).await?;
+            checking.push(engine.checking().exchanges > 0);
+        }
+        Ok((checking, engine.unchecked.is_empty()))
+    })
+    .run();
+    assert!(outcome.results.iter().all(|result| *result == Ok((vec![false, true], true))));
+}
+
+#[test]
 fn batches_beyond_one_message_are_split() {
     let secrets: Vec<_> = (0..11u64).map(Fr::from).collect();
     let results = run_on(&binding(3, 1), &secrets, |mut engine, shares| async move {
