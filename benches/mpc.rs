@@ -80,8 +80,7 @@ fn comparisons(bench: &mut Bench) -> Result<(), Box<dyn Error>> {
         jointly(move |mut engine| async move {
             let work = Work::begin(&engine);
             if prepared {
-                engine.prepare(64 * count).await?;
-                engine.check().await?;
+                engine.prepare_comparisons(&[(64, count)]).await?;
             }
             let online = Work::begin(&engine);
             let (left, right) = (Share::constant(3u64.into()), Share::constant(5u64.into()));

@@ -56,12 +56,15 @@ pub enum Task {
 pub struct Cost {
     /// Multiplications of shared values, those for making random bits included.
     pub multiplications: u64,
-    /// Shared random bits used up. They depend on no input and can be made in advance.
+    /// Shared random bits used up, over the field of the circuit. They depend on no input and can be
+    /// made in advance.
     pub random_bits: u64,
     /// Messages that must wait for each other; making random bits is not counted.
     pub rounds: u64,
     /// Bytes that one party sends to all others and to owners, without framing.
     pub bytes: u64,
+    /// Single bits that it sends besides, eight to a byte; the last byte of a message may not be full.
+    pub bits: u64,
 }
 
 /// What each task costs.
@@ -80,6 +83,7 @@ impl Add for Cost {
             random_bits: self.random_bits + other.random_bits,
             rounds: self.rounds + other.rounds,
             bytes: self.bytes + other.bytes,
+            bits: self.bits + other.bits,
         }
     }
 }
@@ -94,6 +98,7 @@ impl Mul<u64> for Cost {
             random_bits: self.random_bits * times,
             rounds: self.rounds * times,
             bytes: self.bytes * times,
+            bits: self.bits * times,
         }
     }
 }

@@ -283,13 +283,14 @@ fn prices_add_up() {
     assert_eq!(price.levels, 3);
     // Inputs 4 + 4; inner product 3; comparisons 5 + 5; and, select 1 + 1.
     assert_eq!(price.constraints, 23);
-    // Rounds: product and comparisons one after the other (1 + 2), and, select, committed and
-    // public outputs. Bytes: 3 products, 2 comparisons of 13 elements; outputs 2, 2 * (2 + 2) and 1.
+    // Rounds: product and comparisons one after the other (1 + 4), and, select, committed and
+    // public outputs. Bytes: 3 products, 2 comparisons of 4 elements; outputs 2, 2 * (2 + 2) and 1.
     let cost = Cost {
-        multiplications: 3 + 2 * 11,
-        random_bits: 8,
-        rounds: 1 + 2 + 1 + 1 + 1 + 1,
-        bytes: 32 * (3 + 2 * 13 + 2 + 8 + 1),
+        multiplications: 3 + 2 * 2,
+        random_bits: 0,
+        rounds: 1 + 4 + 1 + 1 + 1 + 1,
+        bytes: 32 * (3 + 2 * 4 + 2 + 8 + 1),
+        bits: 2 * 16,
     };
     assert_eq!(price.cost, cost);
 }

@@ -4,6 +4,7 @@
 //! a fixed number of exchanges whatever the size of its batch, as long as the batch fits one
 //! message per peer (two million elements; larger batches are split).
 
+mod binary;
 mod bits;
 mod check;
 mod compare;
@@ -19,6 +20,8 @@ pub use compare::LessThan;
 pub use mask::{MIN_STATISTICAL_BITS, STATISTICAL_BITS};
 pub use products::Products;
 
+use std::collections::BTreeMap;
+
 use quittance_crypto::digest::Digest;
 use quittance_crypto::field::Fr;
 use rand_core::CryptoRngCore;
@@ -30,6 +33,7 @@ use crate::shamir::Interpolation;
 use crate::share::Share;
 use crate::wire::{ELEMENT, unpack};
 
+use binary::{Masks, UncheckedBits};
 use bits::BitPair;
 use products::Unchecked;
 use reduce::Resharing;
@@ -48,13 +52,20 @@ pub struct Engine {
     pairs: Vec<BitPair>,
     /// Products whose results nobody has checked.
     unchecked: Unchecked,
+    /// The same for products of bits.
+    unchecked_bits: UncheckedBits,
+    /// What comparisons on bits need, by width, made in advance and not yet used.
+    masks: BTreeMap<u32, Masks>,
     /// What checks have sent so far.
     checking: Traffic,
     /// How many elements are sent to a party at once, at most; the same at all parties.
     batch: usize,
     /// What a party of the tests adds to the points that it re-shares, by exchange and place.
     #[cfg(test)]
-    lies: std::collections::BTreeMap<(u32, usize), Fr>,
+    lies: BTreeMap<(u32, usize), Fr>,
+    /// Which bits it changes of what it sends for products of bits, by exchange and place.
+    #[cfg(test)]
+    flips: std::collections::BTreeSet<(u32, usize)>,
 }
 
 impl Engine {
@@ -74,10 +85,14 @@ impl Engine {
             resharing,
             pairs: vec![],
             unchecked: Unchecked::default(),
+            unchecked_bits: UncheckedBits::default(),
+            masks: BTreeMap::new(),
             checking: Traffic::default(),
             batch: MAX_BATCH,
             #[cfg(test)]
             lies: Default::default(),
+            #[cfg(test)]
+            flips: Default::default(),
         })
     }
 

@@ -11,7 +11,10 @@
 //! seed, the session (which binds chain, round, attempt and parties), the holders of the seed, the
 //! purpose, the number of the batch and k: nothing is ever drawn twice.
 
+mod binary;
 mod setup;
+
+pub(crate) use binary::Components;
 
 use ark_ff::{AdditiveGroup, BigInt, Field, PrimeField};
 use quittance_crypto::digest::Digest;
@@ -174,12 +177,17 @@ impl Stream {
 
     /// The next integer, uniform below `2^width`, for a width of at most 252.
     fn integer(&mut self, width: u32) -> Fr {
+        Fr::from_bigint(BigInt::new(self.small_limbs(width))).expect("252 bits are below l")
+    }
+
+    /// The limbs of the next integer below `2^width`.
+    fn small_limbs(&mut self, width: u32) -> [u64; 4] {
         let mut limbs = self.limbs();
         for (index, limb) in limbs.iter_mut().enumerate() {
             let keep = width.saturating_sub(64 * index as u32).min(64);
             *limb &= u64::MAX.checked_shr(64 - keep).unwrap_or(0);
         }
-        Fr::from_bigint(BigInt::new(limbs)).expect("252 bits are below l")
+        limbs
     }
 
     fn bits(&mut self, count: usize) -> impl Iterator<Item = bool> + '_ {

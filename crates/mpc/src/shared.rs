@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ark_ff::Field;
-use quittance_circuit::price::{Committee, Price};
+use quittance_circuit::price::{Committee, Price, Task};
 use quittance_circuit::{
     Circuit, Comparison, Destination, Evaluation, EvaluationError, InputRequest, Interpreter, Kind,
     Operand, OutputRequest, Owner, Part, Product, Program, Run, RunError, evaluate,
@@ -121,13 +121,19 @@ impl Shared {
         Ok(())
     }
 
-    /// Makes the random bits for the checks of a program's inputs and so many of its steps in
-    /// advance: three exchanges, and none later for bits until more steps are taken than that.
+    /// Makes what the checks of a program's inputs and so many of its steps need in advance: random
+    /// bits, and masks for comparisons. A dozen exchanges and checks, and none later for these until
+    /// more steps are taken than that.
     pub async fn prepare(&mut self, program: &Program, steps: u32) -> Result<(), Abort> {
         let parties = self.engine.parties();
         let tariff = Committee::new(parties.count() as u32, parties.threshold() as u32);
         let why = || Abort::Unsupported("pricing for a committee of this size".to_owned());
         let price = Price::of_program(program, steps, &tariff.ok_or_else(why)?);
+        let comparisons = price.tasks.iter().filter_map(|(task, &count)| match task {
+            Task::LessThan { bits } => Some((*bits, count as usize)),
+            _ => None,
+        });
+        self.engine.prepare_comparisons(&comparisons.collect::<Vec<_>>()).await?;
         let start = program.part(Part::Start);
         let inputs = (0..start.owners()).flat_map(|owner| start.inputs_of(Owner(owner)));
         let checks = inputs.map(|(_, kind)| kind.bits().unwrap_or(0).next_multiple_of(2) as usize);

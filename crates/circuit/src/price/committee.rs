@@ -16,7 +16,8 @@ const XOR_SETS: u64 = 3;
 /// - Random bits: the exclusive or of the bits of all sets of `parties - threshold` parties, or
 ///   square roots (Damgård et al. 2006), in pairs with their product.
 /// - Comparison, decomposition and test for zero: a masked opening (Catrina and de Hoogh 2010), and
-///   a tree over the bits of the mask.
+///   a tree over the bits of the mask. Three parties compare on bits shared over Z_2, a product of
+///   which costs one bit (Araki et al. 2016).
 ///
 /// Figures are for one of the parties that re-share, and leave out framing, the dealing of inputs,
 /// the agreement on keys, and the checks of products before openings, whose size grows with the
@@ -60,6 +61,22 @@ impl Committee {
         Cost { random_bits: bits, ..bare + self.multiplications(pairs) }
     }
 
+    /// A comparison of three parties. Of the bits, all but those of the tree and of the opening are
+    /// sent before the operands are needed, as are the products, which make a bit that is shared over
+    /// both Z_2 and the field of the circuit.
+    fn less_than_on_bits(self, width: u32) -> Cost {
+        let width = u64::from(width.max(1));
+        // The carries of three summands, and the products of bits and carries of neighbouring places.
+        let prepared = width + 2 * (width - 1) + width.saturating_sub(2);
+        // All places but the lowest and the highest are leaves; see below.
+        let leaves = width - 1;
+        let levels = depth(leaves);
+        let tree = (2 * leaves.saturating_sub(1)).saturating_sub(u64::from(levels));
+        let opened = u64::from(self.parties - 1);
+        let cost = self.multiplications(2) + self.openings(1);
+        Cost { rounds: 2 + u64::from(levels), bits: prepared + tree + opened, ..cost }
+    }
+
     /// A masked opening, then `products` products in `rounds` rounds.
     fn masked(self, bits: u32, products: u64, rounds: u32) -> Cost {
         let cost = self.random_pairs(pairs(bits)) + self.openings(1);
@@ -94,6 +111,7 @@ impl Tariff for Committee {
         let round = |cost| Cost { rounds: 1, ..cost };
         match task {
             Task::Product => round(self.multiplications(1)),
+            Task::LessThan { bits } if self.parties == 3 => self.less_than_on_bits(bits),
             // Pairs of bits are the leaves of a tree. Each joint takes two products, but those that
             // reach down to the lowest bit, one in each level of the tree, take one.
             Task::LessThan { bits } => {
@@ -137,15 +155,19 @@ mod tests {
     #[test]
     fn figures_for_three_parties_counted_by_hand() {
         let committee = Committee::new(3, 1).unwrap();
-        let product = Cost { multiplications: 1, random_bits: 0, rounds: 1, bytes: 32 };
+        let product = Cost { multiplications: 1, rounds: 1, bytes: 32, ..Cost::default() };
         assert_eq!(committee.cost(Task::Product), product);
+        // Places 0 to 3 have carries, 1 to 3 products with them and with the bits below, 2 and 3
+        // products with the carries below: 4 + 3 + 3 + 2. Places 1 to 3 are leaves: 1 and 2 joined,
+        // then 3, each time down to the lowest: 1 + 1. One opening: 2.
+        let less = Cost { multiplications: 2, rounds: 4, bytes: 4 * 32, bits: 16, random_bits: 0 };
+        assert_eq!(committee.cost(Task::LessThan { bits: 4 }), less);
         // Four bits, two pairs of mask bits: 2 * 4 for the bits, 2 for the pairs; one joint, which
         // reaches down to the lowest bit: 1. Sent: 11 elements, and 2 for the opening.
-        let less = Cost { multiplications: 11, random_bits: 4, rounds: 2, bytes: 13 * 32 };
-        assert_eq!(committee.cost(Task::LessThan { bits: 4 }), less);
-        assert_eq!(committee.cost(Task::IsZero { bits: Some(4) }), less);
+        let zero = Cost { multiplications: 11, random_bits: 4, rounds: 2, bytes: 13 * 32, bits: 0 };
+        assert_eq!(committee.cost(Task::IsZero { bits: Some(4) }), zero);
         // Four places: bits 1 and 3 joined (1 + 2 products), then bits 2 and 3 (1 each).
-        let bits = Cost { multiplications: 15, random_bits: 4, rounds: 3, bytes: 17 * 32 };
+        let bits = Cost { multiplications: 15, random_bits: 4, rounds: 3, bytes: 17 * 32, bits: 0 };
         assert_eq!(committee.cost(Task::Decompose { bits: 4 }), bits);
     }
 

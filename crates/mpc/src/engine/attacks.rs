@@ -90,7 +90,8 @@ fn a_lie_in_any_product_is_found_also_in_those_of_the_check() {
             }
             let product = engine.multiply(&[(&shares[0], &shares[1])]).await?;
             let (left, right) = (&product[0], &shares[1]);
-            let less = engine.less_than(&[LessThan { left, right, bits: 24 }]).await?;
+            let batch = [LessThan { left, right, bits: 24 }];
+            let less = engine.less_than_on_elements(&batch).await?;
             engine.open(&[&less[0]]).await
         };
         let outcome = network(&binding(3, 1), &secrets, protocol)

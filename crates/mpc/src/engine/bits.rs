@@ -35,10 +35,12 @@ pub(crate) struct BitPair {
 }
 
 impl Engine {
-    /// Makes random bits in advance, for comparisons and decompositions that use `bits` in total.
+    /// Makes random bits in advance, for range checks, decompositions and tests for zero that use
+    /// `bits` in total.
     ///
-    /// A comparison of `w`-bit integers uses `w` (rounded up to even), a decomposition likewise, a
-    /// test for zero of a field element 252.
+    /// For `w`-bit integers each of them uses `w` (rounded up to even), a test for zero of any field
+    /// element 252. Comparisons of three parties use
+    /// [something else](Self::prepare_comparisons); in larger committees they use `w` as well.
     pub async fn prepare(&mut self, bits: usize) -> Result<(), Abort> {
         let wanted = bits.div_ceil(2);
         self.pairs.reserve_exact(wanted.saturating_sub(self.pairs.len()));
@@ -74,7 +76,16 @@ impl Engine {
     }
 
     pub(super) async fn bits_by_xor(&mut self, count: usize) -> Result<Vec<Share>, Abort> {
-        let mut sets = self.keys.bits(count);
+        let sets = self.keys.bits(count);
+        self.exclusive_or(sets, count).await
+    }
+
+    /// Shares of the exclusive or of shared bits, given in lists of `count`.
+    pub(super) async fn exclusive_or(
+        &mut self,
+        mut sets: Vec<Vec<Share>>,
+        count: usize,
+    ) -> Result<Vec<Share>, Abort> {
         while sets.len() > 1 {
             let odd = if sets.len() % 2 == 1 { sets.pop() } else { None };
             let pairs: Vec<_> =

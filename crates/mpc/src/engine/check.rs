@@ -38,7 +38,7 @@ use quittance_crypto::planted;
 use zeroize::Zeroizing;
 
 use super::Engine;
-use super::products::{Claim, inner};
+use super::products::{Claim, Unchecked, inner};
 use crate::session::{Abort, Kind, Payload};
 use crate::shamir::lagrange;
 use crate::share::Share;
@@ -47,22 +47,29 @@ use crate::share::Share;
 const BLOCKS: usize = 8;
 
 impl Engine {
-    /// Checks all products since the last check. Three exchanges for each factor [`BLOCKS`] in
-    /// their number; none if there are none.
+    /// Checks all products since the last check, [those of bits](super::binary) included. Three
+    /// exchanges for each factor [`BLOCKS`] in their number; none if there are none.
     pub async fn check(&mut self) -> Result<(), Abort> {
         let unchecked = std::mem::take(&mut self.unchecked);
-        if planted!("products-not-checked", true, unchecked.is_empty()) {
-            return Ok(());
-        }
+        let unchecked_bits = std::mem::take(&mut self.unchecked_bits);
         let before = self.traffic();
+        if planted!("products-not-checked", false, !unchecked.is_empty()) {
+            self.check_products(unchecked).await?;
+        }
+        if planted!("binary-products-not-checked", false, !unchecked_bits.is_empty()) {
+            self.check_bits(unchecked_bits).await?;
+        }
+        self.checking += self.traffic() - before;
+        Ok(())
+    }
+
+    async fn check_products(&mut self, unchecked: Unchecked) -> Result<(), Abort> {
         let r = self.challenge().await?;
         let mut claim = unchecked.combine(&r);
         while claim.left.len() > BLOCKS {
             claim = self.compress(claim).await?;
         }
-        self.conclude(claim).await?;
-        self.checking += self.traffic() - before;
-        Ok(())
+        self.conclude(claim).await
     }
 
     /// A common random element that nobody knew while it could still change a product.
@@ -74,7 +81,7 @@ impl Engine {
     }
 
     /// Returns after everybody has received everything that was sent before.
-    async fn confirm(&mut self) -> Result<(), Abort> {
+    pub(super) async fn confirm(&mut self) -> Result<(), Abort> {
         let messages = self.broadcast(Kind::Confirm, Payload::default()).await?;
         for party in self.parties().others(self.me()) {
             self.elements(party, Kind::Confirm, &messages[party.position()], 0)?;

@@ -27,8 +27,20 @@ impl Engine {
     /// `(a - a mod 2^m) / 2^m` is that bit.
     ///
     /// One exchange for the opening and about `log2(bits / 2)` for the comparison with `r'`, for
-    /// all comparisons together, plus three if random bits were not prepared.
+    /// all comparisons together, plus three if random bits were not prepared. Three parties compute
+    /// the bit on [bits shared over Z_2](super::binary): two exchanges and about `log2(bits)`, plus
+    /// five if comparisons were not [prepared](Self::prepare_comparisons).
     pub async fn less_than(&mut self, batch: &[LessThan<'_>]) -> Result<Vec<Share>, Abort> {
+        match self.has_binary() {
+            true => self.less_than_on_bits(batch).await,
+            false => self.less_than_on_elements(batch).await,
+        }
+    }
+
+    pub(super) async fn less_than_on_elements(
+        &mut self,
+        batch: &[LessThan<'_>],
+    ) -> Result<Vec<Share>, Abort> {
         let sets = self.parties().key_set_count();
         let mut values = Vec::with_capacity(batch.len());
         let mut masked = Vec::with_capacity(batch.len());

@@ -35,15 +35,7 @@ pub(super) struct Mask {
 impl Mask {
     /// For integers below `2^value_bits` of which the lowest `low <= value_bits` bits are wanted.
     pub(super) fn integer(low: u32, value_bits: u32, sets: usize) -> Result<Self, Abort> {
-        // c < 2^k + 2^m + sets * 2^(k + s) <= (sets + 1) * 2^(k + s) must stay below 2^252 < l.
-        let carry = (sets + 1).next_power_of_two().trailing_zeros();
-        let room = UNIFORM_BITS.saturating_sub(value_bits + carry);
-        if room < MIN_STATISTICAL_BITS {
-            let why =
-                format!("masking {value_bits}-bit integers needs more room than the field has");
-            return Err(Abort::Unsupported(why));
-        }
-        Ok(Self { low, high: value_bits - low + room.min(STATISTICAL_BITS) })
+        Ok(Self { low, high: summand_bits(value_bits, sets)? - low })
     }
 
     /// For any field element: 252 random bits, which hide it up to `2^-127`.
@@ -54,6 +46,18 @@ impl Mask {
     fn pairs(self) -> usize {
         self.low.div_ceil(2) as usize
     }
+}
+
+/// `k + s`, for masks of integers below `2^k` that have one summand below `2^(k + s)` of each set.
+pub(super) fn summand_bits(value_bits: u32, sets: usize) -> Result<u32, Abort> {
+    // c < 2^k + 2^m + sets * 2^(k + s) <= (sets + 1) * 2^(k + s) must stay below 2^252 < l.
+    let carry = (sets + 1).next_power_of_two().trailing_zeros();
+    let room = UNIFORM_BITS.saturating_sub(value_bits + carry);
+    if room < MIN_STATISTICAL_BITS {
+        let why = format!("masking {value_bits}-bit integers needs more room than the field has");
+        return Err(Abort::Unsupported(why));
+    }
+    Ok(value_bits + room.min(STATISTICAL_BITS))
 }
 
 /// A value opened under a mask.

@@ -227,8 +227,7 @@ fn comparisons_are_right_at_and_around_every_edge() {
 fn comparisons_of_different_widths_share_their_exchanges() {
     let secrets = [3u64, 5, 1 << 40, 1, 0, 1].map(Fr::from);
     let results = run_on(&binding(3, 1), &secrets, |mut engine, shares| async move {
-        engine.prepare(200).await?;
-        engine.check().await?;
+        engine.prepare_comparisons(&[(3, 1), (64, 1), (1, 1)]).await?;
         let (before, checked) = (engine.traffic().exchanges, engine.checking());
         let batch = [(0, 3), (2, 64), (4, 1)].map(|(at, bits)| LessThan {
             left: &shares[at],
@@ -241,8 +240,8 @@ fn comparisons_of_different_widths_share_their_exchanges() {
         let opened = engine.open(&results.iter().collect::<Vec<_>>()).await?;
         Ok((exchanges, opened))
     });
-    // One opening; 32 pairs of bits are merged in five steps.
-    let expected = Ok((6, vec![Fr::ONE, Fr::ZERO, Fr::ONE]));
+    // Two openings; 63 places are merged in six steps.
+    let expected = Ok((8, vec![Fr::ONE, Fr::ZERO, Fr::ONE]));
     assert!(results.iter().all(|result| *result == expected));
 }
 

@@ -26,10 +26,14 @@ pub enum Kind {
     Confirm = 5,
     /// Commitments to output shares.
     Publish = 6,
+    /// Components of products over Z_2, and of what is computed to check them.
+    BinaryProduct = 7,
+    /// Components of a value over Z_2, or of a check of such, that everybody learns.
+    BinaryOpen = 8,
 }
 
 impl Kind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::Commit,
         Self::Echo,
         Self::Reveal,
@@ -37,6 +41,8 @@ impl Kind {
         Self::Open,
         Self::Confirm,
         Self::Publish,
+        Self::BinaryProduct,
+        Self::BinaryOpen,
     ];
 }
 
@@ -50,6 +56,8 @@ impl std::fmt::Display for Kind {
             Self::Open => "opening",
             Self::Confirm => "confirmation",
             Self::Publish => "commitments to outputs",
+            Self::BinaryProduct => "components of binary products",
+            Self::BinaryOpen => "binary opening",
         })
     }
 }
