@@ -24,8 +24,8 @@
 
 pub(super) mod check;
 mod compare;
-mod cube;
 mod field;
+mod karatsuba;
 mod masks;
 mod shared;
 mod string;

@@ -7,25 +7,26 @@
 //! Goyal, Song, Zhu (CRYPTO 2020):
 //!
 //! 1. *Combine.* With a common random R, the claims `x_k y_k = z_k` about bits become one claim
-//!    `sum of w_k x_k y_k = sum of w_k z_k`. The strings are cut into 16 blocks of m bits, and each
-//!    block into n pieces of 128; the weight of bit s of piece q of block b is
-//!    `w_k = R^(n b) R^(n - q) β_s`, where the `β_s` are a basis of GF(2^128) over GF(2). Errors are
+//!    `sum of w_k x_k y_k = sum of w_k z_k`. The strings are cut into 32 blocks of m bits, each filled
+//!    up with zeros to n pieces of 128; the weight of bit s of piece q, counted from the first block
+//!    on, is `w_k = R^(32 n - q) β_s`, where the `β_s` are a basis of GF(2^128) over GF(2). Errors are
 //!    bits, so 128 of them that are not all zero make an element that is not zero: the combined error
-//!    is a polynomial in R of degree at most 16 n, and not zero if any product is wrong.
-//! 2. *Compress.* The blocks of the two vectors are the values at the points of 0 and 1 of vectors F
-//!    and G of polynomials of degree 1 in each of four [variables](super::cube). The parties compute
-//!    the values of `h = <F, G>` at 81 points, one of which follows from the claim, and go on with
-//!    `<F(p), G(p)> = h(p)` at a common random point p: a claim sixteen times shorter. The first such
-//!    step works on bits, and costs hardly anything for the inner products: with basis elements for
-//!    weights, a sum over 128 bits is those bits.
+//!    is a polynomial in R of degree at most 32 n, and not zero if any product is wrong.
+//! 2. *Compress.* The B blocks of the two vectors, `X_0, ..` and `Y_0, ..`, become coefficients,
+//!    `F(x) = sum of X_b x^b` and `G(x) = sum of Y_b x^(B - 1 - b)`. So the claimed value is the
+//!    coefficient `B - 1` of `h = <F, G>`. The parties compute the others, `2 B - 2` products, and go
+//!    on with `<p F(p), p G(p)> = p^2 h(p)` at a common random p: a claim B times shorter. The first
+//!    such step, with B = 32, works on bits, and its inner products cost hardly anything: with basis
+//!    elements for weights, a sum over 128 bits is those bits. Later ones have B = 16 and use
+//!    [Karatsuba's method](super::karatsuba).
 //! 3. *Conclude.* For `<X, Y> = Z` of at most 32 elements draw random elements U that nobody knows
 //!    and compute `W = <U, Y>`. With a common random e open `D = e X + U`, then
 //!    `T = <D, Y> + e Z + W`, which must be zero.
 //!
-//! *Soundness.* A wrong claim comes out of step 1 right with probability `16 (n + 1) / 2^128`, out of
-//! step 2, where h has degree 8 altogether, with `8 / 2^128` each time whatever the parties sent for
-//! its values, and step 3 passes with `1 / 2^128`: T is e times the error of Z plus that of W. With
-//! 2^40 products that is below 2^-90.
+//! *Soundness.* A wrong claim comes out of step 1 right with probability at most `32 n / 2^128`. In
+//! step 2 it stays wrong, whatever the parties sent for the other coefficients of h, but with
+//! probability `2 B / 2^128`, since `p^2 h(p)` has that degree. Step 3 passes with `1 / 2^128`: T is e
+//! times the error of Z plus that of W. With 2^40 products that is below 2^-90.
 //!
 //! *Privacy.* What parties send for products is pseudo-random to the receiver. D is masked by U, and
 //! T is a sum of the liars' own errors with public coefficients, so zero if there were none. Whether
@@ -34,14 +35,19 @@
 //! *Common random elements must come late*, for the reason given [there](crate::engine::check): all
 //! confirm that they have received everything before anybody shows its components of one.
 
+use polyval::Polyval;
+use quittance_crypto::planted;
 use zeroize::Zeroizing;
 
-use super::cube::{self, BLOCKS, POINTS, VARIABLES};
-use super::field::{self, Gf, hasher, powers, weighted};
+use super::field::{self, Gf, hasher, horner, powers};
+use super::karatsuba::{self, BLOCKS, SUMS, Sums};
 use super::shared::{Element, Elements};
-use super::{Bits, UncheckedBits};
+use super::{BitString, Bits, UncheckedBits};
 use crate::engine::Engine;
 use crate::session::{Abort, Payload};
+
+/// Into how many blocks strings of bits are cut.
+const BIT_BLOCKS: usize = 32;
 
 /// Claims of up to so many pairs are concluded rather than compressed.
 const SHORT: usize = 32;
@@ -53,92 +59,117 @@ struct Claim {
     value: Element,
 }
 
-/// All products, cut into blocks of equal length.
-struct Blocks {
+/// All products, cut into blocks of equal length, which are filled up with zeros to whole pieces.
+struct Products {
+    /// m, the bits of a block.
     length: usize,
-    left: Vec<Bits>,
-    right: Vec<Bits>,
-    results: Vec<Bits>,
+    /// n, the pieces of a block.
+    pieces: usize,
+    left: Bits,
+    right: Bits,
+    results: Bits,
 }
+
+/// Bits in a piece.
+const PIECE: usize = 128;
 
 impl UncheckedBits {
-    fn blocks(self) -> Blocks {
+    fn joined(self) -> Products {
         let total: usize = self.0.iter().map(|(_, results)| results.len()).sum();
-        let length = total.div_ceil(BLOCKS);
-        let cut = |of: fn(&(super::Gates, Bits)) -> &Bits| -> Vec<Bits> {
+        let length = total.div_ceil(BIT_BLOCKS);
+        let pieces = length.div_ceil(PIECE);
+        let join = |of: fn(&(super::Gates, Bits)) -> &Bits| {
             let mut joined = Bits::with_capacity(total);
             self.0.iter().for_each(|batch| joined.push(of(batch)));
-            (0..BLOCKS).map(|block| joined.slice(block * length, length)).collect()
+            joined.spread(length, pieces * PIECE, BIT_BLOCKS)
         };
-        let left = cut(|(gates, _)| &gates.left);
-        Blocks { length, left, right: cut(|(gates, _)| &gates.right), results: cut(|(_, it)| it) }
+        let left = join(|(gates, _)| &gates.left);
+        let right = join(|(gates, _)| &gates.right);
+        Products { length, pieces, left, right, results: join(|(_, results)| results) }
     }
 }
 
-impl Blocks {
-    /// By block, the first factor of its weights.
-    fn weights(&self, r: Gf) -> Vec<Gf> {
-        let block = powers(r).nth(self.length.div_ceil(128)).unwrap_or_default();
-        powers(block).take(BLOCKS).collect()
-    }
+/// The sum of bits with the weights of the last pieces, one for each two words.
+fn weighted(r: &Polyval, words: impl Iterator<Item = u64>) -> Gf {
+    let mut words = words;
+    let piece = || {
+        let low = words.next()?;
+        Some(Gf(u128::from(low) | u128::from(words.next().unwrap_or(0)) << 64))
+    };
+    horner(r, std::iter::from_fn(piece))
+}
 
+impl Products {
     /// The weighted sum of the results.
-    fn value(&self, r: Gf) -> Element {
-        let hash = hasher(r);
-        let sum = |bits: fn(&Bits) -> &super::BitString| -> Gf {
-            let block = |(result, weight): (&Bits, Gf)| {
-                weight * weighted(&hash, bits(result).words().iter().copied())
-            };
-            self.results.iter().zip(self.weights(r)).map(block).sum()
-        };
-        Element { next: sum(|bits| &bits.next), last: sum(|bits| &bits.last) }
+    fn value(&self, r: &Polyval) -> Element {
+        let sum = |bits: &BitString| weighted(r, bits.words().iter().copied());
+        Element { next: sum(&self.results.next), last: sum(&self.results.last) }
     }
 
-    /// This party's summands of the values of h at all points.
-    fn points(&self, r: Gf) -> Zeroizing<Vec<Gf>> {
-        let hash = hasher(r);
-        let mut pairs = Zeroizing::new(vec![Gf::ZERO; BLOCKS * BLOCKS]);
-        for (i, (left, weight)) in self.left.iter().zip(self.weights(r)).enumerate() {
-            for (j, right) in self.right.iter().enumerate() {
-                let product = left.local_and(right);
-                let sum = weighted(&hash, product.words().iter().copied());
-                pairs[cube::pair(i, j)] = weight * sum;
-            }
+    /// This party's summands of the coefficients of h. With weights that go on from block to block,
+    /// that of `x^(31 + e)` is one sum over all of X and all of Y, moved by e blocks.
+    fn coefficients(&self, r: Gf) -> Zeroizing<Vec<Gf>> {
+        let key = hasher(r);
+        let block = 2 * self.pieces;
+        let weights = self.block_weights(r);
+        let mut coefficients = Zeroizing::new(Vec::with_capacity(2 * BIT_BLOCKS - 1));
+        for moved in (1..BIT_BLOCKS).rev() {
+            // The last blocks of X meet nothing: what there is ends before them.
+            let products = self.left.local_products(0, &self.right, moved * block);
+            let sum = weighted(&key, products);
+            coefficients.push(sum * weights[BIT_BLOCKS - 1 - moved]);
         }
-        cube::collapse(&pairs)
+        for moved in 0..BIT_BLOCKS {
+            let products = self.left.local_products(moved * block, &self.right, 0);
+            coefficients.push(weighted(&key, products));
+        }
+        coefficients
     }
 
-    /// F and G at p, with the weights that do not depend on the block.
-    fn at(&self, r: Gf, p: &[Gf; VARIABLES]) -> (Elements, Elements) {
-        let weights = cube::block_weights(p);
-        let weighed: Vec<_> =
-            weights.iter().zip(self.weights(r)).map(|(weight, block)| *weight * block).collect();
-        let (left, right) = (select(&self.left, &weighed), select(&self.right, &weights));
-        let pieces = self.length.div_ceil(128);
-        let powers: Vec<_> = powers(r).take(pieces + 1).collect();
-        let mut scaled = Elements::with_capacity(self.length);
+    /// By block, what its weights have in common: `R^(n (31 - b))`.
+    fn block_weights(&self, r: Gf) -> Vec<Gf> {
+        let block = powers(r).nth(self.pieces).unwrap_or_default();
+        let mut weights: Vec<_> = powers(block).take(BIT_BLOCKS).collect();
+        weights.reverse();
+        weights
+    }
+
+    /// `p F(p)` and `p G(p)`, with the weights in F.
+    fn at(&self, r: Gf, p: Gf) -> (Elements, Elements) {
+        let powers_of_p: Vec<_> = powers(p).skip(1).take(BIT_BLOCKS).collect();
+        let weights = self.block_weights(r);
+        let ascending: Vec<_> =
+            powers_of_p.iter().zip(&weights).map(|(power, weight)| *power * *weight).collect();
+        let descending: Vec<_> = powers_of_p.into_iter().rev().collect();
+        let left = self.select(&self.left, &ascending);
+        let right = self.select(&self.right, &descending);
+
+        let powers: Vec<_> = powers(r).take(self.pieces + 1).collect();
+        let mut weighed = Elements::with_capacity(self.length);
         for (place, element) in left.iter().enumerate() {
-            scaled.push(element * (powers[pieces - place / 128] * Gf(1 << (place % 128))));
+            let weight = powers[self.pieces - place / PIECE] * Gf(1 << (place % PIECE));
+            weighed.push(element * weight);
         }
-        (scaled, right)
+        (weighed, right)
     }
-}
 
-/// By place within a block, the sum of the weights of those blocks whose bit is 1 there.
-fn select(blocks: &[Bits], weights: &[Gf]) -> Elements {
-    let length = blocks.first().map_or(0, Bits::len);
-    let component = |bits: fn(&Bits) -> &super::BitString| {
-        let mut sums = Zeroizing::new(vec![Gf::ZERO; length]);
-        for (block, weight) in blocks.iter().zip(weights) {
-            for (sums, word) in sums.chunks_mut(64).zip(bits(block).words()) {
-                for (place, sum) in sums.iter_mut().enumerate() {
-                    *sum += weight.if_bit(word >> place);
+    /// By place within a block, the sum of the factors of those blocks whose bit is 1 there.
+    fn select(&self, bits: &Bits, factors: &[Gf]) -> Elements {
+        let component = |bits: &BitString| {
+            let mut sums = Zeroizing::new(vec![Gf::ZERO; self.length]);
+            for (block, factor) in bits.words().chunks(2 * self.pieces).zip(factors) {
+                for (sums, word) in sums.chunks_mut(64).zip(block) {
+                    let mut word = *word;
+                    for sum in sums {
+                        *sum += factor.if_bit(word);
+                        word >>= 1;
+                    }
                 }
             }
-        }
-        sums
-    };
-    Elements { next: component(|bits| &bits.next), last: component(|bits| &bits.last) }
+            sums
+        };
+        Elements { next: component(&bits.next), last: component(&bits.last) }
+    }
 }
 
 impl Claim {
@@ -146,40 +177,57 @@ impl Claim {
         self.left.len().div_ceil(BLOCKS)
     }
 
-    /// This party's summands of the values of h at all points.
-    fn points(&self) -> Zeroizing<Vec<Gf>> {
-        let length = self.block_length();
-        let mut points = Zeroizing::new(vec![Gf::ZERO; POINTS]);
-        let extended = |elements: &[Gf], place: usize| {
-            let corner = |block| elements.get(block * length + place).copied().unwrap_or_default();
-            cube::extend(&std::array::from_fn(corner))
-        };
-        for place in 0..length {
-            let [left, right] = [&self.left, &self.right]
-                .map(|elements| (extended(&elements.next, place), extended(&elements.last, place)));
-            for (at, point) in points.iter_mut().enumerate() {
+    /// This party's summands of the coefficients of h.
+    fn coefficients(&self) -> Zeroizing<Vec<Gf>> {
+        let mut products = Zeroizing::new(vec![Gf::ZERO; SUMS]);
+        let mut sums = [(); 4].map(|()| Sums::default());
+        let [left_next, left_last, right_next, right_last] = &mut sums;
+        for place in 0..self.block_length() {
+            let left = [
+                left_next.of(self.column(&self.left.next, place)),
+                left_last.of(self.column(&self.left.last, place)),
+            ];
+            let right = [
+                right_next.of(self.column(&self.right.next, place).rev()),
+                right_last.of(self.column(&self.right.last, place).rev()),
+            ];
+            for (at, product) in products.iter_mut().enumerate() {
                 let [left, right] =
-                    [&left, &right].map(|(next, last)| Element { next: next[at], last: last[at] });
-                *point += left.local_product(right);
+                    [left, right].map(|[next, last]| Element { next: next[at], last: last[at] });
+                *product += left.local_product(right);
             }
         }
-        points
+        karatsuba::product(&products)
     }
 
-    /// F and G at p.
-    fn at(&self, p: &[Gf; VARIABLES]) -> (Elements, Elements) {
+    /// The elements at a place within each block, zero beyond the end.
+    fn column<'a>(
+        &self,
+        elements: &'a [Gf],
+        place: usize,
+    ) -> impl DoubleEndedIterator<Item = Gf> + use<'a> {
         let length = self.block_length();
-        let weights = cube::block_weights(p);
-        let fold = |elements: &Elements| {
-            let mut folded = Elements::with_capacity(length);
-            for place in 0..length {
-                let blocks = weights.iter().enumerate();
-                let weighed = blocks.map(|(block, w)| elements.get(block * length + place) * *w);
-                folded.push(weighed.fold(Element::default(), |sum, element| sum + element));
-            }
-            folded
-        };
-        (fold(&self.left), fold(&self.right))
+        (0..BLOCKS)
+            .map(move |block| elements.get(block * length + place).copied().unwrap_or_default())
+    }
+
+    /// `p F(p)` and `p G(p)`.
+    fn at(&self, p: Gf) -> (Elements, Elements) {
+        let key = hasher(p);
+        let length = self.block_length();
+        let (mut left, mut right) =
+            (Elements::with_capacity(length), Elements::with_capacity(length));
+        for place in 0..length {
+            left.push(Element {
+                next: horner(&key, self.column(&self.left.next, place).rev()),
+                last: horner(&key, self.column(&self.left.last, place).rev()),
+            });
+            right.push(Element {
+                next: horner(&key, self.column(&self.right.next, place)),
+                last: horner(&key, self.column(&self.right.last, place)),
+            });
+        }
+        (left, right)
     }
 }
 
@@ -190,42 +238,41 @@ fn combine(weights: &[Gf], elements: &Elements) -> Element {
 }
 
 impl Engine {
-    /// Checks products of bits: three exchanges for each factor 16 in their number, and seven.
+    /// Checks products of bits: ten exchanges up to 1,024 of them, and three more for each
+    /// factor 16 beyond.
     pub(in crate::engine) async fn check_bits(
         &mut self,
         unchecked: UncheckedBits,
     ) -> Result<(), Abort> {
         let [r] = self.common_elements().await?;
-        let mut claim = self.lift(unchecked.blocks(), r).await?;
+        let products = unchecked.joined();
+        let (value, p) =
+            self.value_at_random(products.coefficients(r), products.value(&hasher(r))).await?;
+        let (left, right) = products.at(r, p);
+        let mut claim = Claim { left, right, value };
         while claim.left.len() > SHORT {
-            let (value, p) = self.value_at_random(claim.points(), claim.value).await?;
-            let (left, right) = claim.at(&p);
+            let (value, p) = self.value_at_random(claim.coefficients(), claim.value).await?;
+            let (left, right) = claim.at(p);
             claim = Claim { left, right, value };
         }
         self.conclude_bits(claim).await
     }
 
-    async fn lift(&mut self, blocks: Blocks, r: Gf) -> Result<Claim, Abort> {
-        let (value, p) = self.value_at_random(blocks.points(r), blocks.value(r)).await?;
-        let (left, right) = blocks.at(r, &p);
-        Ok(Claim { left, right, value })
-    }
-
-    /// h at a common random point, given this party's summands of its values and the claim.
+    /// `p^2 h(p)` at a common random p, given this party's summands of the coefficients of h and the
+    /// claimed value of the middle one.
     async fn value_at_random(
         &mut self,
         mut summands: Zeroizing<Vec<Gf>>,
         claimed: Element,
-    ) -> Result<(Element, [Gf; VARIABLES]), Abort> {
-        summands.remove(cube::ONES);
-        let mut values = self.reduce_elements(summands).await?;
-        // What the other corners leave of the claimed sum of all.
-        values.next.insert(cube::ONES, Gf::ZERO);
-        values.last.insert(cube::ONES, Gf::ZERO);
-        let rest = cube::corners().fold(claimed, |rest, corner| rest + values.get(corner));
-        (values.next[cube::ONES], values.last[cube::ONES]) = (rest.next, rest.last);
-        let p = self.common_elements().await?;
-        Ok((combine(&cube::point_weights(&p), &values), p))
+    ) -> Result<(Element, Gf), Abort> {
+        let middle = summands.len() / 2;
+        summands.remove(middle);
+        let mut coefficients = self.reduce_elements(summands).await?;
+        coefficients.next.insert(middle, claimed.next);
+        coefficients.last.insert(middle, claimed.last);
+        let [p] = self.common_elements().await?;
+        let powers: Vec<_> = powers(p).skip(2).take(coefficients.len()).collect();
+        Ok((combine(&powers, &coefficients), p))
     }
 
     async fn conclude_bits(&mut self, claim: Claim) -> Result<(), Abort> {
@@ -233,14 +280,15 @@ impl Engine {
         let masks = self.random_elements(left.len());
         let pairs = masks.iter().zip(right.iter());
         let product: Gf = pairs.map(|(mask, right)| mask.local_product(right)).sum();
-        let product = self.reduce_elements(Zeroizing::new(vec![product])).await?.get(0);
+        let product = self.reduce_elements(Zeroizing::new(vec![product])).await?;
         let [e] = self.common_elements().await?;
 
         let mut masked = Elements::with_capacity(left.len());
         left.iter().zip(masks.iter()).for_each(|(left, mask)| masked.push(left * e + mask));
         let opened = self.open_elements(&masked).await?;
         let mut zero = Elements::with_capacity(1);
-        zero.push(combine(&opened, &right) + value * e + product);
+        let claimed = product.iter().fold(value * e, |sum, product| sum + product);
+        zero.push(combine(&opened, &right) + claimed);
         match self.open_elements(&zero).await?[..] {
             [Gf::ZERO] => Ok(()),
             _ => Err(Abort::WrongProduct { exchange: self.last_exchange() }),
@@ -249,7 +297,7 @@ impl Engine {
 
     /// Common random elements that nobody knew while they could still change a product.
     async fn common_elements<const N: usize>(&mut self) -> Result<[Gf; N], Abort> {
-        self.confirm().await?;
+        planted!("binary-challenge-before-confirmation", (), self.confirm().await?);
         let random = self.random_elements(N);
         let opened = self.open_elements(&random).await?;
         Ok(std::array::from_fn(|place| opened[place]))

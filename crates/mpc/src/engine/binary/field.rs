@@ -8,13 +8,13 @@
 
 use polyval::universal_hash::{KeyInit, UniversalHash};
 use polyval::{Block, Polyval};
-use zeroize::{DefaultIsZeroes, Zeroizing};
+use zeroize::{DefaultIsZeroes, Zeroize};
 
 /// The bytes of one element.
 pub(crate) const BYTES: usize = 16;
 
 /// How many elements go into the hash at once.
-const BLOCKS: usize = 64;
+const BLOCKS: usize = 16;
 
 /// An element of GF(2^128). What it holds may be secret: it is never printed.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
@@ -70,23 +70,22 @@ impl std::iter::Sum for Gf {
     }
 }
 
-/// `sum over q < n of r^(n - q) * W_q` for a string of n words `W_q` of 128 bits each, the last one
-/// filled up with zeros. As a sum over bits, bit k of the string has the weight
-/// [`power(r, n - k / 128)`](powers) times the basis element of place `k mod 128`.
-pub(crate) fn weighted(r: &Polyval, words: impl ExactSizeIterator<Item = u64>) -> Gf {
+/// `sum over i < n of r^(n - i) * a_i` for n elements: a polynomial without a constant term, in r,
+/// the key of the hash.
+pub(crate) fn horner(r: &Polyval, elements: impl Iterator<Item = Gf>) -> Gf {
     let mut hash = r.clone();
-    let mut blocks = Zeroizing::new([0u128; BLOCKS]);
-    let (mut words, mut left) = (words, 0);
-    while let Some(low) = words.next() {
-        let high = words.next().unwrap_or(0);
-        blocks[left] = u128::from(low) | u128::from(high) << 64;
-        left += 1;
-        if left == BLOCKS || words.len() == 0 {
-            let bytes = blocks.map(|block| Block::from(block.to_le_bytes()));
-            hash.update(&bytes[..left]);
-            left = 0;
+    let mut blocks = [Block::default(); BLOCKS];
+    let mut filled = 0;
+    for element in elements {
+        blocks[filled] = element.block();
+        filled += 1;
+        if filled == BLOCKS {
+            hash.update(&blocks);
+            filled = 0;
         }
     }
+    hash.update(&blocks[..filled]);
+    blocks.iter_mut().for_each(|block| block.as_mut_slice().zeroize());
     Gf::of_block(hash.finalize())
 }
 
@@ -138,17 +137,14 @@ mod tests {
     }
 
     #[test]
-    fn weighted_sums_are_sums_of_weights() {
+    fn horner_gives_sums_of_powers() {
         let mut rng = ChaCha20Rng::seed_from_u64(2);
-        for length in [0usize, 1, 2, 3, 127, 128, 129, 300] {
+        for count in [0usize, 1, 2, 15, 16, 17, 40] {
             let r = random(&mut rng);
-            let words: Vec<_> = (0..length).map(|_| rng.next_u64()).collect();
-            let count = length.div_ceil(2);
+            let elements: Vec<_> = (0..count).map(|_| random(&mut rng)).collect();
             let powers: Vec<_> = powers(r).take(count + 1).collect();
-            let weight = |k: usize| powers[count - k / 128] * Gf(1 << (k % 128));
-            let expected: Gf =
-                (0..64 * length).map(|k| weight(k).if_bit(words[k / 64] >> (k % 64))).sum();
-            assert!(weighted(&hasher(r), words.iter().copied()) == expected, "{length}");
+            let expected = elements.iter().enumerate().map(|(i, a)| powers[count - i] * *a).sum();
+            assert!(horner(&hasher(r), elements.iter().copied()) == expected, "{count}");
         }
     }
 }

@@ -87,8 +87,35 @@ impl Bits {
     /// This party's summands of the products: with those of the two others, all nine products of
     /// components.
     pub(crate) fn local_and(&self, other: &Self) -> BitString {
-        let same_and_next = self.next.zip(&other.next.xor(&other.last), |a, b| a & b);
-        same_and_next.xor(&self.last.and(&other.next))
+        let mut words = Zeroizing::new(Vec::with_capacity(self.next.words().len()));
+        words.extend(self.local_products(0, other, 0));
+        BitString::from_words(words, self.len())
+    }
+
+    /// The same for the words from one place here and from another there, up to where either ends.
+    pub(crate) fn local_products(
+        &self,
+        from: usize,
+        other: &Self,
+        other_from: usize,
+    ) -> impl Iterator<Item = u64> {
+        let own = self.next.words()[from..].iter().zip(&self.last.words()[from..]);
+        let next = &other.next.words()[other_from..];
+        let others = next.iter().zip(&other.last.words()[other_from..]);
+        own.zip(others).map(|((x_next, x_last), (y_next, y_last))| {
+            (x_next & (y_next ^ y_last)) ^ (x_last & y_next)
+        })
+    }
+
+    /// So many blocks of `length` bits, each filled up with zeros to `room`.
+    pub(crate) fn spread(&self, length: usize, room: usize, blocks: usize) -> Self {
+        let mut spread = Self::with_capacity(room * blocks);
+        for block in 0..blocks {
+            spread.push(&self.slice(block * length, length));
+            let filler = BitString::zeros(room - length);
+            spread.push(&Self { next: filler.clone(), last: filler });
+        }
+        spread
     }
 }
 
@@ -112,12 +139,6 @@ impl Elements {
     pub(crate) fn push(&mut self, element: Element) {
         self.next.push(element.next);
         self.last.push(element.last);
-    }
-
-    /// The element at a place, zero beyond the end.
-    pub(crate) fn get(&self, place: usize) -> Element {
-        let at = |of: &[Gf]| of.get(place).copied().unwrap_or_default();
-        Element { next: at(&self.next), last: at(&self.last) }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = Element> + '_ {

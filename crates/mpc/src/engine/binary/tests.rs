@@ -5,6 +5,7 @@ use quittance_crypto::field::Fr;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 
+use super::field::Gf;
 use super::*;
 use crate::engine::LessThan;
 use crate::engine::tests::{binding, network};
@@ -106,8 +107,8 @@ fn a_lie_in_any_product_of_bits_is_found_also_in_those_of_the_check() {
     assert!(outcome.results.iter().all(|result| *result == Ok(vec![Fr::ONE])));
     let (mut tried, mut padding) = (0, 0);
     for (exchange, length) in sent {
-        let places: Vec<_> = match length % field::BYTES {
-            0 => (0..length / field::BYTES).map(|k| 128 * k + 37 * k % 128).collect(),
+        let places: Vec<_> = match length % size_of::<Gf>() {
+            0 => (0..length / size_of::<Gf>()).map(|k| 128 * k + 37 * k % 128).collect(),
             _ => (0..8 * length).collect(),
         };
         for place in places {
@@ -124,8 +125,8 @@ fn a_lie_in_any_product_of_bits_is_found_also_in_those_of_the_check() {
             }
         }
     }
-    // 10, 16 and 6 bits to prepare, 6 and 2 in the tree; two checks of 80 and 1 elements.
-    assert_eq!((tried, padding), (3 * (40 + 2 * 81), 3 * (6 + 2 + 2 + 6)));
+    // 10, 16 and 6 bits to prepare, 6 and 2 in the tree; two checks of 62 and 1 elements.
+    assert_eq!((tried, padding), (3 * (40 + 2 * 63), 3 * (6 + 2 + 2 + 6)));
 }
 
 /// Long enough for claims that are compressed more than once.
@@ -214,6 +215,38 @@ fn messages_of_the_wrong_length_name_their_sender() {
         let error = outcome.results[to as usize - 1].as_ref().unwrap_err();
         assert!(matches!(error, Abort::Malformed { kind: found, .. } if *found == kind), "{error}");
         assert_eq!(error.culprit().map(PartyId::number), Some(3));
+    }
+}
+
+/// What a party is sent for bits is as often 1 as 0, whatever is compared.
+#[test]
+fn messages_for_bits_are_even_for_all_inputs() {
+    for (left, right) in [(0u64, 0), (0, (1 << 20) - 1), ((1 << 20) - 1, 0)] {
+        let secrets = [Fr::from(left), Fr::from(right)];
+        let outcome = network(&binding(3, 1), &secrets, |mut engine, shares| async move {
+            let [left, right] = &shares[..] else { unreachable!() };
+            // 64 of them fill whole words.
+            let batch: Vec<_> = (0..64).map(|_| LessThan { left, right, bits: 20 }).collect();
+            engine.less_than(&batch).await?;
+            engine.check().await
+        })
+        .recording()
+        .run();
+        assert!(outcome.results.iter().all(Result::is_ok));
+        for view in &outcome.views {
+            for kind in [Kind::BinaryProduct, Kind::BinaryOpen] {
+                let payloads = view.iter().filter(|it| it.kind == kind).map(|it| &it.payload);
+                let bytes: Vec<_> = payloads.flat_map(|payload| payload.to_vec()).collect();
+                let ones: u32 = bytes.iter().map(|byte| byte.count_ones()).sum();
+                let bits = 8.0 * bytes.len() as f64;
+                let deviation = (f64::from(ones) - bits / 2.0) / (bits / 4.0).sqrt();
+                // Openings come twice, from both holders, which doubles the variance.
+                assert!(
+                    bits > 2000.0 && deviation.abs() < 5.0 * 2f64.sqrt(),
+                    "{kind}: {deviation}"
+                );
+            }
+        }
     }
 }
 
