@@ -14,7 +14,7 @@
 mod binary;
 mod setup;
 
-pub(crate) use binary::Components;
+pub(crate) use binary::{Components, Integers};
 
 use ark_ff::{AdditiveGroup, BigInt, Field, PrimeField};
 use quittance_crypto::digest::Digest;

@@ -16,6 +16,9 @@ pub(crate) struct Components<T> {
     pub(crate) last: T,
 }
 
+/// Integers below `2^256`, each in four limbs; erased when dropped.
+pub(crate) type Integers = Zeroizing<Vec<[u64; 4]>>;
+
 impl Keys {
     /// Components of uniform words that nobody knows.
     pub(crate) fn random_words(&mut self, count: usize) -> Components<Zeroizing<Vec<u64>>> {
@@ -36,7 +39,7 @@ impl Keys {
         &mut self,
         width: u32,
         count: usize,
-    ) -> (Vec<Share>, Components<Zeroizing<Vec<[u64; 4]>>>) {
+    ) -> (Vec<Share>, Components<Integers>) {
         let integers = self.components("known-integer", |stream| {
             let mut integers = Zeroizing::new(Vec::with_capacity(count));
             integers.extend((0..count).map(|_| stream.small_limbs(width)));

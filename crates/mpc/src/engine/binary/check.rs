@@ -7,23 +7,23 @@
 //! Goyal, Song, Zhu (CRYPTO 2020):
 //!
 //! 1. *Combine.* With a common random R, the claims `x_k y_k = z_k` about bits become one claim
-//!    `sum of w_k x_k y_k = sum of w_k z_k`. The strings are cut into 32 blocks of m bits, each filled
+//!    `sum of w_k x_k y_k = sum of w_k z_k`. The strings are cut into 64 blocks of m bits, each filled
 //!    up with zeros to n pieces of 128; the weight of bit s of piece q, counted from the first block
-//!    on, is `w_k = R^(32 n - q) β_s`, where the `β_s` are a basis of GF(2^128) over GF(2). Errors are
+//!    on, is `w_k = R^(64 n - q) β_s`, where the `β_s` are a basis of GF(2^128) over GF(2). Errors are
 //!    bits, so 128 of them that are not all zero make an element that is not zero: the combined error
-//!    is a polynomial in R of degree at most 32 n, and not zero if any product is wrong.
+//!    is a polynomial in R of degree at most 64 n, and not zero if any product is wrong.
 //! 2. *Compress.* The B blocks of the two vectors, `X_0, ..` and `Y_0, ..`, become coefficients,
 //!    `F(x) = sum of X_b x^b` and `G(x) = sum of Y_b x^(B - 1 - b)`. So the claimed value is the
 //!    coefficient `B - 1` of `h = <F, G>`. The parties compute the others, `2 B - 2` products, and go
 //!    on with `<p F(p), p G(p)> = p^2 h(p)` at a common random p: a claim B times shorter. The first
-//!    such step, with B = 32, works on bits, and its inner products cost hardly anything: with basis
+//!    such step, with B = 64, works on bits, and its inner products cost hardly anything: with basis
 //!    elements for weights, a sum over 128 bits is those bits. Later ones have B = 16 and use
 //!    [Karatsuba's method](super::karatsuba).
 //! 3. *Conclude.* For `<X, Y> = Z` of at most 32 elements draw random elements U that nobody knows
 //!    and compute `W = <U, Y>`. With a common random e open `D = e X + U`, then
 //!    `T = <D, Y> + e Z + W`, which must be zero.
 //!
-//! *Soundness.* A wrong claim comes out of step 1 right with probability at most `32 n / 2^128`. In
+//! *Soundness.* A wrong claim comes out of step 1 right with probability at most `64 n / 2^128`. In
 //! step 2 it stays wrong, whatever the parties sent for the other coefficients of h, but with
 //! probability `2 B / 2^128`, since `p^2 h(p)` has that degree. Step 3 passes with `1 / 2^128`: T is e
 //! times the error of Z plus that of W. With 2^40 products that is below 2^-90.
@@ -47,7 +47,7 @@ use crate::engine::Engine;
 use crate::session::{Abort, Payload};
 
 /// Into how many blocks strings of bits are cut.
-const BIT_BLOCKS: usize = 32;
+const BIT_BLOCKS: usize = 64;
 
 /// Claims of up to so many pairs are concluded rather than compressed.
 const SHORT: usize = 32;
@@ -107,7 +107,7 @@ impl Products {
     }
 
     /// This party's summands of the coefficients of h. With weights that go on from block to block,
-    /// that of `x^(31 + e)` is one sum over all of X and all of Y, moved by e blocks.
+    /// that of `x^(63 + e)` is one sum over all of X and all of Y, moved by e blocks.
     fn coefficients(&self, r: Gf) -> Zeroizing<Vec<Gf>> {
         let key = hasher(r);
         let block = 2 * self.pieces;
@@ -126,7 +126,7 @@ impl Products {
         coefficients
     }
 
-    /// By block, what its weights have in common: `R^(n (31 - b))`.
+    /// By block, what its weights have in common: `R^(n (63 - b))`.
     fn block_weights(&self, r: Gf) -> Vec<Gf> {
         let block = powers(r).nth(self.pieces).unwrap_or_default();
         let mut weights: Vec<_> = powers(block).take(BIT_BLOCKS).collect();
@@ -238,7 +238,7 @@ fn combine(weights: &[Gf], elements: &Elements) -> Element {
 }
 
 impl Engine {
-    /// Checks products of bits: ten exchanges up to 1,024 of them, and three more for each
+    /// Checks products of bits: ten exchanges up to 2,048 of them, and three more for each
     /// factor 16 beyond.
     pub(in crate::engine) async fn check_bits(
         &mut self,

@@ -34,7 +34,7 @@ use super::string::planes;
 use super::{BitString, Bits, Gates};
 use crate::engine::Engine;
 use crate::engine::mask::summand_bits;
-use crate::prss::Components;
+use crate::prss::{Components, Integers};
 use crate::session::Abort;
 use crate::share::Share;
 
@@ -140,7 +140,7 @@ fn negative(r: &[u64; 4]) -> [u64; 4] {
 }
 
 /// The bits of `-r_i` for the r_i that this party knows.
-fn negative_bits(integers: &Components<Zeroizing<Vec<[u64; 4]>>>, places: usize) -> Vec<Bits> {
+fn negative_bits(integers: &Components<Integers>, places: usize) -> Vec<Bits> {
     let component = |integers: &[[u64; 4]]| {
         let mut negatives = Zeroizing::new(Vec::with_capacity(integers.len()));
         negatives.extend(integers.iter().map(negative));

@@ -125,14 +125,15 @@ fn a_lie_in_any_product_of_bits_is_found_also_in_those_of_the_check() {
             }
         }
     }
-    // 10, 16 and 6 bits to prepare, 6 and 2 in the tree; two checks of 62 and 1 elements.
-    assert_eq!((tried, padding), (3 * (40 + 2 * 63), 3 * (6 + 2 + 2 + 6)));
+    // 10, 16 and 6 bits to prepare, 6 and 2 in the tree; two checks of 126 and 1 elements.
+    assert_eq!((tried, padding), (3 * (40 + 2 * 127), 3 * (6 + 2 + 2 + 6)));
 }
 
 /// Long enough for claims that are compressed more than once.
 #[test]
 fn one_wrong_product_among_many_is_found() {
-    for (count, place) in [(1, 0), (16, 15), (17, 16), (700, 0), (9000, 8999), (9000, 4321)] {
+    for (count, place) in [(1, 0), (16, 15), (17, 16), (700, 0), (40_000, 39_999), (40_000, 12_345)]
+    {
         for liar in [0, 2] {
             let protocol = move |mut engine: Engine, _: Vec<Share>| async move {
                 if engine.me().number() == liar {
