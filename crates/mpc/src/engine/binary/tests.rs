@@ -139,11 +139,7 @@ fn one_wrong_product_among_many_is_found() {
                 if engine.me().number() == liar {
                     engine.flips.insert((engine.session.next_exchange(), place));
                 }
-                let [left, right] = [(); 2].map(|()| {
-                    let words = engine.keys.random_words(usize::div_ceil(count, 64));
-                    let string = |words| BitString::from_words(words, count);
-                    Bits { next: string(words.next), last: string(words.last) }
-                });
+                let [left, right] = [(); 2].map(|()| random_bits(&mut engine, count));
                 let mut gates = Gates::with_capacity(count);
                 gates.push(&left, &right);
                 let product = engine.and(gates).await?.take(count);
@@ -182,21 +178,30 @@ fn holders_who_disagree_end_an_opening() {
 /// elements of the check in the meantime.
 #[test]
 fn no_random_element_of_a_check_is_shown_before_all_have_all_products() {
-    let mut first = None;
     let mut shown = false;
-    let outcome = compare(0, BTreeSet::new(), |frame| {
-        if frame.kind == Kind::BinaryProduct && !frame.payload.is_empty() {
-            first.get_or_insert(frame.exchange);
-            // The last products before the first check are in the third exchange of this kind.
-            if first.is_some_and(|first| frame.exchange == first + 2) && frame.from == 1 {
-                return vec![];
+    let protocol = |mut engine: Engine, _| async move {
+        let [left, right] = [(); 2].map(|()| random_bits(&mut engine, 100));
+        let mut gates = Gates::with_capacity(100);
+        gates.push(&left, &right);
+        engine.and(gates).await?;
+        engine.check().await
+    };
+    let outcome = network(&binding(3, 1), &[], protocol)
+        .interfering(|frame| {
+            shown |= frame.kind == Kind::BinaryOpen;
+            match (frame.kind, frame.from, frame.to) {
+                (Kind::BinaryProduct, 1, 2) => vec![],
+                _ => vec![frame],
             }
-        }
-        shown |= frame.kind == Kind::BinaryOpen;
-        vec![frame]
-    });
-    assert!(first.is_some() && !shown);
-    assert!(outcome.results.iter().all(Result::is_err));
+        })
+        .run();
+    assert!(!shown && outcome.results.iter().all(Result::is_err));
+}
+
+fn random_bits(engine: &mut Engine, count: usize) -> Bits {
+    let words = engine.keys.random_words(count.div_ceil(64));
+    let string = |words| BitString::from_words(words, count);
+    Bits { next: string(words.next), last: string(words.last) }
 }
 
 #[test]
