@@ -5,11 +5,14 @@
 //! the way: it is handed on as values of the interpreter, thus as shares, and nothing of it is
 //! opened.
 //!
-//! Two ways to end:
+//! Three ways to end:
 //!
 //! - [`Repetition::UntilFlag`]: each step reveals one bit, and the first 1 ends the loop. **What
 //!   leaks is the number of steps**, to everybody who takes part. Where the bound is reached
 //!   first, there is no result.
+//! - [`Repetition::Doubling`]: the bit is revealed only after steps 1, 2, 4, 8, ... and at the
+//!   bound, and the first 1 that is revealed ends the loop. **What leaks is the number of steps,
+//!   rounded up to a power of two.** It takes at most twice the steps.
 //! - [`Repetition::Exactly`]: a fixed number of steps, whatever the data. Nothing is revealed on
 //!   the way; outputs are `select(converged, result, nothing)`, where *nothing* is zero, and one
 //!   more public output, the last, says whether there was a result.
@@ -45,13 +48,27 @@ pub enum Repetition {
         /// The number of steps.
         steps: u32,
     },
+    /// Each step carries one bit, the last value of the state; after steps 1, 2, 4, ... and
+    /// `at_most` it is revealed, and the first 1 ends the loop.
+    Doubling {
+        /// The number of steps after which there is no result.
+        at_most: u32,
+    },
 }
 
 impl Repetition {
     fn bound(self) -> u32 {
         match self {
-            Self::UntilFlag { at_most: bound } | Self::Exactly { steps: bound } => bound,
+            Self::UntilFlag { at_most: bound }
+            | Self::Exactly { steps: bound }
+            | Self::Doubling { at_most: bound } => bound,
         }
+    }
+
+    /// Whether what the last value of the state says is revealed after this step.
+    fn looks(self, step: u32) -> bool {
+        let due = step.is_power_of_two() || step == self.bound();
+        matches!(self, Self::Doubling { .. }) && due
     }
 }
 
@@ -86,7 +103,7 @@ pub enum ProgramError {
         gate: &'static str,
     },
     /// A step does not reveal exactly what the repetition needs.
-    #[error("circuit {0} must reveal one Bit if the program repeats until a flag, otherwise none")]
+    #[error("circuit {0} must reveal, or as the last carry, one Bit if its flag ends the program")]
     Flag(String),
     /// The state that one circuit carries is not what the other takes.
     #[error("circuit {to} takes another state than circuit {from} carries")]
@@ -153,9 +170,10 @@ impl Program {
         let revealed: Vec<_> = step.reveals().collect();
         let needed: &[Kind] = match repetition {
             Repetition::UntilFlag { .. } => &[Kind::Bit],
-            Repetition::Exactly { .. } => &[],
+            Repetition::Exactly { .. } | Repetition::Doubling { .. } => &[],
         };
-        if revealed != needed {
+        let looks = matches!(repetition, Repetition::Doubling { .. });
+        if revealed != needed || (looks && step.carries().last() != Some(Kind::Bit)) {
             return Err(ProgramError::Flag(step.name().into()));
         }
         for (from, to) in [(&start, &step), (&step, &step), (&step, &finish)] {
@@ -166,17 +184,17 @@ impl Program {
 
     /// Builds `definition` with `repetition`.
     pub fn build(definition: &impl Loop, repetition: Repetition) -> Result<Self, ProgramError> {
-        let fixed = matches!(repetition, Repetition::Exactly { .. });
+        let carries = !matches!(repetition, Repetition::UntilFlag { .. });
         let (name, owners) = (definition.name(), definition.owners());
         let start = Builder::build(&format!("{name}/start"), owners, |b| {
             definition.start(b);
-            if fixed {
+            if carries {
                 b.carry(b.bit(false));
             }
         })?;
         let step = Builder::build(&format!("{name}/step"), owners, |b| {
             let flag = definition.step(b);
-            if fixed {
+            if carries {
                 // The flag of the step before is taken over only to be replaced.
                 b.carried().bit();
                 b.carry(flag);
@@ -186,8 +204,11 @@ impl Program {
         })?;
         let finish = Builder::build(&format!("{name}/finish"), owners, |b| {
             definition.finish(b);
-            if fixed {
-                let converged = b.carried().bit();
+            if !carries {
+                return;
+            }
+            let converged = b.carried().bit();
+            if matches!(repetition, Repetition::Exactly { .. }) {
                 b.guard_outputs(converged);
                 // Guarded like all others, which changes nothing: a bit is its own square.
                 b.output(converged, Destination::Public);
@@ -234,8 +255,12 @@ impl Program {
             let step = step.map_err(failed(Part::Step, steps))?;
             state = step.carried;
             ended = step.revealed.first() == Some(&one);
+            if self.repetition.looks(steps) {
+                let flag = look(interpreter, state.last()).await;
+                ended = flag.map_err(failed(Part::Step, steps))? == Some(one);
+            }
         }
-        if let (Repetition::UntilFlag { .. }, false) = (self.repetition, ended) {
+        if !ended && !matches!(self.repetition, Repetition::Exactly { .. }) {
             return Err(RunError::NotConverged { circuit: self.step.name().into(), steps });
         }
         let last = evaluate(&self.finish, interpreter, state).await;
@@ -246,6 +271,25 @@ impl Program {
     pub fn run_in_clear(&self, inputs: Vec<Vec<Fr>>) -> RunResult<Clear> {
         now(self.run(&mut Clear::new(inputs)))
     }
+}
+
+/// Reveals one bit of a state.
+async fn look<I: Interpreter>(
+    interpreter: &mut I,
+    flag: Option<&I::Value>,
+) -> Result<Option<Fr>, EvaluationError<I::Error>> {
+    match (look_circuit(), flag) {
+        (Ok(circuit), Some(flag)) => {
+            let shown = evaluate(&circuit, interpreter, vec![flag.clone()]).await?;
+            Ok(shown.revealed.first().copied())
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The circuit that reveals the flag of a program that doubles.
+fn look_circuit() -> Result<Circuit, CircuitError> {
+    Builder::build("look", 0, |b| b.reveal(b.carried().bit()))
 }
 
 /// What a run yields.
@@ -321,6 +365,7 @@ impl Encode for Program {
         let (tag, bound) = match self.repetition {
             Repetition::UntilFlag { at_most } => (0, at_most),
             Repetition::Exactly { steps } => (1, steps),
+            Repetition::Doubling { at_most } => (2, at_most),
         };
         out.u8(tag);
         out.u32(bound);
@@ -336,11 +381,12 @@ impl Decode for Program {
         if input.u8("program version")? != VERSION {
             return Err(input.error_at(offset, "program version", Problem::Invalid("not 1")));
         }
-        let tag = input.tag(2, "repetition")?;
+        let tag = input.tag(3, "repetition")?;
         let bound = input.u32("steps")?;
         let repetition = match tag {
             0 => Repetition::UntilFlag { at_most: bound },
-            _ => Repetition::Exactly { steps: bound },
+            1 => Repetition::Exactly { steps: bound },
+            _ => Repetition::Doubling { at_most: bound },
         };
         let [start, step, finish] =
             [Circuit::decode(input)?, Circuit::decode(input)?, Circuit::decode(input)?];

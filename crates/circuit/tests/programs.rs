@@ -4,8 +4,9 @@
 
 use quittance_circuit::{
     Builder, Circuit, Destination, EvaluationError, Fr, MAX_STEPS, Owner, Part, Program,
-    ProgramError, Repetition, RunError,
+    ProgramError, Repetition, RunError, Uint,
 };
+use quittance_crypto::encoding::{Decode, Encode};
 
 const UNTIL: Repetition = Repetition::UntilFlag { at_most: 4 };
 const FIXED: Repetition = Repetition::Exactly { steps: 4 };
@@ -92,6 +93,60 @@ fn the_flag_is_one_bit_or_none() {
         b.carry(state);
     });
     assert_eq!(flag(whole, UNTIL), ProgramError::Flag("whole".into()));
+}
+
+/// Takes the lowest set bit out of three; the last value of the state says whether none was left.
+fn consuming() -> Circuit {
+    build("consuming", |b| {
+        let [low, middle, high] = [(); 3].map(|()| b.carried().bit());
+        b.carried().bit();
+        b.carry(b.bit(false));
+        b.carry(low & middle);
+        b.carry((low | middle) & high);
+        b.carry(!low & !middle & !high);
+    })
+}
+
+#[test]
+fn a_program_that_doubles_looks_after_powers_of_two_and_at_its_bound() {
+    let start = build("bits", |b| {
+        (0..3).for_each(|_| b.carry(b.private(Owner(0)).bit()));
+        b.carry(b.bit(false));
+    });
+    let finish = build("left", |b| {
+        let left = [(); 4].map(|()| b.carried().bit());
+        b.output(b.sum(left.map(Uint::from)), Destination::Public);
+    });
+    // By the number of bits set, and the bound: how many steps are taken, if there is a result.
+    for (set, at_most, expected) in [
+        (0, 1, Some(1)),
+        (1, 1, None),
+        (1, 2, Some(2)),
+        (2, 3, Some(3)),
+        (2, 4, Some(4)),
+        (2, 9, Some(4)),
+        (3, 3, None),
+        (3, 9, Some(4)),
+    ] {
+        let doubling = Repetition::Doubling { at_most };
+        let program = Program::new(start.clone(), consuming(), finish.clone(), doubling).unwrap();
+        let input = (0..3).map(|bit| Fr::from(u64::from(bit < set))).collect();
+        match (program.run_in_clear(vec![input]), expected) {
+            (Ok(run), Some(steps)) => {
+                assert_eq!((run.steps, run.outputs), (steps, vec![Fr::from(1u64)]), "{set}");
+            }
+            (Err(RunError::NotConverged { steps, .. }), None) => assert_eq!(steps, at_most),
+            (other, _) => unreachable!("{set} within {at_most}: {other:?}"),
+        }
+        let bytes = program.to_bytes();
+        assert_eq!(Program::from_bytes(&bytes), Ok(program));
+    }
+    // There must be a bit to look at, and nothing else to see.
+    let doubling = Repetition::Doubling { at_most: 4 };
+    let flag =
+        |circuit| Program::new(self::start(), circuit, self::finish(), doubling).unwrap_err();
+    assert_eq!(flag(quiet()), ProgramError::Flag("quiet".into()));
+    assert_eq!(flag(step()), ProgramError::Flag("step".into()));
 }
 
 #[test]

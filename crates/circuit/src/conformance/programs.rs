@@ -69,7 +69,12 @@ pub(super) fn cases() -> Vec<ProgramCase> {
         for at_most in [steps - 1, steps, steps + 2].into_iter().filter(|bound| *bound > 0) {
             let until = Ok(Run { outputs: outputs.clone(), steps });
             let until = if at_most < steps { Err(Stopped::NotConverged) } else { until };
-            cases.push(case(&able, Repetition::UntilFlag { at_most }, until));
+            cases.push(case(&able, Repetition::UntilFlag { at_most }, until.clone()));
+
+            // Ends at the first power of two, or at the bound.
+            let doubled =
+                until.map(|run| Run { steps: steps.next_power_of_two().min(at_most), ..run });
+            cases.push(case(&able, Repetition::Doubling { at_most }, doubled));
 
             let mut fixed = outputs.clone();
             fixed.push(fr(1));
