@@ -6,7 +6,8 @@
 //! has in one of the two, and its inflow is no smaller than there. Hence there is exactly one
 //! maximal result, and it is found from above: start with all payments; in each step, cut each
 //! queue to the longest prefix `P_ij = a_i1 + ... + a_ij` that liquidity and the inflow of the
-//! present result pay for; stop when a step changes nothing. The proof stands in `docs/netting.md`.
+//! present result pay for; stop when a step changes nothing. The proof stands in `docs/netting.md`;
+//! how the prefixes are found by few comparisons, in the module `prefix`.
 //!
 //! Liquidity and amounts are secret. The shape of the queues and who is paid are parameters of the
 //! circuit, thus known to whoever computes it.
@@ -28,11 +29,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod one_by_one;
+mod prefix;
+mod values;
+
 use quittance_circuit::{
     Bit, Builder, Destination, Field, Fr, Loop, MAX_STEPS, Owner, Program, ProgramError,
     Repetition, Uint,
 };
-use thiserror::Error;
+
+pub use one_by_one::OneByOne;
+pub use values::{Bank, BankResult, NettingError, Payment, Results, truncate};
 
 /// The group whose commitments sum to the identity: the nets of all banks.
 pub const NETS: u32 = 0;
@@ -45,113 +52,8 @@ const AMOUNT_BITS: u32 = 64;
 pub struct Netting {
     /// By payer: the payees in queue order.
     queues: Vec<Vec<Owner>>,
-}
-
-/// What one bank puts in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bank {
-    /// What it can pay from, in minor units.
-    pub liquidity: u64,
-    /// The amounts of its queue, in order.
-    pub amounts: Vec<u64>,
-}
-
-/// A payment, by its place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Payment {
-    /// Whose queue it is in.
-    pub payer: Owner,
-    /// Its place there, from 0.
-    pub place: usize,
-}
-
-/// What one bank gets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BankResult<T> {
-    /// For each payment of its queue, in order: 1 if it settles. Known to the bank.
-    pub settled: Vec<T>,
-    /// For each payment addressed to it, in the order of [`Netting::addressed_to`]: 1 if it
-    /// settles. Known to the bank.
-    pub received: Vec<T>,
-    /// The sum of the settled payments addressed to it. Known to the bank.
-    pub inflow: T,
-    /// Inflow less outflow, as a commitment of group [`NETS`] which the bank can open.
-    pub net: T,
-}
-
-/// All results.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Results<T> {
-    /// By bank.
-    pub banks: Vec<BankResult<T>>,
-    /// Only after a fixed number of steps: 1 if they were enough, public. If 0, all else is 0.
-    pub converged: Option<T>,
-}
-
-/// Why there is no such netting.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum NettingError {
-    /// Too few banks to net anything, or more than there are roles.
-    #[error("{0} banks; netting is among 2 to 65535")]
-    Banks(usize),
-    /// More payments than a program can take steps for.
-    #[error("{0} payments are too many")]
-    Payments(usize),
-    /// A payee outside the roster; see [`truncate`].
-    #[error("payment {place} of {payer} is addressed to {payee}, outside the roster")]
-    UnknownPayee {
-        /// Whose queue it is in.
-        payer: Owner,
-        /// Its place there.
-        place: usize,
-        /// The payee.
-        payee: Owner,
-    },
-    /// A payment of a bank to itself.
-    #[error("payment {place} of {payer} is addressed to itself")]
-    OwnPayee {
-        /// Whose queue it is in.
-        payer: Owner,
-        /// Its place there.
-        place: usize,
-    },
-    /// Inputs that are not of the shape of the queues.
-    #[error("{bank} has {found} amounts for a queue of {expected}")]
-    Shape {
-        /// The bank.
-        bank: Owner,
-        /// The length of its queue.
-        expected: usize,
-        /// How many amounts there are.
-        found: usize,
-    },
-    /// Inputs of too few or too many banks.
-    #[error("inputs of {found} banks for a roster of {expected}")]
-    Roster {
-        /// The size of the roster.
-        expected: usize,
-        /// For how many there are inputs.
-        found: usize,
-    },
-    /// Outputs of another program.
-    #[error("{found} outputs where there should be {expected}, or one more")]
-    Outputs {
-        /// The number of outputs without `converged`.
-        expected: usize,
-        /// How many there are.
-        found: usize,
-    },
-}
-
-/// The payees of a queue as roles of `roster`, up to the first that is not in the roster: a payment
-/// to a bank that takes no part ends its payer's prefix, since queues are strictly first in, first
-/// out.
-pub fn truncate<T: PartialEq>(roster: &[T], payees: &[T]) -> Vec<Owner> {
-    let role = |payee: &T| {
-        let index = roster.iter().position(|member| member == payee)?;
-        u16::try_from(index).ok().map(Owner)
-    };
-    payees.iter().map_while(role).collect()
+    /// In how many levels at most the end of a prefix is searched.
+    levels: u32,
 }
 
 impl Netting {
@@ -175,7 +77,18 @@ impl Netting {
                 }
             }
         }
-        Ok(Self { queues })
+        let levels = prefix::cheapest(queues.iter().map(Vec::len));
+        Ok(Self { queues, levels })
+    }
+
+    /// The same, with searches for the ends of prefixes in at most so many levels, at least one.
+    /// More levels take fewer comparisons, and more messages that wait for each other. The results
+    /// are the same.
+    ///
+    /// Without this, the number is what pays off for a committee whose messages take about a
+    /// millisecond. Parties further apart are better off with fewer levels.
+    pub fn with_levels(self, levels: u32) -> Self {
+        Self { levels: levels.max(1), ..self }
     }
 
     /// How many payments there are in all queues.
@@ -207,6 +120,13 @@ impl Netting {
     /// The same, but without a result if there is a change in each of `at_most` steps.
     pub fn within(&self, at_most: u32) -> Result<Program, ProgramError> {
         Program::build(self, Repetition::UntilFlag { at_most })
+    }
+
+    /// The program that shows everybody the number of steps only rounded up to a power of two, and
+    /// always has a result.
+    pub fn in_doubling_steps(&self) -> Result<Program, ProgramError> {
+        let at_most = (self.payments() as u32 + 1).next_power_of_two();
+        Program::build(self, Repetition::Doubling { at_most })
     }
 
     /// The program of exactly `steps` steps, which shows nothing but whether they were enough: if
@@ -307,16 +227,17 @@ impl<'b> State<'b> {
 }
 
 impl<'b> BankState<'b> {
-    /// The longest prefix that liquidity and `inflow` pay for. Amounts are not negative, so the
-    /// bits `[P_j <= L + inflow]` are ones followed by zeros without further ado.
-    fn cut(&self, b: &'b Builder, inflow: Uint<'b>) -> Self {
-        let available = self.liquidity + inflow;
-        let mut prefix = b.uint(0);
-        let keep = |&(amount, _): &(Uint<'b>, Bit<'b>)| {
-            prefix = prefix + amount;
-            (amount, prefix.at_most(available))
-        };
-        Self { liquidity: self.liquidity, queue: self.queue.iter().map(keep).collect() }
+    /// The sum of its settling payments.
+    fn outflow(&self, b: &'b Builder) -> Uint<'b> {
+        b.inner_product(self.queue.iter().map(|&(amount, settles)| (amount, settles.into())))
+    }
+
+    /// The longest prefix that liquidity and `inflow` pay for.
+    fn cut(&self, b: &'b Builder, inflow: Uint<'b>, levels: u32) -> Self {
+        let radices = prefix::radices(self.queue.len() + 1, levels);
+        let amounts: Vec<_> = self.queue.iter().map(|&(amount, _)| amount).collect();
+        let settles = prefix::affordable(b, &amounts, self.liquidity + inflow, &radices);
+        Self { liquidity: self.liquidity, queue: amounts.into_iter().zip(settles).collect() }
     }
 }
 
@@ -348,7 +269,7 @@ impl Loop for Netting {
     fn step<'b>(&self, b: &'b Builder) -> Bit<'b> {
         let state = self.take(b);
         let inflows = self.inflows(b, &state);
-        let cut = |(bank, inflow): (&BankState<'b>, Uint<'b>)| bank.cut(b, inflow);
+        let cut = |(bank, inflow): (&BankState<'b>, Uint<'b>)| bank.cut(b, inflow, self.levels);
         let next = State { banks: state.banks.iter().zip(inflows).map(cut).collect() };
         next.carry(b);
         state.count(b).at_most(next.count(b))
@@ -366,10 +287,8 @@ impl Loop for Netting {
                 let (_, settles) = state.banks[usize::from(payer.0)].queue[place];
                 b.output(settles, Destination::Owner(owner));
             }
-            let pairs = bank.queue.iter().map(|&(amount, settles)| (amount, Uint::from(settles)));
-            let outflow = b.inner_product(pairs);
             b.output(inflow, Destination::Owner(owner));
-            let net: Field<'_> = inflow - outflow;
+            let net: Field<'_> = inflow - bank.outflow(b);
             b.output(net, Destination::Commitment { owner, group: NETS });
         }
     }

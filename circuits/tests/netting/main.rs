@@ -2,13 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod iterations;
 mod reference;
 
 use proptest::prelude::*;
 use quittance_circuit::price::{Committee, Price, Task};
 use quittance_circuit::{Circuit, Destination, Fr, Owner, Part, Program, RunError};
 use quittance_circuit_library::netting::{
-    Bank, BankResult, NETS, Netting, NettingError, Payment, Results, truncate,
+    Bank, BankResult, NETS, Netting, NettingError, OneByOne, Payment, Results, truncate,
 };
 use reference::{Case, all_feasible, one_by_one};
 
@@ -60,8 +61,11 @@ fn expected(case: &Case, prefixes: &[usize]) -> Results<Fr> {
 
 /// Runs the circuits; returns the results and the number of steps.
 fn run(case: &Case) -> (Results<Fr>, u32) {
+    run_program(case, &netting(case).until_settled().unwrap())
+}
+
+fn run_program(case: &Case, program: &Program) -> (Results<Fr>, u32) {
     let netting = netting(case);
-    let program = netting.until_settled().unwrap();
     let run = program.run_in_clear(netting.inputs(&banks(case)).unwrap()).unwrap();
     (netting.results(run.outputs).unwrap(), run.steps)
 }
@@ -103,6 +107,23 @@ proptest! {
     #[test]
     fn circuits_agree_with_the_reference(case in case(6, 7)) {
         check(&case);
+    }
+
+    /// However prefixes are searched, and whichever algorithm finds the fixed point.
+    #[test]
+    fn all_programs_agree(case in case(5, 9)) {
+        let (results, steps) = run(&case);
+        prop_assert_eq!(steps, reference::in_parallel(&case).1);
+        for levels in 1..=4 {
+            let program = netting(&case).with_levels(levels).until_settled().unwrap();
+            prop_assert_eq!(run_program(&case, &program), (results.clone(), steps));
+        }
+        let one_by_one = OneByOne::new(netting(&case)).until_settled().unwrap();
+        let (same, slower) = run_program(&case, &one_by_one);
+        prop_assert_eq!(same, results.clone());
+        prop_assert_eq!(slower, reference::one_for_each_bank(&case).1);
+        let doubling = netting(&case).in_doubling_steps().unwrap();
+        prop_assert_eq!(run_program(&case, &doubling), (results, steps.next_power_of_two()));
     }
 }
 
@@ -341,10 +362,17 @@ fn a_payment_to_a_stranger_ends_the_queue() {
 fn the_circuits_are_pinned() {
     // Whoever changes them changes what committees agree on.
     let netting = Netting::new(vec![vec![Owner(1), Owner(2)], vec![Owner(2)], vec![]]).unwrap();
-    let programs = [netting.until_settled().unwrap(), netting.in_fixed_steps(4).unwrap()];
+    let programs = [
+        netting.until_settled().unwrap(),
+        netting.in_fixed_steps(4).unwrap(),
+        netting.in_doubling_steps().unwrap(),
+        OneByOne::new(netting).until_settled().unwrap(),
+    ];
     let pinned = [
-        "8e3de2de6f4d4b7358eb4c8ae482d769d9a5bc2edba3cb556811e7609e3714e6",
-        "5671734a138a15f9f0359fe467a6e6f448d70c0d2b6dd6458f21a37349dd739d",
+        "5fccc7e54a7c824a0c8ecc2f325b23d6cf43efa15f72dea191683e37cd95a1bd",
+        "c3c5cd9ccb4be3b838163b05cec7da335a3d20eaa34f2214f52015e6868e75d4",
+        "7c45180857d2aae17b4652f713e66f118db2668443e3ff1cfc2f792ab60474d0",
+        "58ae653b5563f549956705995e0c8025402c4765d58416857859b0e59f7ffdef",
     ];
     assert_eq!(programs.map(|program| program.fingerprint().to_string()), pinned);
 }

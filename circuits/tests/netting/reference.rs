@@ -53,6 +53,41 @@ pub fn one_by_one(case: &Case, mut choose: impl FnMut(usize) -> usize) -> Vec<us
     }
 }
 
+/// The parallel iteration: in each step each bank's longest prefix for the inflow of the present
+/// prefixes. The result, and the number of steps with the one that changes nothing.
+pub fn in_parallel(case: &Case) -> (Vec<usize>, u32) {
+    iterate(case, |case, bank, prefixes| {
+        let available = u128::from(case.liquidity[bank]) + case.inflow(bank, prefixes);
+        let mut outflow = 0;
+        let paid = case.queues[bank].iter().take_while(|(_, amount)| {
+            outflow += u128::from(*amount);
+            outflow <= available
+        });
+        paid.count()
+    })
+}
+
+/// In each step each overdrawn bank takes out its last settling payment.
+pub fn one_for_each_bank(case: &Case) -> (Vec<usize>, u32) {
+    iterate(case, |case, bank, prefixes| {
+        let outflow = case.queues[bank][..prefixes[bank]].iter().map(|&(_, a)| u128::from(a));
+        let available = u128::from(case.liquidity[bank]) + case.inflow(bank, prefixes);
+        prefixes[bank] - usize::from(outflow.sum::<u128>() > available)
+    })
+}
+
+fn iterate(case: &Case, next: impl Fn(&Case, usize, &[usize]) -> usize) -> (Vec<usize>, u32) {
+    let mut prefixes: Vec<_> = case.queues.iter().map(Vec::len).collect();
+    for steps in 1.. {
+        let after: Vec<_> = (0..prefixes.len()).map(|bank| next(case, bank, &prefixes)).collect();
+        if after == prefixes {
+            return (prefixes, steps);
+        }
+        prefixes = after;
+    }
+    unreachable!("each step but the last takes a payment out")
+}
+
 /// Every result there is, feasible ones only.
 pub fn all_feasible(case: &Case) -> Vec<Vec<usize>> {
     let mut all = vec![vec![]];
