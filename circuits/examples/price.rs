@@ -7,6 +7,7 @@ use std::error::Error;
 
 use quittance_circuit::price::{Committee, Price, Task};
 use quittance_circuit::{Owner, Part, Program};
+use quittance_circuit_library::netting::hidden::Hidden;
 use quittance_circuit_library::netting::{Netting, OneByOne};
 
 /// Each bank pays all others in turn.
@@ -44,6 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         print("two levels", &netting.clone().with_levels(2).until_settled()?);
         print("default", &netting.until_settled()?);
         print("one by one", &OneByOne::new(netting).until_settled()?);
+        print("hidden", &Hidden::new(vec![payments / banks; banks])?.until_settled()?);
     }
     Ok(())
 }

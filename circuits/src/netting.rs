@@ -29,6 +29,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod hidden;
 mod one_by_one;
 mod prefix;
 mod values;
