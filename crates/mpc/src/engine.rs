@@ -10,6 +10,7 @@ mod check;
 mod compare;
 mod decompose;
 mod mask;
+mod one_hot;
 mod open;
 mod products;
 mod reduce;
@@ -18,6 +19,7 @@ mod zero;
 
 pub use compare::LessThan;
 pub use mask::{MIN_STATISTICAL_BITS, STATISTICAL_BITS};
+pub use one_hot::OneHot;
 pub use products::Products;
 
 use std::collections::BTreeMap;

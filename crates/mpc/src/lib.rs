@@ -29,8 +29,8 @@ mod shared;
 pub mod vss;
 mod wire;
 
-pub use engine::{Engine, LessThan, MIN_STATISTICAL_BITS, Products, STATISTICAL_BITS};
+pub use engine::{Engine, LessThan, MIN_STATISTICAL_BITS, OneHot, Products, STATISTICAL_BITS};
 pub use parties::{MAX_PARTIES, Parties, PartiesError, PartyId};
 pub use shamir::split;
 pub use share::Share;
-pub use shared::{Inputs, Output, Shared};
+pub use shared::{Inputs, Output, Shared, VectorInput};

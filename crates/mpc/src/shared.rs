@@ -1,6 +1,7 @@
 //! Circuits on shares: the interpreter of a committee.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use ark_ff::Field;
 use quittance_circuit::price::{Committee, Price, Task};
@@ -10,7 +11,7 @@ use quittance_circuit::{
 };
 use quittance_crypto::field::Fr;
 
-use crate::engine::{Engine, LessThan, Products};
+use crate::engine::{Engine, LessThan, OneHot, Products};
 use crate::output::{CommittedOutput, CommittedShare};
 use crate::session::Abort;
 use crate::share::Share;
@@ -38,6 +39,17 @@ impl Inputs {
             _ => Err(Abort::Input { owner, index }),
         }
     }
+}
+
+/// Where the inputs are that make up a vector to be checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VectorInput {
+    /// Who dealt it.
+    pub owner: Owner,
+    /// The place of the committed index among the owner's inputs.
+    pub index: u32,
+    /// The places of the entries.
+    pub entries: Range<u32>,
 }
 
 /// An output as one party has it.
@@ -104,7 +116,8 @@ impl Shared {
         for owner in (0..circuit.owners()).map(Owner) {
             for (index, (committed, kind)) in (0u32..).zip(circuit.inputs_of(owner)) {
                 let share = self.inputs.share(owner, index, committed)?;
-                checked.extend(kind.bits().map(|bits| ((owner, index), (share, bits))));
+                let bits = self.unchecked(owner, index, kind);
+                checked.extend(bits.map(|bits| ((owner, index), (share, bits))));
             }
         }
         let values: Vec<_> = checked.iter().map(|&(_, value)| value).collect();
@@ -121,9 +134,44 @@ impl Shared {
         Ok(())
     }
 
-    /// Makes what the checks of a program's inputs and so many of its steps need in advance: random
-    /// bits, and masks for comparisons. A dozen exchanges and checks, and none later for these until
-    /// more steps are taken than that.
+    /// The width within which an input must be found to be, unless it has been or may be anything.
+    fn unchecked(&self, owner: Owner, index: u32, kind: Kind) -> Option<u32> {
+        let known = self.widths.get(&(owner.0, index));
+        kind.bits().filter(|bits| known.is_none_or(|known| known > bits))
+    }
+
+    /// Checks that vectors of inputs are 1 at one place and 0 elsewhere, and that the label of that
+    /// place is the committed index; see [`Engine::one_hot`]. `None` as a label fits any index.
+    /// Each entry is then known to be a bit, and [`check_inputs`](Self::check_inputs) has nothing
+    /// left to do for it. The first owner with a wrong vector is named to all parties.
+    pub async fn check_one_hot(
+        &mut self,
+        vectors: &[VectorInput],
+        labels: &[Option<Fr>],
+    ) -> Result<(), Abort> {
+        let mut dealers = BTreeMap::<u16, Vec<OneHot<'_>>>::new();
+        for VectorInput { owner, index, entries } in vectors {
+            let entry = |place| self.inputs.share(*owner, place, false);
+            let entries = entries.clone().map(entry).collect::<Result<_, _>>()?;
+            let index = self.inputs.share(*owner, *index, true)?;
+            dealers.entry(owner.0).or_default().push(OneHot { entries, index });
+        }
+        let dealers: Vec<_> = dealers.into_iter().map(|(owner, of)| (Owner(owner), of)).collect();
+        let verdicts = self.engine.one_hot(&dealers, labels).await?;
+        for (&(owner, _), sound) in dealers.iter().zip(verdicts) {
+            if !sound {
+                return Err(Abort::NotOneHot { owner });
+            }
+        }
+        for VectorInput { owner, entries, .. } in vectors {
+            self.widths.extend(entries.clone().map(|place| ((owner.0, place), 1)));
+        }
+        Ok(())
+    }
+
+    /// Makes what the checks of a program's inputs (those that are left, if some have been checked
+    /// before) and so many of its steps need in advance: random bits, and masks for comparisons. A
+    /// dozen exchanges and checks, and none later for these until more steps are taken than that.
     pub async fn prepare(&mut self, program: &Program, steps: u32) -> Result<(), Abort> {
         let parties = self.engine.parties();
         let tariff = Committee::new(parties.count() as u32, parties.threshold() as u32);
@@ -135,9 +183,12 @@ impl Shared {
         });
         self.engine.prepare_comparisons(&comparisons.collect::<Vec<_>>()).await?;
         let start = program.part(Part::Start);
-        let inputs = (0..start.owners()).flat_map(|owner| start.inputs_of(Owner(owner)));
-        let checks = inputs.map(|(_, kind)| kind.bits().unwrap_or(0).next_multiple_of(2) as usize);
-        let bits = price.cost.random_bits as usize + checks.sum::<usize>();
+        let mut bits = price.cost.random_bits as usize;
+        for owner in (0..start.owners()).map(Owner) {
+            let checks = (0u32..).zip(start.inputs_of(owner));
+            let widths = checks.filter_map(|(at, (_, kind))| self.unchecked(owner, at, kind));
+            bits += widths.map(|bits| bits.next_multiple_of(2) as usize).sum::<usize>();
+        }
         self.engine.prepare(bits).await
     }
 

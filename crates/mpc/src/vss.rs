@@ -15,6 +15,8 @@
 //! session is bound to (see [`Binding`](crate::session::Binding)), so parties that were told
 //! different ones refuse each other's frames.
 
+mod compressed;
+
 use ark_ff::AdditiveGroup;
 use quittance_circuit::Owner;
 use quittance_crypto::commitment::{Blinding, Commitment, commit_scalar};
@@ -29,6 +31,8 @@ use thiserror::Error;
 use crate::parties::{MAX_PARTIES, Parties, PartyId};
 use crate::shamir::Polynomial;
 use crate::share::Share;
+
+pub use compressed::{CompressedShares, MAX_COMPRESSED, deal_compressed};
 
 /// The most inputs of one dealer.
 pub const MAX_INPUTS: usize = 1 << 16;
