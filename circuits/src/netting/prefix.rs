@@ -15,7 +15,8 @@
 //! prefix ends, 0 for all others, and P at its place t is
 //!
 //! ```text
-//! S_t = sum over i of (G_i - G_(i+1)) * P_(is+t) = P_t + sum over i > 0 of G_i * (P_(is+t) - P_((i-1)s+t)),
+//! S_t = sum over i of (G_i - G_(i+1)) * P_(is+t)
+//!     = P_t + sum over i > 0 of G_i * (P_(is+t) - P_((i-1)s+t)),
 //! ```
 //!
 //! one inner product. In the second form all factors are sums of amounts, so that the largest value
@@ -26,7 +27,8 @@
 //!
 //! *Exact.* The bits at the boundaries of a level are those of P itself. If they are right, `S_t`
 //! is P at that place of the block in which the prefix ends, and so `z_t` is the bit there; in
-//! the other blocks all bits are equal to those at their ends. By induction all bits are `[P_j <= V]`.
+//! the other blocks all bits are equal to those at their ends. By induction all bits are
+//! `[P_j <= V]`.
 //!
 //! *Padding.* Where the product N of the radices exceeds `m + 1`, `N - m - 1` payments of nothing
 //! are put in front of the queue, which any bank can pay for. Padding behind the queue would need

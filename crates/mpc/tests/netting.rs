@@ -3,10 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod committee;
+#[path = "../../../circuits/tests/netting/reference.rs"]
+#[allow(dead_code, reason = "each test uses its part")]
+mod reference;
 
 use proptest::prelude::*;
-use quittance_circuit::{Fr, Owner, Part};
-use quittance_circuit_library::netting::{Bank, Netting};
+use quittance_circuit::{Fr, Owner, Part, Program};
+use quittance_circuit_library::netting::{Bank, Netting, OneByOne, Results};
 use quittance_mpc::{Output, Shared};
 
 use committee::Committee;
@@ -14,7 +17,7 @@ use committee::Committee;
 /// By bank: liquidity, and its queue of (payee, amount).
 type Case = Vec<(u64, Vec<(u16, u64)>)>;
 
-fn check(case: &Case, committee: &mut Committee) {
+fn netting(case: &Case) -> (Netting, Vec<Vec<Fr>>) {
     let payees = |(_, queue): &(u64, Vec<(u16, u64)>)| {
         queue.iter().map(|&(to, _)| Owner(to)).collect::<Vec<_>>()
     };
@@ -24,20 +27,64 @@ fn check(case: &Case, committee: &mut Committee) {
         amounts: queue.iter().map(|&(_, amount)| amount).collect(),
     };
     let inputs = netting.inputs(&case.iter().map(bank).collect::<Vec<_>>()).unwrap();
-    let program = netting.until_settled().unwrap();
-    let clear = program.run_in_clear(inputs.clone()).unwrap();
+    (netting, inputs)
+}
 
+/// Clear, shares and the plain reference agree, for searches in one level and in several.
+fn check(case: &Case, levels: u32, committee: &mut Committee) {
+    let (netting, inputs) = netting(case);
+    let netting = netting.with_levels(levels);
+    let program = netting.until_settled().unwrap();
+    let outputs = check_program(&program, &inputs, committee);
+    let results = netting.results(outputs).unwrap();
+    check_results(case, &results);
+}
+
+/// Runs in the clear and on shares; returns the outputs.
+fn check_program(program: &Program, inputs: &[Vec<Fr>], committee: &mut Committee) -> Vec<Fr> {
+    let clear = program.run_in_clear(inputs.to_vec()).unwrap();
     let start = program.part(Part::Start);
     let statement = |owner| start.inputs_of(owner).map(|(committed, _)| committed).collect();
     let shared = program.clone();
-    let runs = committee.run(&inputs, statement, move |mut interpreter: Shared| async move {
+    let runs = committee.run(inputs, statement, move |mut interpreter: Shared| async move {
         interpreter.run(&shared).await
     });
     let runs = runs.unwrap();
     assert!(runs.iter().all(|run| run.steps == clear.steps));
     let outputs: Vec<Vec<Output>> = runs.into_iter().map(|run| run.outputs).collect();
-    assert_eq!(committee.combine(&outputs), clear.outputs, "{case:?}");
+    assert_eq!(committee.combine(&outputs), clear.outputs);
     check_nets(&outputs[0]);
+    clear.outputs
+}
+
+/// The prefixes that settle, by the plain reference, and the case in its form.
+fn plain(case: &Case) -> (reference::Case, Vec<usize>) {
+    let queue = |(_, queue): &(u64, Vec<(u16, u64)>)| {
+        queue.iter().map(|&(to, amount)| (usize::from(to), amount)).collect()
+    };
+    let case = reference::Case {
+        liquidity: case.iter().map(|&(liquidity, _)| liquidity).collect(),
+        queues: case.iter().map(queue).collect(),
+    };
+    let prefixes = reference::one_by_one(&case, |_| 0);
+    (case, prefixes)
+}
+
+fn signed(value: i128) -> Fr {
+    let size = Fr::from(value.unsigned_abs());
+    if value < 0 { -size } else { size }
+}
+
+fn check_results(case: &Case, results: &Results<Fr>) {
+    let (case, prefixes) = plain(case);
+    let nets = case.nets(&prefixes);
+    for (bank, found) in results.banks.iter().enumerate() {
+        let settled = (0..case.queues[bank].len()).map(|place| place < prefixes[bank]);
+        let settled: Vec<_> = settled.map(|bit| Fr::from(u64::from(bit))).collect();
+        assert_eq!(found.settled, settled, "{case:?}");
+        assert_eq!(found.inflow, Fr::from(case.inflow(bank, &prefixes)));
+        assert_eq!(found.net, signed(nets[bank]));
+    }
 }
 
 /// Everybody sees that the nets sum to zero: their commitments sum to the identity.
@@ -70,16 +117,40 @@ fn case() -> impl Strategy<Value = Case> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
+    /// Three parties or, in a quarter of the cases, five.
     #[test]
-    fn shares_give_what_the_clear_gives(case in case(), seed in any::<u64>()) {
+    fn shares_give_what_the_clear_gives(
+        case in case(),
+        seed in any::<u64>(),
+        levels in 1..4u32,
+        five in 0..4u8,
+    ) {
+        let five = five == 0;
+        let mut committee = if five { Committee::new(5, 2) } else { Committee::new(3, 1) };
+        committee.seed = seed >> 1;
+        check(&case, levels, &mut committee);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(50))]
+
+    #[test]
+    fn other_programs_give_the_same(case in case(), seed in any::<u64>()) {
+        let (netting, inputs) = netting(&case);
+        let doubling = netting.in_doubling_steps().unwrap();
+        let one_by_one = OneByOne::new(netting.clone()).until_settled().unwrap();
         let mut committee = Committee::new(3, 1);
         committee.seed = seed >> 1;
-        check(&case, &mut committee);
+        for program in [doubling, one_by_one] {
+            let outputs = check_program(&program, &inputs, &mut committee);
+            check_results(&case, &netting.results(outputs).unwrap());
+        }
     }
 }
 
 #[test]
-fn five_parties_give_the_same() {
+fn extreme_cases_give_the_same() {
     let max = u64::MAX;
     let cases: [Case; 4] = [
         // A cycle without liquidity.
@@ -90,9 +161,10 @@ fn five_parties_give_the_same() {
         // Nothing at all.
         vec![(0, vec![]), (7, vec![])],
     ];
-    let mut committee = Committee::new(5, 2);
     for case in &cases {
-        check(case, &mut committee);
+        for levels in 1..4 {
+            check(case, levels, &mut Committee::new(5, 2));
+        }
     }
 }
 

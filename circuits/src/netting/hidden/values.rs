@@ -51,7 +51,8 @@ pub struct HiddenBankResult<T> {
     pub notices: Vec<T>,
     /// The sum of the settled payments addressed to it. Known to the bank.
     pub inflow: T,
-    /// Inflow less outflow, as a commitment of group [`NETS`](crate::netting::NETS) which the bank can open.
+    /// Inflow less outflow, as a commitment of group [`NETS`](crate::netting::NETS) which the bank
+    /// can open.
     pub net: T,
 }
 

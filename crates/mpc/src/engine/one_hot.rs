@@ -17,7 +17,7 @@
 //!
 //! A place without a label stands for a payee that is none of the others: then the index is free.
 //!
-//! *One product for a dealer.* The residuals of all three, over all vectors of a dealer, are taken
+//! *One residual for a dealer.* The residuals of all three, over all vectors of a dealer, are taken
 //! with different powers of r: exponents 0 to 2K - 2 for the squares, 2K - 1 for the sum, 2K for
 //! the index, and 2K + 1 further on for each next vector. What is checked is one polynomial in r
 //! that is zero only if all residuals are, and it takes one inner product. Whether it is zero is
@@ -29,8 +29,9 @@
 //! a random mask, is opened, and must have degree t. If it has not, either the dealer or a party
 //! has lied, and nothing tells which: the session ends with both disputed, so that a party cannot
 //! frame a dealer. It must end: a liar may send its wrong share to some parties only, and those who
-//! leave a dealer out cannot go on together with those who do not. With n = 2t + 1 the shares of the honest parties always lie on one polynomial; that is what was
-//! dealt, whatever the others hold. It was fixed before the session, thus before r.
+//! leave a dealer out cannot go on together with those who do not. With n = 2t + 1 the shares of the
+//! honest parties always lie on one polynomial; that is what was dealt, whatever the others hold.
+//! It was fixed before the session, thus before r.
 
 use ark_ff::{AdditiveGroup, Field};
 use quittance_circuit::Owner;
@@ -54,8 +55,9 @@ impl Engine {
     /// not, the dealer is to blame. `labels` are those of the places, `None` for a place that fits
     /// any index. Nothing else is learnt.
     ///
-    /// Six exchanges and a check of products, whatever the number of vectors; two products and two opened
-    /// elements for each dealer. The shares must be those that the parties held before the session.
+    /// Six exchanges and a check of products, whatever the number of vectors; two products and two
+    /// opened elements for each dealer. The shares must be those that the parties held before the
+    /// session.
     /// An error if a vector has not as many entries as there are labels, and
     /// [`Abort::DisputedDealing`] if shares do not fit together.
     pub async fn one_hot(

@@ -11,7 +11,7 @@ use quittance_crypto::field::{Fr, to_scalar};
 use quittance_mpc::memory::{Network, Outcome};
 use quittance_mpc::output::combine_private;
 use quittance_mpc::session::{Abort, Binding};
-use quittance_mpc::vss::deal;
+use quittance_mpc::vss::{deal, deal_compressed};
 use quittance_mpc::{Inputs, Output, Parties, Shared};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -59,6 +59,38 @@ impl Committee {
                 let verified =
                     dealing.verify(owner, self.parties, me, &published, shares, &mut rng);
                 inputs.set(owner, verified.ok().unwrap());
+            }
+        }
+        all
+    }
+
+    /// As [`inputs`](Self::inputs), but only the first `committed` inputs of an owner are dealt with
+    /// commitments, the rest compressed.
+    pub fn compressed(
+        &self,
+        inputs: &[Vec<Fr>],
+        committed: impl Fn(Owner) -> usize,
+    ) -> Vec<Inputs> {
+        let mut rng = ChaCha20Rng::seed_from_u64(!self.seed);
+        let mut all: Vec<_> = self.parties.ids().map(|_| Inputs::new()).collect();
+        for (owner, values) in inputs.iter().enumerate() {
+            let owner = Owner(owner as u16);
+            let (values, vectors) = values.split_at(committed(owner));
+            let secrets: Vec<_> =
+                values.iter().map(|value| (*value, Blinding::random(&mut rng))).collect();
+            let published: Vec<_> = secrets
+                .iter()
+                .map(|(value, r)| Some(commit_scalar(&to_scalar(value), r.as_scalar())))
+                .collect();
+            let (dealing, shares) = deal(self.parties, &secrets, &mut rng);
+            let compressed = deal_compressed(self.parties, owner, vectors, &mut rng);
+            let parties = self.parties.ids().zip(&mut all);
+            for ((me, inputs), (shares, compressed)) in parties.zip(shares.iter().zip(compressed)) {
+                let verified =
+                    dealing.verify(owner, self.parties, me, &published, shares, &mut rng);
+                let mut verified = verified.ok().unwrap();
+                verified.extend(compressed.expand(owner, vectors.len()).ok().unwrap());
+                inputs.set(owner, verified);
             }
         }
         all

@@ -1,0 +1,225 @@
+//! Netting with hidden payees on shares: compressed dealing, the check of payees, the run.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod committee;
+#[path = "../../../circuits/tests/netting/reference.rs"]
+#[allow(dead_code, reason = "each test uses its part")]
+mod reference;
+
+use proptest::prelude::*;
+use quittance_circuit::{Fr, Owner, Program};
+use quittance_circuit_library::netting::hidden::{
+    Hidden, HiddenBank, HiddenPayment, HiddenResults, settled,
+};
+use quittance_mpc::memory::Outcome;
+use quittance_mpc::session::Abort;
+use quittance_mpc::{Inputs, Output, Shared, VectorInput};
+
+use committee::Committee;
+use reference::Case;
+
+/// How many places each queue has.
+const PLACES: usize = 4;
+
+/// What banks are called in commitments to payees; nobody has no label.
+fn labels(banks: usize) -> Vec<Option<Fr>> {
+    let banks = (0..banks as u64).map(|bank| Some(Fr::from(1000 + bank)));
+    [None].into_iter().chain(banks).collect()
+}
+
+fn pad(payer: usize, place: usize) -> Fr {
+    -Fr::from(1 + (payer * PLACES + place) as u64) * Fr::from(0x9e37_79b9_7f4a_7c15u64)
+}
+
+fn hide(case: &Case) -> (Hidden, Vec<Vec<Fr>>) {
+    let labels = labels(case.queues.len());
+    let bank = |(payer, queue): (usize, &Vec<(usize, u64)>)| {
+        let payment = |place: usize| match queue.get(place) {
+            None => HiddenPayment::padding(pad(payer, place)),
+            Some(&(payee, amount)) => HiddenPayment {
+                amount,
+                payee: Some(Owner(payee as u16)),
+                index: labels[payee + 1].unwrap(),
+                pad: pad(payer, place),
+            },
+        };
+        HiddenBank { liquidity: case.liquidity[payer], queue: (0..PLACES).map(payment).collect() }
+    };
+    let hidden = Hidden::new(vec![PLACES; case.queues.len()]).unwrap();
+    let banks: Vec<_> = case.queues.iter().enumerate().map(bank).collect();
+    let inputs = hidden.inputs(&banks).unwrap();
+    (hidden, inputs)
+}
+
+fn vectors(hidden: &Hidden) -> Vec<VectorInput> {
+    let payees = hidden.payees();
+    payees.map(|at| VectorInput { owner: at.owner, index: at.index, entries: at.entries }).collect()
+}
+
+/// Deals, checks payees and runs. By party: outputs and the number of steps.
+fn run(
+    committee: &mut Committee,
+    hidden: &Hidden,
+    inputs: Vec<Inputs>,
+    program: &Program,
+) -> Vec<Result<(Vec<Output>, u32), Abort>> {
+    let (program, vectors) = (program.clone(), vectors(hidden));
+    let labels = labels(usize::from(program.owners()));
+    let protocol = move |mut shared: Shared| async move {
+        shared.check_one_hot(&vectors, &labels).await?;
+        let run = shared.run(&program).await?;
+        Ok((run.outputs, run.steps))
+    };
+    let Outcome { results, .. } = committee.network(inputs, protocol).run();
+    results
+}
+
+fn committed(_: Owner) -> usize {
+    1 + 3 * PLACES
+}
+
+fn check(case: &Case, committee: &mut Committee) {
+    let (hidden, inputs) = hide(case);
+    let program = hidden.until_settled().unwrap();
+    let clear = program.run_in_clear(inputs.clone()).unwrap();
+    let dealt = committee.compressed(&inputs, committed);
+    let runs: Vec<_> =
+        run(committee, &hidden, dealt, &program).into_iter().map(Result::unwrap).collect();
+    assert!(runs.iter().all(|(_, steps)| *steps == clear.steps));
+    let outputs: Vec<_> = runs.into_iter().map(|(outputs, _)| outputs).collect();
+    let outputs = committee.combine(&outputs);
+    assert_eq!(outputs, clear.outputs, "{case:?}");
+    check_results(case, &hidden.results(outputs).unwrap());
+}
+
+fn check_results(case: &Case, results: &HiddenResults<Fr>) {
+    let prefixes = reference::one_by_one(case, |_| 0);
+    let nets = case.nets(&prefixes);
+    for (bank, found) in results.banks.iter().enumerate() {
+        for (place, notice) in found.notices.iter().enumerate() {
+            assert_eq!(settled(*notice, pad(bank, place)), Some(place < prefixes[bank]));
+        }
+        assert_eq!(found.inflow, Fr::from(case.inflow(bank, &prefixes)));
+        let size = Fr::from(nets[bank].unsigned_abs());
+        assert_eq!(found.net, if nets[bank] < 0 { -size } else { size });
+    }
+}
+
+fn amount() -> impl Strategy<Value = u64> {
+    prop_oneof![6 => 0..6u64, 2 => 0..1000u64, 1 => any::<u64>(), 1 => u64::MAX - 2..=u64::MAX]
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    (2..=3usize).prop_flat_map(|banks| {
+        let queue = prop::collection::vec((1..banks, amount()), 0..=PLACES);
+        let liquidity = prop_oneof![3 => Just(0), 5 => amount()];
+        let bank = (liquidity, queue);
+        prop::collection::vec(bank, banks).prop_map(move |cases| {
+            let (liquidity, mut queues): (Vec<_>, Vec<Vec<_>>) = cases.into_iter().unzip();
+            // The strategy gives a distance, so that nobody pays itself.
+            for (payer, queue) in queues.iter_mut().enumerate() {
+                queue.iter_mut().for_each(|(to, _)| *to = (*to + payer) % banks);
+            }
+            Case { liquidity, queues }
+        })
+    })
+}
+
+/// By a committee of three or of five.
+fn check_with(case: &Case, seed: u64, five: bool) {
+    let mut committee = if five { Committee::new(5, 2) } else { Committee::new(3, 1) };
+    committee.seed = seed >> 1;
+    check(case, &mut committee);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn shares_agree_with_the_reference(case in case(), seed in any::<u64>(), five in 0..4u8) {
+        check_with(&case, seed, five == 0);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    #[ignore = "minutes"]
+    fn shares_agree_with_the_reference_in_many_cases(
+        case in case(),
+        seed in any::<u64>(),
+        five in any::<bool>(),
+    ) {
+        check_with(&case, seed, five);
+    }
+}
+
+fn small() -> Case {
+    Case { liquidity: vec![5, 0, 0], queues: vec![vec![(1, 5)], vec![(2, 7)], vec![(0, 1)]] }
+}
+
+/// What all parties say of a dealing with one changed input of bank 1.
+fn refused(change: impl Fn(&mut Vec<Fr>)) -> Abort {
+    let (hidden, mut inputs) = hide(&small());
+    change(&mut inputs[1]);
+    let mut committee = Committee::new(3, 1);
+    let dealt = committee.compressed(&inputs, committed);
+    let program = hidden.until_settled().unwrap();
+    let mut results = run(&mut committee, &hidden, dealt, &program).into_iter();
+    let first = results.next().unwrap().err().unwrap();
+    assert!(results.all(|result| result.err().as_ref() == Some(&first)));
+    first
+}
+
+#[test]
+fn whoever_deals_no_payee_is_named() {
+    let entries = 1 + 3 * PLACES;
+    let named = Abort::NotOneHot { owner: Owner(1) };
+    // Twice the payment to bank 2, and minus it to bank 0: the sum is 1.
+    let twice = |inputs: &mut Vec<Fr>| {
+        inputs[entries + 3] = Fr::from(2u64);
+        inputs[entries + 1] = -Fr::from(1u64);
+        inputs[2] = Fr::from(2u64 * 1002 - 1000);
+    };
+    assert_eq!(refused(twice), named);
+    // Nothing at all; two payees; another payee than the committed one.
+    assert_eq!(refused(|inputs| inputs[entries + 3] = Fr::from(0u64)), named);
+    assert_eq!(refused(|inputs| inputs[entries + 1] = Fr::from(1u64)), named);
+    assert_eq!(refused(|inputs| inputs.swap(entries + 1, entries + 3)), named);
+    assert_eq!(refused(|inputs| inputs[2] = Fr::from(1000u64)), named);
+}
+
+#[test]
+fn a_payment_behind_nobody_ends_the_session_at_its_payer() {
+    let (hidden, _) = hide(&small());
+    let entries = 1 + 3 * PLACES;
+    // The first payment is to nobody, the second to bank 0.
+    let abort = refused(|inputs| {
+        inputs.swap(entries, entries + 3);
+        inputs.swap(entries + 4, entries + 5);
+        inputs[5] = Fr::from(1000u64);
+    });
+    let program = hidden.until_settled().unwrap();
+    match abort.cause() {
+        Abort::Assertion { gate, .. } => {
+            assert_eq!(hidden.refused(&program, *gate), Some(Owner(1)));
+        }
+        other => unreachable!("{other}"),
+    }
+}
+
+#[test]
+fn unchecked_payees_are_checked_as_bits_at_least() {
+    let (hidden, mut inputs) = hide(&small());
+    inputs[1][1 + 3 * PLACES + 3] = Fr::from(2u64);
+    let mut committee = Committee::new(3, 1);
+    let dealt = committee.compressed(&inputs, committed);
+    let program = hidden.until_settled().unwrap();
+    let protocol =
+        move |mut shared: Shared| async move { Ok(shared.run(&program).await?.outputs.len()) };
+    let results = committee.network(dealt, protocol).run().results;
+    let expected = Abort::OutOfRange { owner: Owner(1), index: 1 + 3 * PLACES as u32 + 3 };
+    assert!(results.into_iter().all(|result| result == Err(expected.clone())));
+}
