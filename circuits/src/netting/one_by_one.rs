@@ -7,9 +7,9 @@
 //! inflow at least that of `m`, and `m` is feasible. So with `k_i` one less, `k >= m` still holds.
 //! The steps end where nobody is overdrawn, thus with a feasible result that is at least `m`.
 //!
-//! A step is cheap, one comparison for each bank, and there are many: as many as the longest run of
-//! payments that fall out of one queue, and more. It is here to tell what is gained by another
-//! algorithm from what is gained by another protocol; [`Netting`] is the one to use.
+//! A step is cheap, one comparison for each bank, and there are many: more than the longest run of
+//! payments that fall out of one queue. It is here to tell what is gained by another algorithm from
+//! what is gained by another protocol. `docs/netting.md` compares the two.
 
 use quittance_circuit::{Bit, Builder, Loop, Program, ProgramError, Repetition, Uint};
 
