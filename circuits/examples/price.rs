@@ -22,20 +22,20 @@ fn print(name: &str, banks: usize, payments: usize, program: &Program, committee
     let Price { cost, levels, tasks, .. } = Price::of(program.part(Part::Step), committee);
     let comparisons = tasks.iter().filter(|(task, _)| matches!(task, Task::LessThan { .. }));
     println!(
-        "| {name} | {banks} | {payments} | {} | {} | {} | {} | {levels} | {} | {:.2} |",
+        "| {name} | {banks} | {payments} | {} | {} | {} | {} | {levels} | {} | {:.3} |",
         comparisons.map(|(_, count)| count).sum::<u64>(),
         tasks.get(&Task::Product).unwrap_or(&0),
         cost.multiplications,
-        cost.random_bits,
+        cost.bits,
         cost.rounds,
-        cost.bytes as f64 / 1e6,
+        (cost.bytes + cost.bits / 8) as f64 / 1e6,
     );
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let committee = Committee::new(3, 1).ok_or("no honest majority")?;
     println!(
-        "| program | banks | payments | comparisons | products | multiplications | random bits | levels | rounds | MB |"
+        "| program | banks | payments | comparisons | products | multiplications | single bits | levels | rounds | MB |"
     );
     for (banks, payments) in [(10, 100), (10, 200), (40, 1_000), (100, 10_000)] {
         let netting = Netting::new(queues(banks, payments))?;
