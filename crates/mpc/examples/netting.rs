@@ -101,12 +101,12 @@ fn deal_all(parties: Parties, work: &Work, rng: &mut ChaCha20Rng) -> Result<Vec<
             .map(|(value, r)| Some(commit_scalar(&to_scalar(value), r.as_scalar())))
             .collect();
         let (dealing, dealt) = deal(parties, &secrets, rng);
-        let compressed = deal_compressed(parties, owner, vectors, rng);
+        let (public, compressed) = deal_compressed(parties, owner, vectors, rng);
         let start = Instant::now();
         let receivers = parties.ids().zip(&mut shares);
         for ((me, inputs), (dealt, compressed)) in receivers.zip(dealt.iter().zip(compressed)) {
             let mut own = dealing.verify(owner, parties, me, &commitments, dealt, rng)?;
-            own.extend(compressed.expand(owner, vectors.len())?);
+            own.extend(public.verify(owner, parties, me, &compressed, vectors.len())?);
             inputs.set(owner, own);
         }
         verifying += start.elapsed();

@@ -156,13 +156,6 @@ pub enum Abort {
         /// Its place among this owner's inputs.
         index: u32,
     },
-    /// The shares that an owner dealt without commitments lie on no polynomial of degree t: either
-    /// it or a party lied.
-    #[error("the vectors of {owner} do not fit together; disputed: the dealer and all parties")]
-    DisputedDealing {
-        /// Who dealt them.
-        owner: Owner,
-    },
     /// Vectors that an owner dealt are not 1 at one place and 0 elsewhere, or not at the place that
     /// it is committed to.
     #[error("the vectors of {owner} are not those of committed payees")]

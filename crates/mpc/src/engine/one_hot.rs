@@ -23,24 +23,17 @@
 //! that is zero only if all residuals are, and it takes one inner product. Whether it is zero is
 //! [opened](Engine::are_zero), and nothing else about it.
 //!
-//! *Whose shares they are.* Vectors are dealt without commitments
-//! ([`deal_compressed`](crate::vss::deal_compressed)), so a dealer may have given shares on no
-//! common polynomial. Before anything else a random combination of all entries of each dealer, with
-//! a random mask, is opened, and must have degree t. If it has not, either the dealer or a party
-//! has lied, and nothing tells which: the session ends with both disputed, so that a party cannot
-//! frame a dealer. It must end: a liar may send its wrong share to some parties only, and those who
-//! leave a dealer out cannot go on together with those who do not. With n = 2t + 1 the shares of the
-//! honest parties always lie on one polynomial; that is what was dealt, whatever the others hold.
-//! It was fixed before the session, thus before r.
+//! *Whose shares they are.* Vectors are dealt without commitments, but so that each party has found
+//! its shares on the dealer's polynomials before the session began: see
+//! [`CompressedDealing`](crate::vss::CompressedDealing). They were fixed then, thus before r.
 
 use ark_ff::{AdditiveGroup, Field};
 use quittance_circuit::Owner;
 use quittance_crypto::field::Fr;
 
 use super::{Engine, Products};
-use crate::session::{Abort, Kind};
+use crate::session::Abort;
 use crate::share::Share;
-use crate::wire::pack;
 
 /// Shares of a vector that should be 1 at one place and 0 elsewhere.
 pub struct OneHot<'a> {
@@ -55,11 +48,9 @@ impl Engine {
     /// not, the dealer is to blame. `labels` are those of the places, `None` for a place that fits
     /// any index. Nothing else is learnt.
     ///
-    /// Six exchanges and a check of products, whatever the number of vectors; two products and two
-    /// opened elements for each dealer. The shares must be those that the parties held before the
-    /// session.
-    /// An error if a vector has not as many entries as there are labels, and
-    /// [`Abort::DisputedDealing`] if shares do not fit together.
+    /// Five exchanges and a check of products, whatever the number of vectors; two products and an
+    /// opened element for each dealer. The shares must be those that the parties held before the
+    /// session. An error if a vector has not as many entries as there are labels.
     pub async fn one_hot(
         &mut self,
         dealers: &[(Owner, Vec<OneHot<'_>>)],
@@ -69,10 +60,7 @@ impl Engine {
         if labels.is_empty() || vectors.any(|vector| vector.entries.len() != labels.len()) {
             return Err(Abort::Unsupported("a vector with another length than labels".to_owned()));
         }
-        let masks = self.random(dealers.len());
         let r = self.challenge().await?;
-        self.fit_together(dealers, &masks, &r).await?;
-
         let powers = Powers::new(r, labels.len());
         let mut products = Products::new();
         let linear: Vec<_> = dealers
@@ -82,33 +70,6 @@ impl Engine {
         let products = self.inner_products(products).await?;
         let residuals: Vec<_> = products.iter().zip(&linear).map(|(a, b)| a + b).collect();
         self.are_zero(&residuals.iter().collect::<Vec<_>>()).await
-    }
-
-    /// Opens a random combination of all entries of each dealer, which must have degree t.
-    async fn fit_together(
-        &mut self,
-        dealers: &[(Owner, Vec<OneHot<'_>>)],
-        masks: &[Share],
-        r: &Fr,
-    ) -> Result<(), Abort> {
-        let combined = dealers.iter().zip(masks).map(|((_, vectors), mask)| {
-            let entries = vectors.iter().flat_map(|vector| &vector.entries);
-            // Horner's rule, the mask last.
-            entries.fold(Fr::ZERO, |sum, entry| (sum + entry.0) * r) + mask.0
-        });
-        let message = pack(combined.collect::<Vec<_>>().iter());
-        let messages = self.broadcast(Kind::Open, message).await?;
-        let points = self
-            .parties()
-            .ids()
-            .zip(&messages)
-            .map(|(party, message)| self.elements(party, Kind::Open, message, dealers.len()))
-            .collect::<Result<Vec<_>, _>>()?;
-        for (place, &(owner, _)) in dealers.iter().enumerate() {
-            let row: Vec<_> = points.iter().map(|points| points[place]).collect();
-            self.all.open(&row).ok_or(Abort::DisputedDealing { owner })?;
-        }
-        Ok(())
     }
 }
 

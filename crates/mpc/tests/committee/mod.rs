@@ -83,13 +83,14 @@ impl Committee {
                 .map(|(value, r)| Some(commit_scalar(&to_scalar(value), r.as_scalar())))
                 .collect();
             let (dealing, shares) = deal(self.parties, &secrets, &mut rng);
-            let compressed = deal_compressed(self.parties, owner, vectors, &mut rng);
+            let (public, compressed) = deal_compressed(self.parties, owner, vectors, &mut rng);
             let parties = self.parties.ids().zip(&mut all);
             for ((me, inputs), (shares, compressed)) in parties.zip(shares.iter().zip(compressed)) {
                 let verified =
                     dealing.verify(owner, self.parties, me, &published, shares, &mut rng);
                 let mut verified = verified.ok().unwrap();
-                verified.extend(compressed.expand(owner, vectors.len()).ok().unwrap());
+                let vectors = public.verify(owner, self.parties, me, &compressed, vectors.len());
+                verified.extend(vectors.ok().unwrap());
                 inputs.set(owner, verified);
             }
         }
