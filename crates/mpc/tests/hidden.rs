@@ -3,59 +3,19 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod committee;
-#[path = "../../../circuits/tests/netting/reference.rs"]
-#[allow(dead_code, reason = "each test uses its part")]
-mod reference;
 
 use proptest::prelude::*;
-use quittance_circuit::{Fr, Owner, Program};
-use quittance_circuit_library::netting::hidden::{
-    Hidden, HiddenBank, HiddenPayment, HiddenResults, settled,
-};
-use quittance_mpc::memory::Outcome;
+use quittance_circuit::{Fr, Owner, Program, Run};
+use quittance_circuit_library::netting::hidden::{Hidden, HiddenResults, settled};
 use quittance_mpc::session::Abort;
-use quittance_mpc::{Inputs, Output, Shared, VectorInput};
+use quittance_mpc::{Inputs, Output, Shared};
 
-use committee::Committee;
-use reference::Case;
+use committee::hidden::{hide, pad, protocol};
+use committee::reference::{self, Case};
+use committee::{Committee, hidden};
 
 /// How many places each queue has.
 const PLACES: usize = 4;
-
-/// What banks are called in commitments to payees; nobody has no label.
-fn labels(banks: usize) -> Vec<Option<Fr>> {
-    let banks = (0..banks as u64).map(|bank| Some(Fr::from(1000 + bank)));
-    [None].into_iter().chain(banks).collect()
-}
-
-fn pad(payer: usize, place: usize) -> Fr {
-    -Fr::from(1 + (payer * PLACES + place) as u64) * Fr::from(0x9e37_79b9_7f4a_7c15u64)
-}
-
-fn hide(case: &Case) -> (Hidden, Vec<Vec<Fr>>) {
-    let labels = labels(case.queues.len());
-    let bank = |(payer, queue): (usize, &Vec<(usize, u64)>)| {
-        let payment = |place: usize| match queue.get(place) {
-            None => HiddenPayment::padding(pad(payer, place)),
-            Some(&(payee, amount)) => HiddenPayment {
-                amount,
-                payee: Some(Owner(payee as u16)),
-                index: labels[payee + 1].unwrap(),
-                pad: pad(payer, place),
-            },
-        };
-        HiddenBank { liquidity: case.liquidity[payer], queue: (0..PLACES).map(payment).collect() }
-    };
-    let hidden = Hidden::new(vec![PLACES; case.queues.len()]).unwrap();
-    let banks: Vec<_> = case.queues.iter().enumerate().map(bank).collect();
-    let inputs = hidden.inputs(&banks).unwrap();
-    (hidden, inputs)
-}
-
-fn vectors(hidden: &Hidden) -> Vec<VectorInput> {
-    let payees = hidden.payees();
-    payees.map(|at| VectorInput { owner: at.owner, index: at.index, entries: at.entries }).collect()
-}
 
 /// Deals, checks payees and runs. By party: outputs and the number of steps.
 fn run(
@@ -63,31 +23,23 @@ fn run(
     hidden: &Hidden,
     inputs: Vec<Inputs>,
     program: &Program,
-) -> Vec<Result<(Vec<Output>, u32), Abort>> {
-    let (program, vectors) = (program.clone(), vectors(hidden));
-    let labels = labels(usize::from(program.owners()));
-    let protocol = move |mut shared: Shared| async move {
-        shared.check_one_hot(&vectors, &labels).await?;
-        let run = shared.run(&program).await?;
-        Ok((run.outputs, run.steps))
-    };
-    let Outcome { results, .. } = committee.network(inputs, protocol).run();
-    results
+) -> Vec<Result<Run<Output>, Abort>> {
+    committee.network(inputs, protocol(hidden, program)).run().results
 }
 
 fn committed(_: Owner) -> usize {
-    1 + 3 * PLACES
+    hidden::committed(PLACES)
 }
 
 fn check(case: &Case, committee: &mut Committee) {
-    let (hidden, inputs) = hide(case);
+    let (hidden, inputs) = hide(case, PLACES);
     let program = hidden.until_settled().unwrap();
     let clear = program.run_in_clear(inputs.clone()).unwrap();
     let dealt = committee.compressed(&inputs, committed);
     let runs: Vec<_> =
         run(committee, &hidden, dealt, &program).into_iter().map(Result::unwrap).collect();
-    assert!(runs.iter().all(|(_, steps)| *steps == clear.steps));
-    let outputs: Vec<_> = runs.into_iter().map(|(outputs, _)| outputs).collect();
+    assert!(runs.iter().all(|run| run.steps == clear.steps));
+    let outputs: Vec<_> = runs.into_iter().map(|run| run.outputs).collect();
     let outputs = committee.combine(&outputs);
     assert_eq!(outputs, clear.outputs, "{case:?}");
     check_results(case, &hidden.results(outputs).unwrap());
@@ -162,7 +114,7 @@ fn small() -> Case {
 
 /// What all parties say of a dealing with one changed input of bank 1.
 fn refused(change: impl Fn(&mut Vec<Fr>)) -> Abort {
-    let (hidden, mut inputs) = hide(&small());
+    let (hidden, mut inputs) = hide(&small(), PLACES);
     change(&mut inputs[1]);
     let mut committee = Committee::new(3, 1);
     let dealt = committee.compressed(&inputs, committed);
@@ -193,7 +145,7 @@ fn whoever_deals_no_payee_is_named() {
 
 #[test]
 fn a_payment_behind_nobody_ends_the_session_at_its_payer() {
-    let (hidden, _) = hide(&small());
+    let (hidden, _) = hide(&small(), PLACES);
     let entries = 1 + 3 * PLACES;
     // The first payment is to nobody, the second to bank 0.
     let abort = refused(|inputs| {
@@ -212,7 +164,7 @@ fn a_payment_behind_nobody_ends_the_session_at_its_payer() {
 
 #[test]
 fn unchecked_payees_are_checked_as_bits_at_least() {
-    let (hidden, mut inputs) = hide(&small());
+    let (hidden, mut inputs) = hide(&small(), PLACES);
     inputs[1][1 + 3 * PLACES + 3] = Fr::from(2u64);
     let mut committee = Committee::new(3, 1);
     let dealt = committee.compressed(&inputs, committed);

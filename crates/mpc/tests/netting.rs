@@ -3,16 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod committee;
-#[path = "../../../circuits/tests/netting/reference.rs"]
-#[allow(dead_code, reason = "each test uses its part")]
-mod reference;
 
 use proptest::prelude::*;
 use quittance_circuit::{Fr, Owner, Part, Program};
 use quittance_circuit_library::netting::{Bank, Netting, OneByOne, Results};
 use quittance_mpc::{Output, Shared};
 
-use committee::Committee;
+use committee::{Committee, reference};
 
 /// By bank: liquidity, and its queue of (payee, amount).
 type Case = Vec<(u64, Vec<(u16, u64)>)>;

@@ -197,4 +197,6 @@ impl Engine {
 }
 
 #[cfg(test)]
+mod attacks;
+#[cfg(test)]
 mod tests;

@@ -1,6 +1,10 @@
 //! A committee in memory, from dealing to combined results.
 #![allow(dead_code, reason = "each test uses its part")]
 
+pub mod hidden;
+#[path = "../../../../circuits/tests/netting/reference.rs"]
+pub mod reference;
+
 use std::future::Future;
 use std::sync::Arc;
 
@@ -18,20 +22,21 @@ use rand_core::SeedableRng;
 
 /// A committee, and the seed of all randomness of its next session.
 pub struct Committee {
-    parties: Parties,
+    pub parties: Parties,
     pub seed: u64,
+    pub attempt: u8,
 }
 
 impl Committee {
     pub fn new(count: usize, threshold: u8) -> Self {
-        Self { parties: Parties::new(count, threshold).unwrap(), seed: 0 }
+        Self { parties: Parties::new(count, threshold).unwrap(), seed: 0, attempt: 0 }
     }
 
     pub fn binding(&self) -> Binding {
         let [chain, round, circuit, roster, dealings] = [Digest::ZERO; 5];
         let committee = self.parties.ids().map(|id| Digest([id.number(); 32])).collect();
-        let threshold = self.parties.threshold() as u8;
-        Binding { chain, round, attempt: 0, circuit, roster, dealings, committee, threshold }
+        let (threshold, attempt) = (self.parties.threshold() as u8, self.attempt);
+        Binding { chain, round, attempt, circuit, roster, dealings, committee, threshold }
     }
 
     /// Each owner deals its inputs, each party verifies its shares of them. `statement` says which
