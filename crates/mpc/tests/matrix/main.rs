@@ -27,7 +27,7 @@ use cells::{Cell, Field, How, Recording};
 use committee::Committee;
 use committee::hidden::{Party, committed, hide, protocol};
 use committee::reference::Case;
-use verdict::{Judge, Verdict};
+use verdict::Judge;
 
 /// A round: who computes, on what, and what comes out.
 struct Round {
