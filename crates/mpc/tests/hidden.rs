@@ -46,13 +46,16 @@ fn check(case: &Case, committee: &mut Committee) {
 }
 
 fn check_results(case: &Case, results: &HiddenResults<Fr>) {
-    let prefixes = reference::one_by_one(case, |_| 0);
-    let nets = case.nets(&prefixes);
+    check_against(case, results, &reference::one_by_one(case, |_| 0));
+}
+
+fn check_against(case: &Case, results: &HiddenResults<Fr>, prefixes: &[usize]) {
+    let nets = case.nets(prefixes);
     for (bank, found) in results.banks.iter().enumerate() {
         for (place, notice) in found.notices.iter().enumerate() {
             assert_eq!(settled(*notice, pad(bank, place)), Some(place < prefixes[bank]));
         }
-        assert_eq!(found.inflow, Fr::from(case.inflow(bank, &prefixes)));
+        assert_eq!(found.inflow, Fr::from(case.inflow(bank, prefixes)));
         let size = Fr::from(nets[bank].unsigned_abs());
         assert_eq!(found.net, if nets[bank] < 0 { -size } else { size });
     }
@@ -86,7 +89,7 @@ fn check_with(case: &Case, seed: u64, five: bool) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn shares_agree_with_the_reference(case in case(), seed in any::<u64>(), five in 0..4u8) {
@@ -99,13 +102,42 @@ proptest! {
 
     #[test]
     #[ignore = "minutes"]
-    fn shares_agree_with_the_reference_in_many_cases(
-        case in case(),
-        seed in any::<u64>(),
-        five in any::<bool>(),
-    ) {
-        check_with(&case, seed, five);
+    fn three_parties_agree_with_the_reference_in_many_cases(case in case(), seed in any::<u64>()) {
+        check_with(&case, seed, false);
     }
+
+    #[test]
+    #[ignore = "minutes"]
+    fn five_parties_agree_with_the_reference_in_many_cases(case in case(), seed in any::<u64>()) {
+        check_with(&case, seed, true);
+    }
+}
+
+/// So many banks with full queues, and liquidity for about a tenth of what they pay.
+fn check_large(banks: usize, places: usize) {
+    let case = committee::large(banks, places, 10);
+    let (hidden, inputs) = hide(&case, places);
+    let program = hidden.until_settled().unwrap();
+    let mut committee = Committee::new(3, 1);
+    let dealt = committee.compressed(&inputs, |_| hidden::committed(places));
+    let runs = run(&mut committee, &hidden, dealt, &program);
+    let outputs: Vec<_> = runs.into_iter().map(|run| run.unwrap().outputs).collect();
+    let results = hidden.results(committee.combine(&outputs)).unwrap();
+    let (prefixes, _) = reference::in_parallel(&case);
+    assert!(prefixes.iter().any(|&k| k > 0) && prefixes.iter().any(|&k| k < places));
+    check_against(&case, &results, &prefixes);
+}
+
+#[test]
+#[ignore = "minutes"]
+fn a_thousand_payments_of_twenty_banks_agree_with_the_reference() {
+    check_large(20, 50);
+}
+
+#[test]
+#[ignore = "many minutes, and gigabytes"]
+fn ten_thousand_payments_of_a_hundred_banks_agree_with_the_reference() {
+    check_large(100, 100);
 }
 
 fn small() -> Case {

@@ -20,6 +20,8 @@ use quittance_mpc::{Inputs, Output, Parties, Shared};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
+use reference::Case;
+
 /// A committee, and the seed of all randomness of its next session.
 pub struct Committee {
     pub parties: Parties,
@@ -169,4 +171,22 @@ impl Committee {
             }
         }
     }
+}
+
+/// So many banks, each with so many payments to any of the others, and liquidity for one of
+/// `part` of what it is to pay. The same each time.
+pub fn large(banks: usize, payments: usize, part: u64) -> Case {
+    let mut state = 1u64;
+    // The constants are Knuth's (MMIX); the high bits are the better ones.
+    let mut next = move |below: u64| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) % below
+    };
+    let mut queue = |payer: usize| -> Vec<(usize, u64)> {
+        let payee = |away: u64| (payer + 1 + away as usize) % banks;
+        (0..payments).map(|_| (payee(next(banks as u64 - 1)), 1 + next(1_000_000))).collect()
+    };
+    let queues: Vec<_> = (0..banks).map(&mut queue).collect();
+    let outflow = |queue: &Vec<(usize, u64)>| queue.iter().map(|(_, it)| it).sum::<u64>();
+    Case { liquidity: queues.iter().map(|queue| outflow(queue) / part).collect(), queues }
 }

@@ -124,6 +124,8 @@ pub const CHANGES: [(Field, How); 38] = [
 pub enum To {
     One(u8),
     All,
+    /// To all, and a neighbour of the liar does the same: two liars, where t is more than one.
+    AllByTwo,
 }
 
 /// One attack.
@@ -147,13 +149,23 @@ impl Cell {
     pub fn meets(&self, frame: &Frame) -> bool {
         let to = match self.to {
             To::One(to) => frame.to == to,
-            To::All => true,
+            To::All | To::AllByTwo => true,
         };
-        (frame.exchange, frame.from) == (self.exchange, self.liar) && to
+        frame.exchange == self.exchange && self.lies(frame.from) && to
     }
 
-    /// The messages that it meets in an honest run.
-    pub fn frames<'a>(&self, run: &'a Recording) -> impl Iterator<Item = &'a Frame> {
+    /// Whether this party is a liar.
+    pub fn lies(&self, party: u8) -> bool {
+        let second = match self.to {
+            To::One(_) | To::All => self.liar,
+            To::AllByTwo if self.liar == 1 => 2,
+            To::AllByTwo => self.liar - 1,
+        };
+        party == self.liar || party == second
+    }
+
+    /// The messages of the first liar that it meets in an honest run.
+    fn frames<'a>(&self, run: &'a Recording) -> impl Iterator<Item = &'a Frame> {
         let (cell, from) = (*self, (self.exchange, self.liar, 0));
         let frames = run.messages.range(from..=(self.exchange, self.liar, u8::MAX));
         frames.map(|(_, frame)| frame).filter(move |frame| cell.meets(frame))
@@ -162,7 +174,6 @@ impl Cell {
     /// Whether there is anything to change.
     pub fn applies(&self, run: &Recording, other: &Recording) -> bool {
         let mut changed = self.frames(run).map(|frame| match (self.field, self.how) {
-            (Field::Message, How::OtherSession) => true,
             (Field::Message, _) => true,
             _ => self.change(frame, run, other) != *frame,
         });
@@ -268,7 +279,8 @@ pub fn all(run: &Recording, other: &Recording) -> Vec<Cell> {
     for exchange in run.steps().into_keys() {
         for liar in 1..=run.parties {
             let receivers = (1..=run.parties).filter(|to| *to != liar).map(To::One);
-            for to in receivers.chain([To::All]) {
+            let by_two = (run.parties > 3).then_some(To::AllByTwo);
+            for to in receivers.chain([To::All]).chain(by_two) {
                 let cell = |(field, how)| Cell { exchange, liar, to, field, how };
                 cells.extend(CHANGES.into_iter().map(cell));
             }

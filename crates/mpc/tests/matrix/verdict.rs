@@ -54,8 +54,8 @@ impl Judge<'_> {
     }
 
     fn honest(&self, cell: &Cell) -> impl Iterator<Item = PartyId> {
-        let liar = cell.liar;
-        self.parties.ids().filter(move |id| id.number() != liar)
+        let cell = *cell;
+        self.parties.ids().filter(move |id| !cell.lies(id.number()))
     }
 
     fn results(&self, cell: &Cell, outcome: &Outcome<Run<Output>>) -> Found<Verdict> {
@@ -68,12 +68,12 @@ impl Judge<'_> {
         for party in self.honest(cell) {
             let Err(abort) = result(party) else { continue };
             let culprit = abort.culprit().map(PartyId::number);
-            if culprit.is_some_and(|culprit| culprit != cell.liar) {
+            if culprit.is_some_and(|culprit| !cell.lies(culprit)) {
                 return Err(format!("{party} accuses an honest party"));
             }
             let of_party = match abort.cause() {
                 Abort::Malformed { .. } | Abort::SeedNotCommitted { .. } => Verdict::Named,
-                Abort::Diverged { party: other, .. } if other.number() == cell.liar => {
+                Abort::Diverged { party: other, .. } if cell.lies(other.number()) => {
                     Verdict::Named
                 }
                 Abort::Inconsistent { .. }
@@ -83,7 +83,7 @@ impl Judge<'_> {
                 | Abort::Equivocation { .. } => Verdict::Disputed,
                 Abort::Ended { missing } => {
                     let excused = |other: &PartyId| {
-                        other.number() == cell.liar || result(*other).is_err()
+                        cell.lies(other.number()) || result(*other).is_err()
                     };
                     if missing.is_empty() || !missing.iter().all(excused) {
                         return Err(format!("{party} misses somebody who has finished"));
@@ -101,7 +101,7 @@ impl Judge<'_> {
             verdict = worse(verdict, of_party);
         }
         let waits_for_liar = |party: PartyId| match result(party) {
-            Err(Abort::Ended { missing }) => missing.iter().any(|it| it.number() == cell.liar),
+            Err(Abort::Ended { missing }) => missing.iter().any(|it| cell.lies(it.number())),
             _ => false,
         };
         if verdict == Verdict::Silent && !self.honest(cell).any(waits_for_liar) {
@@ -155,7 +155,7 @@ impl Judge<'_> {
     fn claims(&self, cell: &Cell, outcome: &Outcome<Run<Output>>) -> Found<()> {
         let receivers = self.honest(cell).filter(|party| match cell.to {
             To::One(to) => party.number() == to,
-            To::All => true,
+            To::All | To::AllByTwo => true,
         });
         for party in receivers {
             let place = (cell.exchange, cell.liar, party.number());
