@@ -132,9 +132,8 @@ impl<'a, T> Network<'a, T> {
             }
         }
         let results = results.into_iter().zip(&mut self.machines);
-        let mut results: Vec<_> = results
-            .map(|(result, machine)| result.unwrap_or_else(|| Err(machine.end())))
-            .collect();
+        let mut results: Vec<_> =
+            results.map(|(result, machine)| result.unwrap_or_else(|| Err(machine.end()))).collect();
         for (from, to, frame) in late {
             let position = usize::from(to) - 1;
             if let Err(refusal) = self.machines[position].deliver(from, frame) {

@@ -148,10 +148,10 @@ fn residual(
     powers: &Powers,
     products: &mut Products,
 ) -> Share {
-    let (of_sum, of_index) = powers.last();
+    let (last_but_one, last) = powers.last();
     let of_squares = planted!("one-hot-squares-not-checked", Fr::ZERO, Fr::ONE);
-    let of_sum = planted!("one-hot-sum-not-checked", Fr::ZERO, of_sum);
-    let of_index = planted!("one-hot-index-not-checked", Fr::ZERO, of_index);
+    let of_sum = planted!("one-hot-sum-not-checked", Fr::ZERO, last_but_one);
+    let of_index = planted!("one-hot-index-not-checked", Fr::ZERO, last);
     let (mut pairs, mut rest, mut weight) = (vec![], Share::zero(), Fr::ONE);
     for OneHot { entries, index } in vectors {
         let value = powers.at(entries, 1);

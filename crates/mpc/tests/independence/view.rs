@@ -102,12 +102,16 @@ impl Seen {
         let to = members[0];
         let others = self.parties.ids().map(|id| id.number()).filter(|id| !members.contains(id));
         let others: Vec<_> = others.take(self.parties.threshold() + 1).collect();
-        let first = frames.range((0, others[0], 0)..).map(|(&(exchange, ..), frame)| (exchange, frame.kind));
-        let exchanges: BTreeMap<_, _> = first.map(|(exchange, kind)| (exchange, kind as u8)).collect();
+        let first = frames
+            .range((0, others[0], 0)..)
+            .map(|(&(exchange, ..), frame)| (exchange, frame.kind));
+        let exchanges: BTreeMap<_, _> =
+            first.map(|(exchange, kind)| (exchange, kind as u8)).collect();
         for (exchange, kind) in exchanges {
             let from = |party: u8| frames.get(&(exchange, party, to)).copied();
             if kind == Kind::Open as u8 {
-                let points: Vec<_> = others.iter().filter_map(|&other| from(other)).map(elements).collect();
+                let points: Vec<_> =
+                    others.iter().filter_map(|&other| from(other)).map(elements).collect();
                 let values: Vec<_> = (0..points[0].len())
                     .map(|index| at_zero(&others, points.iter().map(|points| points[index])))
                     .collect();

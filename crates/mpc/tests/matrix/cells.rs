@@ -231,10 +231,15 @@ impl Cell {
         let part = &mut changed[range.clone()];
         match self.how {
             // The lowest bit of the first byte of an element, or the highest of its last.
-            How::Flip if self.field == Field::End => part.iter_mut().last().into_iter().for_each(|byte| *byte ^= 0x80),
+            How::Flip if self.field == Field::End => {
+                part.iter_mut().last().into_iter().for_each(|byte| *byte ^= 0x80)
+            }
             How::Flip => part.iter_mut().take(1).for_each(|byte| *byte ^= 1),
             How::Zero => part.fill(0),
-            How::OtherParty => part.iter_mut().zip(&of_third[range.start.min(of_third.len())..]).for_each(|(byte, other)| *byte = *other),
+            How::OtherParty => part
+                .iter_mut()
+                .zip(&of_third[range.start.min(of_third.len())..])
+                .for_each(|(byte, other)| *byte = *other),
             How::OtherSession => part.copy_from_slice(&of_other[range]),
             How::PlusOrder => add_order(part),
             How::Shorter => changed.truncate(own.len().saturating_sub(1)),
@@ -288,6 +293,15 @@ pub fn all(run: &Recording, other: &Recording) -> Vec<Cell> {
     }
     cells.retain(|cell| cell.applies(run, other));
     cells
+}
+
+/// Each change by each party in each exchange once, the receivers taking turns.
+pub fn in_turns(run: &Recording, other: &Recording) -> Vec<Cell> {
+    let mut groups = BTreeMap::<_, Vec<Cell>>::new();
+    for cell in all(run, other) {
+        groups.entry((cell.exchange, cell.liar, cell.field, cell.how)).or_default().push(cell);
+    }
+    groups.into_values().enumerate().map(|(turn, cells)| cells[turn % cells.len()]).collect()
 }
 
 /// A sample: each change by each party at the first, a middle and the last message of each kind to

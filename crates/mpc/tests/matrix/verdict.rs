@@ -10,17 +10,17 @@ use quittance_mpc::{Output, Parties, PartyId};
 
 use crate::cells::{Cell, Field, How, Recording, To, holds_no_elements};
 
-/// What became of a session.
+/// What became of a session, what says more later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
     /// All honest parties have the right result.
     Right,
-    /// Some have not, and name the liar: its message shows its fault.
-    Named,
-    /// Some have not, and nobody is named.
-    Disputed,
-    /// Some have waited for the liar until the deadline, and nobody has aborted before.
+    /// Some have waited for a liar until the deadline, and nobody has aborted before.
     Silent,
+    /// Some have not the result, and nobody is named.
+    Disputed,
+    /// Some have not, and name a liar: its message shows its fault.
+    Named,
 }
 
 pub struct Judge<'a> {
@@ -64,50 +64,50 @@ impl Judge<'_> {
         let finished: Vec<_> = self.honest(cell).filter_map(finished).collect();
         self.right(&finished)?;
 
+        let aborts =
+            self.honest(cell).filter_map(|party| Some((party, result(party).as_ref().err()?)));
         let mut verdict = Verdict::Right;
-        for party in self.honest(cell) {
-            let Err(abort) = result(party) else { continue };
-            let culprit = abort.culprit().map(PartyId::number);
-            if culprit.is_some_and(|culprit| !cell.lies(culprit)) {
-                return Err(format!("{party} accuses an honest party"));
-            }
-            let of_party = match abort.cause() {
-                Abort::Malformed { .. } | Abort::SeedNotCommitted { .. } => Verdict::Named,
-                Abort::Diverged { party: other, .. } if cell.lies(other.number()) => {
-                    Verdict::Named
-                }
-                Abort::Inconsistent { .. }
-                | Abort::WrongProduct { .. }
-                | Abort::InconsistentCommitments { .. }
-                | Abort::DisputedDealing { .. }
-                | Abort::Equivocation { .. } => Verdict::Disputed,
-                Abort::Ended { missing } => {
-                    let excused = |other: &PartyId| {
-                        cell.lies(other.number()) || result(*other).is_err()
-                    };
-                    if missing.is_empty() || !missing.iter().all(excused) {
-                        return Err(format!("{party} misses somebody who has finished"));
-                    }
-                    Verdict::Silent
-                }
-                _ => return Err(format!("{party} ends for another reason")),
-            };
-            let worse = |one, other| match (one, other) {
-                (Verdict::Named, _) | (_, Verdict::Named) => Verdict::Named,
-                (Verdict::Disputed, _) | (_, Verdict::Disputed) => Verdict::Disputed,
-                (Verdict::Silent, _) | (_, Verdict::Silent) => Verdict::Silent,
-                _ => Verdict::Right,
-            };
-            verdict = worse(verdict, of_party);
+        for (party, abort) in aborts {
+            verdict = verdict.max(self.of_abort(cell, outcome, party, abort)?);
         }
-        let waits_for_liar = |party: PartyId| match result(party) {
-            Err(Abort::Ended { missing }) => missing.iter().any(|it| cell.lies(it.number())),
-            _ => false,
-        };
-        if verdict == Verdict::Silent && !self.honest(cell).any(waits_for_liar) {
-            return Err("nobody waits for the liar".to_owned());
+        let waits = |party: PartyId| waits_for_liar(cell, result(party));
+        if verdict == Verdict::Silent && !self.honest(cell).any(waits) {
+            return Err("nobody waits for a liar".to_owned());
         }
         Ok(verdict)
+    }
+
+    /// What a party's abort says, which must accuse nobody who is honest.
+    fn of_abort(
+        &self,
+        cell: &Cell,
+        outcome: &Outcome<Run<Output>>,
+        party: PartyId,
+        abort: &Abort,
+    ) -> Found<Verdict> {
+        if abort.culprit().is_some_and(|culprit| !cell.lies(culprit.number())) {
+            return Err(format!("{party} accuses an honest party"));
+        }
+        match abort.cause() {
+            Abort::Malformed { .. } | Abort::SeedNotCommitted { .. } => Ok(Verdict::Named),
+            Abort::Diverged { party, .. } if cell.lies(party.number()) => Ok(Verdict::Named),
+            Abort::Inconsistent { .. }
+            | Abort::WrongProduct { .. }
+            | Abort::InconsistentCommitments { .. }
+            | Abort::DisputedDealing { .. }
+            | Abort::Equivocation { .. } => Ok(Verdict::Disputed),
+            // Whoever waits for somebody honest waits for somebody who waits, or has aborted.
+            Abort::Ended { missing } => {
+                let excused = |other: &PartyId| {
+                    cell.lies(other.number()) || outcome.results[other.position()].is_err()
+                };
+                match !missing.is_empty() && missing.iter().all(excused) {
+                    true => Ok(Verdict::Silent),
+                    false => Err(format!("{party} misses somebody who has finished")),
+                }
+            }
+            _ => Err(format!("{party} ends for another reason")),
+        }
     }
 
     /// Results of honest parties are the right ones; where t + 1 have them, their shares are too.
@@ -142,7 +142,8 @@ impl Judge<'_> {
             }
             if let (true, Some(public)) = (enough, publics.first()) {
                 let combined = public.combine(&committed);
-                let right = combined.as_ref().map(|it| it.value == *expected && it.faulty.is_empty());
+                let right =
+                    combined.as_ref().map(|it| it.value == *expected && it.faulty.is_empty());
                 if right.ok() != Some(true) {
                     return Err(format!("output {index} is not what was committed to"));
                 }
@@ -162,14 +163,12 @@ impl Judge<'_> {
             let before = &self.run.messages[&place];
             let after = cell.change(before, self.run, self.other);
             let result = &outcome.results[party.position()];
-            let mut refused = outcome.refusals.iter().filter(|(to, refusal)| {
-                *to == party.number() && peer(refusal) == Some(cell.liar)
-            });
+            let mut refused = outcome
+                .refusals
+                .iter()
+                .filter(|(to, refusal)| *to == party.number() && peer(refusal) == Some(cell.liar));
             let over = outcome.refusals.contains(&(party.number(), Refusal::Over));
-            let waits = match result {
-                Err(Abort::Ended { missing }) => missing.iter().any(|it| it.number() == cell.liar),
-                _ => false,
-            };
+            let waits = waits_for_liar(cell, result);
             let named = result.as_ref().err().and_then(Abort::culprit).is_some();
             let diverged =
                 matches!(result.as_ref().map_err(Abort::cause), Err(Abort::Diverged { .. }));
@@ -205,6 +204,13 @@ impl Judge<'_> {
             }
         }
         Ok(())
+    }
+}
+
+fn waits_for_liar<T>(cell: &Cell, result: &Result<T, Abort>) -> bool {
+    match result {
+        Err(Abort::Ended { missing }) => missing.iter().any(|it| cell.lies(it.number())),
+        _ => false,
     }
 }
 

@@ -242,7 +242,8 @@ fn flips_chosen_after_the_weights_do_not_cancel() {
                 // Party 1 shows two of the components, which it has, and is shown the third.
                 let parts = [(1, 2), (1, 3), (3, 1)].map(|link| shown.get(&link));
                 if let [Some(one), Some(two), Some(three)] = parts {
-                    let element = |bytes: &Vec<u8>| Gf(u128::from_le_bytes(bytes[..].try_into().unwrap()));
+                    let element =
+                        |bytes: &Vec<u8>| Gf(u128::from_le_bytes(bytes[..].try_into().unwrap()));
                     flips = Some(cancelling(element(one) + element(two) + element(three), COUNT));
                 }
             }
@@ -263,12 +264,16 @@ fn flips_chosen_after_the_weights_do_not_cancel() {
             }
             let mut frames: Vec<Frame> = match &flips {
                 None => vec![],
-                Some(flips) => held.drain(..).enumerate().map(|(place, mut frame)| {
-                    if place == 0 {
-                        flip(&mut frame, flips);
-                    }
-                    frame
-                }).collect(),
+                Some(flips) => held
+                    .drain(..)
+                    .enumerate()
+                    .map(|(place, mut frame)| {
+                        if place == 0 {
+                            flip(&mut frame, flips);
+                        }
+                        frame
+                    })
+                    .collect(),
             };
             frames.push(frame);
             frames

@@ -3,8 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+#[path = "../committee/mod.rs"]
 mod committee;
-#[path = "independence/view.rs"]
 mod view;
 
 use std::future::Future;
@@ -30,7 +30,11 @@ struct Circuit {
     run: fn(Engine, Vec<Share>) -> Party,
 }
 
-fn circuit(name: &'static str, inputs: [&[i64]; 2], run: fn(Engine, Vec<Share>) -> Party) -> Circuit {
+fn circuit(
+    name: &'static str,
+    inputs: [&[i64]; 2],
+    run: fn(Engine, Vec<Share>) -> Party,
+) -> Circuit {
     let inputs = inputs.map(|inputs| inputs.iter().map(|&input| Fr::from(input)).collect());
     Circuit { name, inputs, run }
 }
@@ -80,9 +84,9 @@ fn circuits() -> Vec<Circuit> {
             Box::pin(async move { engine.open(&[&(&shares[0] + &shares[1])]).await.map(drop) })
         }),
         circuit("commitments to outputs", [&[5, -5], &[9, -9]], |mut engine, shares| {
-            Box::pin(async move {
-                engine.commit(&[(&shares[0], 0), (&shares[1], 0)]).await.map(drop)
-            })
+            Box::pin(
+                async move { engine.commit(&[(&shares[0], 0), (&shares[1], 0)]).await.map(drop) },
+            )
         }),
     ]
 }
@@ -127,7 +131,11 @@ fn check(committee: &Committee, runs: u64) {
             committee.parties.count(),
             seen.len()
         );
-        assert!(seen.len() > 30 && deviation < view::LIMIT, "{}: {deviation} {place}", circuit.name);
+        assert!(
+            seen.len() > 30 && deviation < view::LIMIT,
+            "{}: {deviation} {place}",
+            circuit.name
+        );
     }
 }
 
