@@ -30,10 +30,14 @@ pub struct Network<'a, T> {
     schedule: ChaCha20Rng,
     record: bool,
     interfere: Interference<'a>,
+    arrive: Arrival<'a>,
 }
 
 /// Sees each frame on its way and says which frames arrive in its place.
 type Interference<'a> = Box<dyn FnMut(Frame) -> Vec<Frame> + 'a>;
+
+/// Sees each frame at the end of its channel, and says whether it arrives before the deadline.
+type Arrival<'a> = Box<dyn FnMut(&mut Frame) -> bool + 'a>;
 
 impl<'a, T> Network<'a, T> {
     /// A network of all parties of a session, each running `protocol` on its engine. The parties'
@@ -60,7 +64,8 @@ impl<'a, T> Network<'a, T> {
     /// A network of these parties, party 1 first.
     pub fn new(machines: Vec<Machine<T>>, seed: u64) -> Self {
         let schedule = ChaCha20Rng::seed_from_u64(seed);
-        Self { machines, schedule, record: false, interfere: Box::new(|frame| vec![frame]) }
+        let (interfere, arrive) = (Box::new(|frame| vec![frame]), Box::new(|_: &mut Frame| true));
+        Self { machines, schedule, record: false, interfere, arrive }
     }
 
     /// Keeps every delivered frame in [`Outcome::views`].
@@ -77,10 +82,20 @@ impl<'a, T> Network<'a, T> {
         self
     }
 
-    /// Runs until nothing moves any more. Parties that still wait are then ended.
+    /// Changes frames where they leave their channels: whatever a frame says then, it comes over the
+    /// channel of those whom it named before. If the function returns false, the frame arrives
+    /// after the deadline.
+    pub fn arriving(mut self, arrive: impl FnMut(&mut Frame) -> bool + 'a) -> Self {
+        self.arrive = Box::new(arrive);
+        self
+    }
+
+    /// Runs until nothing moves any more, which is when the deadline comes: parties that still wait
+    /// are ended. Frames that are late arrive then.
     pub fn run(mut self) -> Outcome<T> {
         let count = self.machines.len();
         let mut results: Vec<Option<Result<T, Abort>>> = (0..count).map(|_| None).collect();
+        let mut late = vec![];
         let mut views = vec![vec![]; count];
         let mut refusals = vec![];
         let mut links = BTreeMap::<(u8, u8), VecDeque<Frame>>::new();
@@ -102,8 +117,12 @@ impl<'a, T> Network<'a, T> {
                     }
                 }
             }
-            let Some(((from, to), frame)) = self.next_frame(&mut links) else { break };
+            let Some(((from, to), mut frame)) = self.next_frame(&mut links) else { break };
             let position = usize::from(to) - 1;
+            if !(self.arrive)(&mut frame) {
+                late.push((from, to, frame));
+                continue;
+            }
             if self.record {
                 views[position].push(frame.clone());
             }
@@ -113,10 +132,19 @@ impl<'a, T> Network<'a, T> {
             }
         }
         let results = results.into_iter().zip(&mut self.machines);
+        let mut results: Vec<_> =
+            results.map(|(result, machine)| result.unwrap_or_else(|| Err(machine.end()))).collect();
+        for (from, to, frame) in late {
+            let position = usize::from(to) - 1;
+            if let Err(refusal) = self.machines[position].deliver(from, frame) {
+                refusals.push((to, refusal));
+            }
+            if let Progress::Done(result) = self.machines[position].poll().progress {
+                results[position] = Ok(result);
+            }
+        }
         Outcome {
-            results: results
-                .map(|(result, machine)| result.unwrap_or_else(|| Err(machine.end())))
-                .collect(),
+            results,
             traffic: self.machines.iter().map(Machine::traffic).collect(),
             views,
             refusals,

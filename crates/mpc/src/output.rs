@@ -17,6 +17,7 @@ use quittance_crypto::commitment::{Blinding, Commitment, commit_scalar};
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};
 use quittance_crypto::field::{Fr, Scalar, to_scalar};
 use quittance_crypto::group::Point;
+use quittance_crypto::planted;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -132,7 +133,8 @@ impl CommittedOutput {
             Point::multiexp(&row, &first)
         };
         let rows = interpolation.further_rows().iter().zip(rest);
-        if rows.into_iter().any(|(row, commitment)| combine(row) != commitment.point()) {
+        let other = rows.into_iter().any(|(row, commitment)| combine(row) != commitment.point());
+        if planted!("published-degree-not-checked", false, other) {
             return Err(OutputError::Inconsistent);
         }
         let result = combine(interpolation.secret_row()).into();

@@ -14,6 +14,7 @@ use std::task::Poll;
 use quittance_circuit::{GateId, Owner};
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Encode, Writer};
+use quittance_crypto::planted;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -278,7 +279,7 @@ impl Session {
         for (party, message) in self.parties.ids().zip(messages) {
             match message {
                 None => incoming.push(Payload::default()),
-                Some((found, _)) if found != kind => {
+                Some((found, _)) if planted!("frame-kind-not-compared", false, found != kind) => {
                     return Err(Abort::Diverged { party, exchange, expected: kind });
                 }
                 Some((_, payload)) => incoming.push(payload),

@@ -211,7 +211,9 @@ impl Dealing {
         let Some(Coefficients(commitments)) = self.inputs.get(input) else { return false };
         let powers = powers(party).take(commitments.len()).collect::<Vec<_>>();
         let points: Vec<_> = commitments.iter().map(Commitment::point).collect();
-        commit(&share.value.0, &share.blinding.0).point() == Point::multiexp(&powers, &points)
+        let owed = Point::multiexp(&powers, &points);
+        let found = commit(&share.value.0, &share.blinding.0).point();
+        planted!("complaint-not-judged", true, found == owed)
     }
 
     /// The equation of the module's head, summed over all inputs with random weights.

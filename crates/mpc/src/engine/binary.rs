@@ -100,7 +100,8 @@ impl Engine {
             return Ok(Results { bits: Bits::default(), taken: 0 });
         }
         let zero = BitString::from_words(self.keys.zero_words(len.div_ceil(64)), len);
-        let own = gates.left.local_and(&gates.right).xor(&zero).to_bytes();
+        let summands = gates.left.local_and(&gates.right);
+        let own = planted!("binary-summands-not-masked", summands, summands.xor(&zero)).to_bytes();
         let (own, received) = self.pass_on(own).await?;
         let bits = Bits { next: self.bits(&received, len)?, last: self.bits(&own, len)? };
         self.unchecked_bits.0.push((gates, bits.clone()));
@@ -196,5 +197,7 @@ impl Engine {
     }
 }
 
+#[cfg(test)]
+mod attacks;
 #[cfg(test)]
 mod tests;

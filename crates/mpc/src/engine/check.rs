@@ -77,7 +77,8 @@ impl Engine {
         planted!("challenge-before-confirmation", (), self.confirm().await?);
         let random = self.random(1);
         let opened = self.open_unchecked(&[&random[0]]).await?;
-        Ok(opened.into_iter().sum())
+        let element = opened.into_iter().sum();
+        Ok(planted!("challenge-known-beforehand", Fr::from(2u64), element))
     }
 
     /// Returns after everybody has received everything that was sent before.

@@ -30,6 +30,7 @@
 use ark_ff::{AdditiveGroup, Field};
 use quittance_circuit::Owner;
 use quittance_crypto::field::Fr;
+use quittance_crypto::planted;
 
 use super::{Engine, Products};
 use crate::session::Abort;
@@ -108,7 +109,10 @@ fn residual(
     powers: &Powers,
     products: &mut Products,
 ) -> Share {
-    let (of_sum, of_index) = powers.last();
+    let (last_but_one, last) = powers.last();
+    let of_squares = planted!("one-hot-squares-not-checked", Fr::ZERO, Fr::ONE);
+    let of_sum = planted!("one-hot-sum-not-checked", Fr::ZERO, last_but_one);
+    let of_index = planted!("one-hot-index-not-checked", Fr::ZERO, last);
     let (mut pairs, mut rest, mut weight) = (vec![], Share::zero(), Fr::ONE);
     for OneHot { entries, index } in vectors {
         let value = powers.at(entries, 1);
@@ -122,9 +126,9 @@ fn residual(
                 count += entry.0;
             }
         }
-        pairs.push((Share(weight * value), Share(value)));
+        pairs.push((Share(weight * of_squares * value), Share(value)));
         pairs.push((Share(-weight * of_index * index.0), Share(count)));
-        rest.0 += weight * (of_sum * (sum - Fr::ONE) + of_index * label - squares);
+        rest.0 += weight * (of_sum * (sum - Fr::ONE) + of_index * label - of_squares * squares);
         weight *= powers.stride;
     }
     products.push(pairs.iter().map(|(left, right)| (left, right)));

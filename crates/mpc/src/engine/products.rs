@@ -3,6 +3,7 @@
 
 use ark_ff::AdditiveGroup;
 use quittance_crypto::field::Fr;
+use quittance_crypto::planted;
 use zeroize::Zeroizing;
 
 use crate::share::Share;
@@ -86,7 +87,19 @@ pub(super) struct Unchecked {
 impl Unchecked {
     pub(super) fn push(&mut self, products: Products, results: &[Share]) {
         self.pairs += products.left.len();
-        self.batches.push((products, results.to_vec()));
+        let results = results.to_vec();
+        // Claims x (y - z) = 0, which hold for bits x and y with z = x y, and for any z if x = 0.
+        let (products, results) = planted!(
+            "check-weighted-by-factors",
+            {
+                let (mut products, mut results) = (products, results);
+                let claims = products.right.iter_mut().zip(&mut results);
+                claims.for_each(|(right, z)| *right -= std::mem::replace(z, Share::zero()).0);
+                (products, results)
+            },
+            (products, results),
+        );
+        self.batches.push((products, results));
     }
 
     /// Whether there are no products.

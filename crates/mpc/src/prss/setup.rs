@@ -78,7 +78,9 @@ fn pair_keys(session: &Session, rng: &mut impl CryptoRngCore) -> Vec<(PartyId, S
 
 impl Setup {
     fn new(session: &Session, rng: &mut impl CryptoRngCore) -> Self {
-        let (id, parties, me) = (*session.id(), session.parties(), session.me());
+        // The name stands in all that randomness is made from.
+        let id = planted!("session-not-in-randomness", Digest::ZERO, *session.id());
+        let (parties, me) = (session.parties(), session.me());
         let mut sets = vec![];
         for set in parties.key_sets().filter(|set| set.contains(me)) {
             let mut contributions = vec![Seed::default(); parties.count()];
@@ -174,7 +176,9 @@ impl Setup {
             let mut parts = parts.iter();
             for of in self.sets.iter_mut().filter(|of| of.set.contains(party)) {
                 let part = parts.next().map(|part| Zeroizing::new(*part)).unwrap_or_default();
-                if commit(&self.session, of.set, party, &part) != of.commitments[party.position()] {
+                let commitment = commit(&self.session, of.set, party, &part);
+                let other = commitment != of.commitments[party.position()];
+                if planted!("seed-opening-not-checked", false, other) {
                     return Err(Abort::SeedNotCommitted { party });
                 }
                 of.contributions[party.position()] = part;

@@ -241,7 +241,7 @@ impl Mailbox {
     fn peer(&self, number: u8, frame: &Frame) -> Result<PartyId, Refusal> {
         let known = self.parties.id(number).filter(|&id| id != self.me);
         let peer = known.ok_or(Refusal::Stranger { number })?;
-        if frame.from != number {
+        if planted!("frame-sender-not-compared", false, frame.from != number) {
             return Err(Refusal::WrongSender { peer, claimed: frame.from });
         }
         if planted!("foreign-session-accepted", false, frame.session != self.session) {

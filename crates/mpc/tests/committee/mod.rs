@@ -1,6 +1,10 @@
 //! A committee in memory, from dealing to combined results.
 #![allow(dead_code, reason = "each test uses its part")]
 
+pub mod hidden;
+#[path = "../../../../circuits/tests/netting/reference.rs"]
+pub mod reference;
+
 use std::future::Future;
 use std::sync::Arc;
 
@@ -16,22 +20,25 @@ use quittance_mpc::{Inputs, Output, Parties, Shared};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
+use reference::Case;
+
 /// A committee, and the seed of all randomness of its next session.
 pub struct Committee {
-    parties: Parties,
+    pub parties: Parties,
     pub seed: u64,
+    pub attempt: u8,
 }
 
 impl Committee {
     pub fn new(count: usize, threshold: u8) -> Self {
-        Self { parties: Parties::new(count, threshold).unwrap(), seed: 0 }
+        Self { parties: Parties::new(count, threshold).unwrap(), seed: 0, attempt: 0 }
     }
 
     pub fn binding(&self) -> Binding {
         let [chain, round, circuit, roster, dealings] = [Digest::ZERO; 5];
         let committee = self.parties.ids().map(|id| Digest([id.number(); 32])).collect();
-        let threshold = self.parties.threshold() as u8;
-        Binding { chain, round, attempt: 0, circuit, roster, dealings, committee, threshold }
+        let (threshold, attempt) = (self.parties.threshold() as u8, self.attempt);
+        Binding { chain, round, attempt, circuit, roster, dealings, committee, threshold }
     }
 
     /// Each owner deals its inputs, each party verifies its shares of them. `statement` says which
@@ -165,4 +172,22 @@ impl Committee {
             }
         }
     }
+}
+
+/// So many banks, each with so many payments to any of the others, and liquidity for one of
+/// `part` of what it is to pay. The same each time.
+pub fn large(banks: usize, payments: usize, part: u64) -> Case {
+    let mut state = 1u64;
+    // The constants are Knuth's (MMIX); the high bits are the better ones.
+    let mut next = move |below: u64| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) % below
+    };
+    let mut queue = |payer: usize| -> Vec<(usize, u64)> {
+        let payee = |away: u64| (payer + 1 + away as usize) % banks;
+        (0..payments).map(|_| (payee(next(banks as u64 - 1)), 1 + next(1_000_000))).collect()
+    };
+    let queues: Vec<_> = (0..banks).map(&mut queue).collect();
+    let outflow = |queue: &Vec<(usize, u64)>| queue.iter().map(|(_, it)| it).sum::<u64>();
+    Case { liquidity: queues.iter().map(|queue| outflow(queue) / part).collect(), queues }
 }

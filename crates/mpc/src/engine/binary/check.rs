@@ -85,7 +85,14 @@ impl UncheckedBits {
         };
         let left = join(|(gates, _)| &gates.left);
         let right = join(|(gates, _)| &gates.right);
-        Products { length, pieces, left, right, results: join(|(_, results)| results) }
+        let results = join(|(_, results)| results);
+        // Claims x (y + z) = 0, which hold for z = x y, and for any z if x = 0.
+        let (right, results) = planted!(
+            "binary-check-weighted-by-factors",
+            (right.xor(&results), results.xor(&results)),
+            (right, results),
+        );
+        Products { length, pieces, left, right, results }
     }
 }
 
