@@ -198,6 +198,17 @@ impl Netting {
     }
 }
 
+/// Whether as many payments settle as before, given that there are no more.
+///
+/// In public, testing the difference for zero takes one product. Otherwise comparing the counts is
+/// cheaper, for they are narrow.
+fn unchanged<'b>(before: Uint<'b>, after: Uint<'b>, shown: bool) -> Bit<'b> {
+    match shown {
+        true => before.equals(after),
+        false => before.at_most(after),
+    }
+}
+
 /// What is carried from step to step.
 struct State<'b> {
     banks: Vec<BankState<'b>>,
@@ -265,15 +276,14 @@ impl Loop for Netting {
     /// Cuts each queue to what its bank can pay with the present inflow.
     ///
     /// Inflows never grow from step to step, so no payment comes back, and nothing has changed
-    /// exactly if no fewer payments settle than before. Comparing the counts is cheaper than
-    /// testing their difference for zero, for they are narrow.
-    fn step<'b>(&self, b: &'b Builder) -> Bit<'b> {
+    /// exactly if no fewer payments settle than before.
+    fn step<'b>(&self, b: &'b Builder, shown: bool) -> Bit<'b> {
         let state = self.take(b);
         let inflows = self.inflows(b, &state);
         let cut = |(bank, inflow): (&BankState<'b>, Uint<'b>)| bank.cut(b, inflow, self.levels);
         let next = State { banks: state.banks.iter().zip(inflows).map(cut).collect() };
         next.carry(b);
-        state.count(b).at_most(next.count(b))
+        unchanged(state.count(b), next.count(b), shown)
     }
 
     fn finish(&self, b: &Builder) {

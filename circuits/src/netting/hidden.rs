@@ -40,7 +40,7 @@ use quittance_circuit::{
     ProgramError, Repetition, Uint,
 };
 
-use super::{AMOUNT_BITS, NETS, NettingError, prefix};
+use super::{AMOUNT_BITS, NETS, NettingError, prefix, unchanged};
 
 pub use values::{
     HiddenBank, HiddenBankResult, HiddenPayment, HiddenResults, PayeeInput, places, settled,
@@ -296,7 +296,7 @@ impl Loop for Hidden {
 
     /// Cuts each queue to what its bank can pay with the present inflow, as in
     /// [`Netting`](super::Netting).
-    fn step<'b>(&self, b: &'b Builder) -> Bit<'b> {
+    fn step<'b>(&self, b: &'b Builder, shown: bool) -> Bit<'b> {
         let queues = self.take(b);
         let settled: Vec<_> = queues.iter().map(Queue::settled_amounts).collect();
         let inflows = self.inflows(b, &queues, &settled);
@@ -311,7 +311,7 @@ impl Loop for Hidden {
             queue
         };
         let next: Vec<_> = queues.into_iter().zip(inflows).map(cut).collect();
-        before.at_most(count(b, &next))
+        unchanged(before, count(b, &next), shown)
     }
 
     fn finish(&self, b: &Builder) {

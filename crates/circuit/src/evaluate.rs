@@ -1,5 +1,7 @@
 //! Walks a circuit with an interpreter.
 
+use std::collections::BTreeMap;
+
 use thiserror::Error;
 
 use crate::Fr;
@@ -129,6 +131,8 @@ struct Walk<'c, V> {
     values: Vec<Option<V>>,
     /// What reveals have shown so far, level by level.
     revealed: Vec<(GateId, Fr)>,
+    /// By wire: the bits of tests for zero in public.
+    shown: BTreeMap<usize, Fr>,
 }
 
 impl<'c, V: Clone> Walk<'c, V> {
@@ -146,7 +150,12 @@ impl<'c, V: Clone> Walk<'c, V> {
                 found,
             });
         }
-        let mut walk = Self { circuit, values: vec![None; circuit.wires()], revealed: Vec::new() };
+        let mut walk = Self {
+            circuit,
+            values: vec![None; circuit.wires()],
+            revealed: Vec::new(),
+            shown: BTreeMap::new(),
+        };
         let mut carried = carried.into_iter();
         let mut asked = vec![0u32; usize::from(circuit.owners())];
         for (index, gate) in circuit.gates().iter().enumerate() {
@@ -174,6 +183,10 @@ impl<'c, V: Clone> Walk<'c, V> {
         Ok(walk)
     }
 
+    fn shows(&self, gate: GateId) -> bool {
+        self.circuit.schedule().shows(gate)
+    }
+
     fn gate(&self, id: GateId) -> &'c Gate {
         &self.circuit.gates()[id.0 as usize]
     }
@@ -194,6 +207,11 @@ impl<'c, V: Clone> Walk<'c, V> {
             Gate::Linear { terms, constant } => {
                 let terms: Vec<_> = terms.iter().map(|&(c, wire)| (c, self.get(wire))).collect();
                 interpreter.linear(&terms, *constant)
+            }
+            Gate::Reveal(wire) => {
+                let bit = self.shown.get(&(wire.0 as usize));
+                self.revealed.extend(bit.map(|bit| (id, *bit)));
+                return;
             }
             _ => return,
         };
@@ -238,6 +256,7 @@ impl<'c, V: Clone> Walk<'c, V> {
                     let (left, right) = (self.get(*a), self.get(*b));
                     level.less_than.push(Comparison { gate, left, right, bits });
                 }
+                Gate::IsZero(wire) if self.shows(gate) => level.show_zero.push(operand(*wire)),
                 Gate::IsZero(wire) => level.is_zero.push(operand(*wire)),
                 Gate::Decompose(wire) => level.decompose.push(operand(*wire)),
                 Gate::AssertZero(wire) => level.assert_zero.push(operand(*wire)),
@@ -279,7 +298,8 @@ impl<'c, V: Clone> Walk<'c, V> {
             self.count("bits of a decomposition", expected, bits.len())?;
         }
         self.count("assertions", level.assert_zero.len(), answers.assert_zero.len())?;
-        self.count("reveals", level.reveal.len(), answers.reveal.len())
+        self.count("reveals", level.reveal.len(), answers.reveal.len())?;
+        self.count("tests for zero in public", level.show_zero.len(), answers.show_zero.len())
     }
 
     /// Sets what the level produced. The number of answers has been checked.
@@ -295,6 +315,7 @@ impl<'c, V: Clone> Walk<'c, V> {
         let mut decomposed = answers.decompose.into_iter();
         let mut verdicts = answers.assert_zero.into_iter();
         let mut revealed = answers.reveal.into_iter();
+        let mut shown = answers.show_zero.into_iter();
         for &gate in &step.interactive {
             let value = match self.gate(gate) {
                 Gate::Multiply(..) | Gate::InnerProduct(_) => products.next(),
@@ -304,6 +325,11 @@ impl<'c, V: Clone> Walk<'c, V> {
                     interpreter.linear(&terms, Fr::from(0u64))
                 }),
                 Gate::LessThan(..) => bits.next(),
+                Gate::IsZero(_) if self.shows(gate) => shown.next().map(|zero| {
+                    let bit = Fr::from(u64::from(zero));
+                    self.shown.insert(self.circuit.produced(gate).start, bit);
+                    interpreter.linear(&[], bit)
+                }),
                 Gate::IsZero(_) => zeros.next(),
                 Gate::Decompose(_) => {
                     let wires = self.circuit.produced(gate);

@@ -142,7 +142,10 @@ pub trait Loop {
     fn start(&self, b: &Builder);
 
     /// Takes a state, carries the next one, and returns whether nothing changed.
-    fn step<'b>(&self, b: &'b Builder) -> Bit<'b>;
+    ///
+    /// `shown` says whether that bit is revealed at once, and used for nothing else. Then a test for
+    /// zero is the cheapest way to make it, even of a field element without a width.
+    fn step<'b>(&self, b: &'b Builder, shown: bool) -> Bit<'b>;
 
     /// Takes the last state and makes the outputs.
     fn finish(&self, b: &Builder);
@@ -193,7 +196,7 @@ impl Program {
             }
         })?;
         let step = Builder::build(&format!("{name}/step"), owners, |b| {
-            let flag = definition.step(b);
+            let flag = definition.step(b, !carries);
             if carries {
                 // The flag of the step before is taken over only to be replaced.
                 b.carried().bit();

@@ -26,7 +26,7 @@ impl Loop for Chain {
         }
     }
 
-    fn step<'b>(&self, b: &'b Builder) -> Bit<'b> {
+    fn step<'b>(&self, b: &'b Builder, _: bool) -> Bit<'b> {
         let pays: Vec<_> = (0..self.length).map(|_| b.carried().bit()).collect();
         b.carry(pays[0]);
         let next: Vec<_> = pays.windows(2).map(|pair| pair[0] & pair[1]).collect();

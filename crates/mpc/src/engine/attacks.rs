@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use ark_ff::{AdditiveGroup, Field, PrimeField};
 
+use super::lockstep::Claims;
 use super::mask::power_of_two;
 use super::tests::{binding, network};
 use super::*;
@@ -96,7 +97,8 @@ fn a_lie_in_any_product_is_found_also_in_those_of_the_check() {
         };
         let outcome = network(&binding(3, 1), &secrets, protocol)
             .interfering(|frame| {
-                if frame.kind == Kind::Multiply && !frame.payload.is_empty() {
+                let products = [Kind::Multiply, Kind::CheckProduct].contains(&frame.kind);
+                if products && !frame.payload.is_empty() {
                     sent.insert(frame.exchange, frame.payload.len() / ELEMENT);
                 }
                 vec![frame]
@@ -144,7 +146,8 @@ fn errors_chosen_after_the_weights_do_not_cancel() {
             engine.unchecked = Unchecked::default();
             let mut unchecked = Unchecked::default();
             unchecked.push(products, &results);
-            engine.conclude(unchecked.combine(&r)).await?;
+            let elements = Some(unchecked.combine(&r));
+            engine.show(Claims { elements, bits: None }).await?;
             engine.open(&results.iter().collect::<Vec<_>>()).await
         }
     };
@@ -159,7 +162,7 @@ fn errors_chosen_after_the_weights_do_not_cancel() {
                 return vec![];
             }
             // The shares of the random element that parties 1 and 2 send party 3.
-            if kind == Kind::Open
+            if kind == Kind::CheckOpen
                 && to == 3
                 && *first_open.get_or_insert(frame.exchange) == frame.exchange
             {
@@ -222,7 +225,16 @@ fn commitments_that_differ_between_their_receivers_are_noticed_before_anything_i
 
 #[test]
 fn messages_of_the_wrong_length_name_their_sender() {
-    for kind in [Kind::Commit, Kind::Echo, Kind::Reveal, Kind::Multiply, Kind::Open] {
+    for kind in [
+        Kind::Commit,
+        Kind::Echo,
+        Kind::Reveal,
+        Kind::Multiply,
+        Kind::Open,
+        Kind::Confirm,
+        Kind::CheckProduct,
+        Kind::CheckOpen,
+    ] {
         let shorten = |mut frame: Frame| {
             if (frame.kind, frame.from, frame.to) == (kind, 3, 2) {
                 frame.payload.extend_from_slice(&[0; 32]);
@@ -271,8 +283,9 @@ fn an_error_in_a_selection_bit_does_not_show_the_amount_that_it_selects() {
 
     // What party 1 has seen opened, each a line through the shares of 2 and 3.
     let shares = |of: u8| {
+        let open = [Kind::Open, Kind::CheckOpen];
         let opened =
-            outcome.views[0].iter().filter(move |it| (it.kind, it.from) == (Kind::Open, of));
+            outcome.views[0].iter().filter(move |it| open.contains(&it.kind) && it.from == of);
         opened.flat_map(|it| unpack(&it.payload, it.payload.len() / ELEMENT).unwrap().to_vec())
     };
     for (two, three) in shares(2).zip(shares(3)) {

@@ -99,16 +99,20 @@ fn masks_serve_once_and_are_made_when_they_are_missing() {
 fn a_lie_in_any_product_of_bits_is_found_also_in_those_of_the_check() {
     let mut sent = BTreeMap::new();
     let outcome = compare(0, BTreeSet::new(), |frame| {
-        if frame.kind == Kind::BinaryProduct && !frame.payload.is_empty() {
-            sent.insert(frame.exchange, frame.payload.len());
+        let products = [Kind::BinaryProduct, Kind::CheckProduct].contains(&frame.kind);
+        // Of a check, what party 1 sends party 2 ends with the elements.
+        if products && (frame.from, frame.to) == (1, 2) && !frame.payload.is_empty() {
+            sent.insert(frame.exchange, (frame.kind, frame.payload.len()));
         }
         vec![frame]
     });
     assert!(outcome.results.iter().all(|result| *result == Ok(vec![Fr::ONE])));
     let (mut tried, mut padding) = (0, 0);
-    for (exchange, length) in sent {
-        let places: Vec<_> = match length % size_of::<Gf>() {
-            0 => (0..length / size_of::<Gf>()).map(|k| 128 * k + 37 * k % 128).collect(),
+    for (exchange, (kind, length)) in sent {
+        let places: Vec<_> = match kind {
+            Kind::CheckProduct => {
+                (0..length / size_of::<Gf>()).map(|k| 128 * k + 37 * k % 128).collect()
+            }
             _ => (0..8 * length).collect(),
         };
         for place in places {
@@ -188,7 +192,7 @@ fn no_random_element_of_a_check_is_shown_before_all_have_all_products() {
     };
     let outcome = network(&binding(3, 1), &[], protocol)
         .interfering(|frame| {
-            shown |= frame.kind == Kind::BinaryOpen;
+            shown |= frame.kind == Kind::CheckOpen;
             match (frame.kind, frame.from, frame.to) {
                 (Kind::BinaryProduct, 1, 2) => vec![],
                 _ => vec![frame],
@@ -211,6 +215,10 @@ fn messages_of_the_wrong_length_name_their_sender() {
         (Kind::BinaryProduct, 3, 2),
         (Kind::BinaryOpen, 3, 1),
         (Kind::BinaryOpen, 3, 2),
+        (Kind::CheckProduct, 3, 1),
+        (Kind::CheckProduct, 3, 2),
+        (Kind::CheckOpen, 3, 1),
+        (Kind::CheckOpen, 3, 2),
     ] {
         let outcome = compare(0, BTreeSet::new(), |mut frame| {
             if (frame.kind, frame.from, frame.to) == (kind, from, to) {
