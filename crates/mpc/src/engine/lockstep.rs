@@ -17,11 +17,10 @@ use quittance_crypto::planted;
 use zeroize::Zeroizing;
 
 use super::Engine;
-use super::binary::UncheckedBits;
 use super::binary::check::{BitClaim, pack as pack_elements, random_elements, unpack};
 use super::binary::field::{BYTES, Gf};
 use super::binary::shared::Elements;
-use super::products::{Claim, Unchecked};
+use super::products::Claim;
 use crate::parties::PartyId;
 use crate::session::{Abort, Kind, Payload};
 use crate::share::Share;
@@ -48,9 +47,9 @@ impl Engine {
     pub async fn check(&mut self) -> Result<(), Abort> {
         let unchecked = std::mem::take(&mut self.unchecked);
         let unchecked_bits = std::mem::take(&mut self.unchecked_bits);
-        let unchecked = planted!("products-not-checked", Unchecked::default(), unchecked);
+        let unchecked = planted!("products-not-checked", Default::default(), unchecked);
         let unchecked_bits =
-            planted!("binary-products-not-checked", UncheckedBits::default(), unchecked_bits);
+            planted!("binary-products-not-checked", Default::default(), unchecked_bits);
         let (elements, bits) = (!unchecked.is_empty(), !unchecked_bits.is_empty());
         if elements || bits {
             let before = self.traffic();
@@ -192,7 +191,8 @@ impl Engine {
         let opened = self.combine_points(&points, shares.len())?;
         let [one, other] = missing[..] else { return Ok((opened, vec![])) };
         self.same(one, other)?;
-        let sums = elements.iter().zip(unpack(one).iter().copied());
+        let missing = unpack(one);
+        let sums = elements.iter().zip(missing.iter().copied());
         Ok((opened, sums.map(|(held, missing)| held.next + held.last + missing).collect()))
     }
 

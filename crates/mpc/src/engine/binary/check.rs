@@ -310,7 +310,8 @@ impl BitCompression {
     /// This party's summands of the products.
     pub(in crate::engine) fn summands(&self) -> Zeroizing<Vec<Gf>> {
         let but_middle = |mut coefficients: Zeroizing<Vec<Gf>>| {
-            coefficients.remove(coefficients.len() / 2);
+            let middle = coefficients.len() / 2;
+            coefficients.remove(middle);
             coefficients
         };
         match self {

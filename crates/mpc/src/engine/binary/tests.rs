@@ -166,10 +166,12 @@ fn one_wrong_product_among_many_is_found() {
 
 #[test]
 fn holders_who_disagree_end_an_opening() {
-    for (from, to) in [(1, 2), (1, 3), (2, 1), (2, 3), (3, 1), (3, 2)] {
+    let links = [(1, 2), (1, 3), (2, 1), (2, 3), (3, 1), (3, 2)];
+    let kinds = [Kind::BinaryOpen, Kind::CheckOpen];
+    for (kind, (from, to)) in kinds.iter().flat_map(|kind| links.map(|link| (*kind, link))) {
         let outcome = compare(0, BTreeSet::new(), |mut frame| {
-            if (frame.kind, frame.from, frame.to) == (Kind::BinaryOpen, from, to) {
-                frame.payload[0] ^= 1;
+            if (frame.kind, frame.from, frame.to) == (kind, from, to) {
+                *frame.payload.last_mut().unwrap() ^= 1;
             }
             vec![frame]
         });
@@ -248,8 +250,13 @@ fn messages_for_bits_are_even_for_all_inputs() {
         .run();
         assert!(outcome.results.iter().all(Result::is_ok));
         for view in &outcome.views {
-            for kind in [Kind::BinaryProduct, Kind::BinaryOpen] {
-                let payloads = view.iter().filter(|it| it.kind == kind).map(|it| &it.payload);
+            for kinds in [
+                &[Kind::BinaryProduct][..],
+                &[Kind::CheckProduct],
+                &[Kind::BinaryOpen, Kind::CheckOpen],
+            ] {
+                let payloads = view.iter().filter(|it| kinds.contains(&it.kind));
+                let payloads = payloads.map(|it| &it.payload);
                 let bytes: Vec<_> = payloads.flat_map(|payload| payload.to_vec()).collect();
                 let ones: u32 = bytes.iter().map(|byte| byte.count_ones()).sum();
                 let bits = 8.0 * bytes.len() as f64;
@@ -257,7 +264,7 @@ fn messages_for_bits_are_even_for_all_inputs() {
                 // Openings come twice, from both holders, which doubles the variance.
                 assert!(
                     bits > 2000.0 && deviation.abs() < 5.0 * 2f64.sqrt(),
-                    "{kind}: {deviation}"
+                    "{kinds:?}: {deviation}"
                 );
             }
         }
