@@ -65,6 +65,16 @@ pub enum EvaluationError<E: std::error::Error + 'static> {
         /// How many there were.
         found: usize,
     },
+    /// The kept values handed over are not what the circuit takes.
+    #[error("circuit {circuit} takes {expected} kept values, got {found}")]
+    Kept {
+        /// The circuit's name.
+        circuit: String,
+        /// How many values the circuit takes.
+        expected: usize,
+        /// How many there were.
+        found: usize,
+    },
     /// The interpreter did not give one answer per request.
     #[error("circuit {circuit}, {what}: {found} answers to {expected} requests")]
     Answers {
@@ -86,6 +96,8 @@ pub struct Evaluation<V, O> {
     pub revealed: Vec<Fr>,
     /// The state for the next circuit of the program, in gate order.
     pub carried: Vec<V>,
+    /// What the circuit keeps for all that follow, in gate order.
+    pub kept: Vec<V>,
     /// The outputs, in gate order.
     pub outputs: Vec<O>,
 }
@@ -96,13 +108,27 @@ pub type EvaluationResult<I> = Result<
     EvaluationError<<I as Interpreter>::Error>,
 >;
 
-/// Evaluates `circuit`, with `carried` as the state that it takes over.
+/// Evaluates `circuit`, with `carried` as the state that it takes over and no kept values.
 pub async fn evaluate<I: Interpreter>(
     circuit: &Circuit,
     interpreter: &mut I,
     carried: Vec<I::Value>,
 ) -> EvaluationResult<I> {
-    let mut walk = Walk::start(circuit, interpreter, carried)?;
+    evaluate_with(circuit, interpreter, carried, &[]).await
+}
+
+/// Evaluates `circuit`, with `carried` as the state that it takes over. It takes the first of the
+/// values in `kept`, which may be more.
+pub async fn evaluate_with<I: Interpreter>(
+    circuit: &Circuit,
+    interpreter: &mut I,
+    carried: Vec<I::Value>,
+    kept: &[I::Value],
+) -> EvaluationResult<I> {
+    let (expected, found) = (circuit.kept(), kept.len());
+    let wrong = || EvaluationError::Kept { circuit: circuit.name().into(), expected, found };
+    let kept = kept.get(..expected).ok_or_else(wrong)?;
+    let mut walk = Walk::start(circuit, interpreter, carried, kept)?;
     for (level, step) in circuit.schedule().steps().iter().enumerate() {
         if let (Some(&first), Some(&last)) = (step.interactive.first(), step.interactive.last()) {
             let differences = walk.differences(interpreter, step);
@@ -127,7 +153,9 @@ pub async fn evaluate<I: Interpreter>(
 
 struct Walk<'c, V> {
     circuit: &'c Circuit,
-    /// By wire. Each wire is set at its level, thus before any gate reads it.
+    /// Of the first wires.
+    kept: &'c [V],
+    /// Of all others. Each wire is set at its level, thus before any gate reads it.
     values: Vec<Option<V>>,
     /// What reveals have shown so far, level by level.
     revealed: Vec<(GateId, Fr)>,
@@ -141,6 +169,7 @@ impl<'c, V: Clone> Walk<'c, V> {
         circuit: &'c Circuit,
         interpreter: &mut I,
         carried: Vec<V>,
+        kept: &'c [V],
     ) -> Result<Self, EvaluationError<I::Error>> {
         let (expected, found) = (circuit.carried_inputs().count(), carried.len());
         if expected != found {
@@ -152,19 +181,20 @@ impl<'c, V: Clone> Walk<'c, V> {
         }
         let mut walk = Self {
             circuit,
-            values: vec![None; circuit.wires()],
+            kept,
+            values: vec![None; circuit.wires() - kept.len()],
             revealed: Vec::new(),
             shown: BTreeMap::new(),
         };
         let mut carried = carried.into_iter();
         let mut asked = vec![0u32; usize::from(circuit.owners())];
-        for (index, gate) in circuit.gates().iter().enumerate() {
-            let Gate::Input { source, kind } = gate else { continue };
-            let gate = GateId(index as u32);
+        for &gate in circuit.inputs() {
+            let Gate::Input { source, kind } = walk.gate(gate) else { continue };
             let (owner, committed) = match *source {
+                Source::Kept => continue,
                 Source::Carried => {
-                    let value = carried.next();
-                    walk.values[circuit.produced(gate).start] = value;
+                    let slot = walk.slot(circuit.produced(gate).start);
+                    walk.values[slot] = carried.next();
                     continue;
                 }
                 Source::Private(owner) => (owner, false),
@@ -192,12 +222,21 @@ impl<'c, V: Clone> Walk<'c, V> {
     }
 
     fn get(&self, wire: Wire) -> &V {
-        self.values[wire.0 as usize].as_ref().expect("the schedule sets a wire before it is read")
+        let wire = wire.0 as usize;
+        self.kept.get(wire).unwrap_or_else(|| {
+            let value = self.values[self.slot(wire)].as_ref();
+            value.expect("the schedule sets a wire before it is read")
+        })
+    }
+
+    /// The place in `values` of a wire that is not kept.
+    fn slot(&self, wire: usize) -> usize {
+        wire - self.kept.len()
     }
 
     fn set(&mut self, gate: GateId, value: V) {
-        let wire = self.circuit.produced(gate).start;
-        self.values[wire] = Some(value);
+        let slot = self.slot(self.circuit.produced(gate).start);
+        self.values[slot] = Some(value);
     }
 
     /// Gates without interaction; inputs are set already.
@@ -266,7 +305,8 @@ impl<'c, V: Clone> Walk<'c, V> {
                 | Gate::Constant(_)
                 | Gate::Linear { .. }
                 | Gate::Output(..)
-                | Gate::Carry(_) => {}
+                | Gate::Carry(_)
+                | Gate::Keep(_) => {}
             }
         }
         level
@@ -332,9 +372,9 @@ impl<'c, V: Clone> Walk<'c, V> {
                 }),
                 Gate::IsZero(_) => zeros.next(),
                 Gate::Decompose(_) => {
-                    let wires = self.circuit.produced(gate);
+                    let first = self.slot(self.circuit.produced(gate).start);
                     let bits = decomposed.next().unwrap_or_default();
-                    for (slot, bit) in self.values[wires].iter_mut().zip(bits) {
+                    for (slot, bit) in self.values[first..].iter_mut().zip(bits) {
                         *slot = Some(bit);
                     }
                     None
@@ -362,7 +402,7 @@ impl<'c, V: Clone> Walk<'c, V> {
         interpreter: &mut I,
     ) -> EvaluationResult<I> {
         let mut requests = Vec::new();
-        let mut carried = Vec::new();
+        let (mut carried, mut kept) = (Vec::new(), Vec::new());
         for &gate in self.circuit.schedule().last() {
             match self.gate(gate) {
                 Gate::Output(wire, to) => requests.push(OutputRequest {
@@ -372,6 +412,7 @@ impl<'c, V: Clone> Walk<'c, V> {
                     to: *to,
                 }),
                 Gate::Carry(wire) => carried.push(self.get(*wire).clone()),
+                Gate::Keep(wire) => kept.push(self.get(*wire).clone()),
                 _ => {}
             }
         }
@@ -385,6 +426,6 @@ impl<'c, V: Clone> Walk<'c, V> {
         self.count("outputs", requests.len(), outputs.len())?;
         self.revealed.sort_by_key(|&(gate, _)| gate);
         let revealed = self.revealed.into_iter().map(|(_, value)| value).collect();
-        Ok(Evaluation { revealed, carried, outputs })
+        Ok(Evaluation { revealed, carried, kept, outputs })
     }
 }

@@ -10,7 +10,7 @@ use std::ops::{Add, Mul};
 use crate::Fr;
 use crate::circuit::Circuit;
 use crate::clear::now;
-use crate::evaluate::evaluate;
+use crate::evaluate::evaluate_with;
 use crate::gate::Destination;
 use crate::interpreter::{Comparison, InputRequest, Interpreter, Operand, OutputRequest, Product};
 use crate::program::{Part, Program};
@@ -126,7 +126,8 @@ impl Price {
         let price = Self { levels: circuit.schedule().depth() as u64, ..Self::default() };
         let mut pricer = Pricer { tariff, price };
         let state = vec![(); circuit.carried_inputs().count()];
-        match now(evaluate(circuit, &mut pricer, state)) {
+        let kept = vec![(); circuit.kept()];
+        match now(evaluate_with(circuit, &mut pricer, state, &kept)) {
             Ok(_) => pricer.price,
             Err(error) => unreachable!("pricing cannot fail: {error}"),
         }

@@ -25,7 +25,8 @@ pub struct Schedule {
 pub struct Step {
     /// Interactive gates, independent of each other; none on level 0.
     pub interactive: Vec<GateId>,
-    /// Gates without interaction that need this level and no later one, in gate order.
+    /// Gates without interaction that need this level and no later one, in gate order; without
+    /// inputs, which are there from the start.
     pub local: Vec<GateId>,
 }
 
@@ -46,11 +47,12 @@ impl Schedule {
             let needs = gate.operands().iter().map(|wire| levels[wire.0 as usize]).max();
             let needs = needs.unwrap_or(0);
             let level = match gate {
-                Gate::Output(..) | Gate::Carry(_) => {
+                Gate::Output(..) | Gate::Carry(_) | Gate::Keep(_) => {
                     schedule.last.push(id);
                     continue;
                 }
-                Gate::Input { .. } | Gate::Constant(_) | Gate::Linear { .. } => {
+                Gate::Input { .. } => 0,
+                Gate::Constant(_) | Gate::Linear { .. } => {
                     schedule.step(needs).local.push(id);
                     needs
                 }
@@ -94,7 +96,7 @@ impl Schedule {
         &self.steps
     }
 
-    /// Outputs and carries: what happens once all levels have succeeded.
+    /// Outputs, carries and keeps: what happens once all levels have succeeded.
     pub fn last(&self) -> &[GateId] {
         &self.last
     }

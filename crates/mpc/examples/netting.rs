@@ -94,7 +94,9 @@ fn deal_all(parties: Parties, work: &Work, rng: &mut ChaCha20Rng) -> Result<Vec<
     let mut shares: Vec<_> = parties.ids().map(|_| Inputs::new()).collect();
     for (owner, values) in (0..).map(Owner).zip(&work.inputs) {
         let kinds = work.program.part(Part::Start).inputs_of(owner);
-        let (values, vectors) = values.split_at(kinds.filter(|(committed, _)| *committed).count());
+        let committed = kinds.filter(|(committed, _)| *committed).map(|(_, kind)| kind);
+        let kinds: Vec<_> = committed.collect();
+        let (values, vectors) = values.split_at(kinds.len());
         let secrets: Vec<_> = values.iter().map(|value| (*value, Blinding::random(rng))).collect();
         let commitments: Vec<_> = secrets
             .iter()
@@ -106,6 +108,9 @@ fn deal_all(parties: Parties, work: &Work, rng: &mut ChaCha20Rng) -> Result<Vec<
         let receivers = parties.ids().zip(&mut shares);
         for ((me, inputs), (dealt, compressed)) in receivers.zip(dealt.iter().zip(compressed)) {
             let mut own = dealing.verify(owner, parties, me, &commitments, dealt, rng)?;
+            // As after the verification of range proofs, which is not measured here.
+            let widths = kinds.iter().map(|kind| kind.bits().and_then(|bits| bits.try_into().ok()));
+            own.iter_mut().zip(widths).for_each(|(input, width)| input.width = width);
             own.extend(compressed.expand(owner, vectors.len())?);
             inputs.set(owner, own);
         }

@@ -99,7 +99,8 @@ impl CompressedShares {
                 return Err(DealingError::Count { owner, expected: count, found: shares.len() });
             }
         };
-        Ok(shares.into_iter().map(|share| InputShare { share, committed: false }).collect())
+        let input = |share| InputShare { share, committed: false, width: None };
+        Ok(shares.into_iter().map(input).collect())
     }
 }
 
