@@ -197,6 +197,12 @@ impl Shared {
     }
 }
 
+/// Whether the left factors of two sums of products are the same wires.
+fn same_left(one: &[(&Share, &Share)], other: &[(&Share, &Share)]) -> bool {
+    let same = |(one, other): (&(&Share, _), &(&Share, _))| std::ptr::eq(one.0, other.0);
+    one.len() > 1 && one.len() == other.len() && one.iter().zip(other).all(same)
+}
+
 /// The width within which an input must be found to be, unless it is known to be or may be anything.
 fn unchecked(input: &InputShare, kind: Kind) -> Option<u32> {
     kind.bits().filter(|bits| input.width.is_none_or(|known| u32::from(known) > *bits))
@@ -239,7 +245,14 @@ impl Interpreter for Shared {
     async fn products(&mut self, batch: &[Product<'_, Share>]) -> Result<Vec<Share>, Abort> {
         let pairs = batch.iter().map(|gate| gate.pairs.len()).sum();
         let mut products = Products::with_capacity(pairs);
-        batch.iter().for_each(|gate| products.push(gate.pairs.iter().copied()));
+        let mut before: &[_] = &[];
+        for gate in batch {
+            match same_left(before, &gate.pairs) {
+                true => products.push_with_same_left(gate.pairs.iter().map(|(_, right)| *right)),
+                false => products.push(gate.pairs.iter().copied()),
+            }
+            before = &gate.pairs;
+        }
         self.engine.inner_products(products).await
     }
 

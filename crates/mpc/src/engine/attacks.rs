@@ -78,6 +78,42 @@ fn a_wrong_product_is_found_before_anything_is_opened() {
     }
 }
 
+/// A vector with the columns of a matrix, of which one result is wrong, or two so that their errors
+/// cancel in a sum without weights.
+#[test]
+fn a_wrong_product_of_a_shared_vector_is_found_in_any_row() {
+    const ROWS: usize = 12;
+    let secrets: Vec<_> = (1..=40u64).map(Fr::from).collect();
+    let run = |errors: Vec<(usize, Fr)>| {
+        let protocol = move |mut engine: Engine, shares: Vec<Share>| async move {
+            if engine.me().number() == 1 {
+                errors.iter().for_each(|&(place, error)| lie_next(&mut engine, place, error));
+            }
+            let column = |k: usize| shares.iter().cycle().skip(k).take(shares.len());
+            let mut products = Products::new();
+            products.push([(&shares[0], &shares[1])]);
+            products.push(shares.iter().zip(column(0)));
+            (1..ROWS).for_each(|k| products.push_with_same_left(column(k)));
+            products.push([(&shares[2], &shares[3])]);
+            let results = engine.inner_products(products).await?;
+            assert_eq!(engine.unchecked.pairs(), ROWS * shares.len() + 2);
+            engine.open(&results.iter().collect::<Vec<_>>()).await
+        };
+        network(&binding(3, 1), &secrets, protocol).run().results
+    };
+    let row = |k: usize| -> Fr { (0..40).map(|p| secrets[p] * secrets[(p + k) % 40]).sum() };
+    let mut expected = vec![secrets[0] * secrets[1]];
+    expected.extend((0..ROWS).map(row));
+    expected.push(secrets[2] * secrets[3]);
+    assert!(run(vec![]).iter().all(|result| result.as_ref() == Ok(&expected)));
+    for place in 0..ROWS + 2 {
+        assert!(run(vec![(place, Fr::ONE)]).iter().all(is_wrong_product), "{place}");
+        let other = (place + 1) % (ROWS + 2);
+        let cancelling = vec![(place, Fr::ONE), (other, -Fr::ONE)];
+        assert!(run(cancelling).iter().all(is_wrong_product), "{place} and {other}");
+    }
+}
+
 /// Every product of a comparison and of its random bits, and every product of the checks
 /// themselves, wrong one after the other.
 #[test]

@@ -32,12 +32,11 @@
 //! sent all sub-shares, it would choose errors that cancel. So before each r, everybody confirms
 //! that it has received everything, and nobody sends its share of r before all have confirmed.
 
-use ark_ff::AdditiveGroup;
+use ark_ff::{AdditiveGroup, Field, batch_inversion};
 use quittance_crypto::field::Fr;
 use zeroize::Zeroizing;
 
 use super::products::{Claim, inner};
-use crate::shamir::lagrange;
 use crate::share::Share;
 
 /// κ at most: into how many blocks a claim is cut.
@@ -57,12 +56,11 @@ fn rounds(length: usize) -> u32 {
     }
 }
 
-/// Into how many blocks such a claim is cut: no more than leave it short enough for the next round.
+/// Into how many blocks such a claim is cut: no more than make it short enough for the next rounds,
+/// since this one is the dearest.
 fn blocks(length: usize) -> usize {
-    let left = rounds(length);
-    let enough = |blocks: &usize| blocks.saturating_pow(left) >= length;
     match length {
-        ..=LONG => (2..MAX_BLOCKS).find(enough).unwrap_or(MAX_BLOCKS),
+        ..=LONG => length.div_ceil(MAX_BLOCKS.pow(rounds(length) - 1)),
         _ => FEW_BLOCKS,
     }
 }
@@ -174,15 +172,33 @@ fn at(elements: &[Fr], count: usize, p: Fr) -> Zeroizing<Vec<Fr>> {
     values
 }
 
-/// Lagrange's coefficients from the points 0 .. count - 1 to p.
+/// Lagrange's coefficients from the points 0 .. n - 1 to p, with one inversion for all:
+/// `product of (p - m) / ((p - k) k! (n - 1 - k)! (-1)^(n - 1 - k))`.
 fn row(count: usize, p: Fr) -> Vec<Fr> {
-    let points: Vec<_> = (0..count as u64).map(Fr::from).collect();
-    lagrange(&points, p)
+    let distances: Vec<_> = (0..count as u64).map(|k| p - Fr::from(k)).collect();
+    if let Some(point) = distances.iter().position(|distance| *distance == Fr::ZERO) {
+        return (0..count).map(|k| Fr::from(u64::from(k == point))).collect();
+    }
+    let next = |factorial: &mut Fr, k: u64| {
+        *factorial *= Fr::from(k.max(1));
+        Some(*factorial)
+    };
+    let factorials: Vec<_> = (0..count as u64).scan(Fr::ONE, next).collect();
+    let denominator = |(k, distance): (usize, &Fr)| {
+        let size = *distance * factorials[k] * factorials[count - 1 - k];
+        if (count - 1 - k).is_multiple_of(2) { size } else { -size }
+    };
+    let mut row: Vec<_> = distances.iter().enumerate().map(denominator).collect();
+    batch_inversion(&mut row);
+    let product: Fr = distances.iter().product();
+    row.iter_mut().for_each(|coefficient| *coefficient *= product);
+    row
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shamir::lagrange;
     use quittance_crypto::field::random_field;
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
@@ -203,6 +219,16 @@ mod tests {
                 for (x, point) in points.iter().enumerate() {
                     assert_eq!(*point, at(&first, count, Fr::from(x as u64))[0], "{x} of {count}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_are_lagranges() {
+        for count in [1, 2, 3, 15, 65] {
+            let points: Vec<_> = (0..count as u64).map(Fr::from).collect();
+            for p in random(3, 1).into_iter().chain([Fr::ZERO, points[count - 1], -Fr::ONE]) {
+                assert_eq!(row(count, p), lagrange(&points, p));
             }
         }
     }

@@ -19,7 +19,7 @@
 //!    such step, with B = 64, works on bits, and its inner products cost hardly anything: with basis
 //!    elements for weights, a sum over 128 bits is those bits. Later ones have B = 16 and use
 //!    [Karatsuba's method](super::karatsuba).
-//! 3. *Conclude.* For `<X, Y> = Z` of at most 128 elements draw random elements U that nobody knows
+//! 3. *Conclude.* For `<X, Y> = Z` of at most 256 elements draw random elements U that nobody knows
 //!    and compute `W = <U, Y>`. With a common random e open `D = e X + U`, then
 //!    `T = <D, Y> + e Z + W`, which must be zero.
 //!
@@ -50,9 +50,9 @@ use crate::session::Payload;
 /// Into how many blocks strings of bits are cut.
 const BIT_BLOCKS: usize = 64;
 
-/// Claims of up to so many pairs are concluded rather than compressed: 4 KB more to send at most,
-/// for three exchanges less.
-const SHORT: usize = 128;
+/// Claims of up to so many pairs are concluded rather than compressed: 4 KB to each of the others at
+/// most, for three exchanges less.
+const SHORT: usize = 256;
 
 /// This party's components of a claim `<left, right> = value`.
 pub(in crate::engine) struct Claim {
