@@ -15,7 +15,7 @@ use quittance_crypto::commitment::{Blinding, commit_scalar};
 use quittance_crypto::digest::Digest;
 use quittance_crypto::field::{random_field, to_scalar};
 use quittance_mpc::memory::Network;
-use quittance_mpc::session::Binding;
+use quittance_mpc::session::{Binding, Traffic};
 use quittance_mpc::vss::{deal, deal_compressed};
 use quittance_mpc::{Inputs, Parties, Shared, VectorInput};
 use rand_chacha::ChaCha20Rng;
@@ -148,20 +148,32 @@ fn run(parties: Parties, work: Work, shares: Vec<Inputs>, steps: u32) -> Result<
         let checked = start.elapsed();
         let start = Instant::now();
         shared.prepare(&program, steps).await?;
-        let (prepared, bytes) = (start.elapsed(), shared.engine().traffic().bytes);
+        let (prepared, before) = (start.elapsed(), shared.engine().traffic());
+        let checking = shared.engine().checking();
         let start = Instant::now();
         let run = shared.run(&program).await?;
-        Ok((run.steps, checked, prepared, bytes, start.elapsed()))
+        let online = start.elapsed();
+        let checking = shared.engine().checking() - checking;
+        let traffic = shared.engine().traffic() - before;
+        Ok((run.steps, checked, prepared, online, (before, traffic, checking)))
     })?;
     let start = Instant::now();
     let outcome = network.run();
     let elapsed = start.elapsed();
     for (party, result) in parties.ids().zip(outcome.results) {
-        let (taken, checked, prepared, bytes, online) = result?;
+        let (taken, checked, prepared, online, (before, traffic, checking)) = result?;
         assert_eq!(taken, steps);
-        let megabytes = bytes as f64 / 1e6;
-        println!("{party}: payees {checked:.1?}, random bits {prepared:.1?}, then {online:.1?}");
-        println!("{party}: {megabytes:.2} MB before that");
+        println!("{party}: payees {checked:.1?}, preparing {prepared:.1?}, then {online:.1?}");
+        let megabytes = |traffic: Traffic| traffic.bytes as f64 / 1e6;
+        println!(
+            "{party}: {:.2} MB in {} exchanges, then {:.2} MB in {}, of which {:.2} MB in {} for checks",
+            megabytes(before),
+            before.exchanges,
+            megabytes(traffic),
+            traffic.exchanges,
+            megabytes(checking),
+            checking.exchanges
+        );
     }
     let traffic = outcome.traffic[0];
     println!("{gates} gates per step");
