@@ -40,7 +40,7 @@ use quittance_circuit::{
     ProgramError, Repetition, Uint,
 };
 
-use super::{AMOUNT_BITS, NETS, NettingError, prefix};
+use super::{AMOUNT_BITS, NETS, NettingError, prefix, unchanged};
 
 pub use values::{
     HiddenBank, HiddenBankResult, HiddenPayment, HiddenResults, PayeeInput, places, settled,
@@ -173,7 +173,7 @@ impl Hidden {
     }
 }
 
-/// A payment as it is carried from step to step.
+/// A payment. All but whether it settles is kept; that is carried from step to step.
 struct Entry<'b> {
     /// Zero for a payment to nobody.
     amount: Uint<'b>,
@@ -191,15 +191,18 @@ struct Queue<'b> {
 }
 
 impl<'b> Queue<'b> {
-    fn carry(&self, b: &'b Builder) {
-        b.carry(self.liquidity);
+    fn keep(&self, b: &'b Builder) {
+        b.keep(self.liquidity);
         for entry in &self.entries {
-            b.carry(entry.amount);
-            b.carry(entry.settles);
-            b.carry(entry.somebody);
-            b.carry(entry.pad);
-            entry.payee.iter().for_each(|&bit| b.carry(bit));
+            b.keep(entry.amount);
+            b.keep(entry.somebody);
+            b.keep(entry.pad);
+            entry.payee.iter().for_each(|&bit| b.keep(bit));
         }
+    }
+
+    fn carry(&self, b: &'b Builder) {
+        self.entries.iter().for_each(|entry| b.carry(entry.settles));
     }
 
     /// What settles, by payment.
@@ -238,20 +241,23 @@ impl Hidden {
         Queue { liquidity, entries: payments.into_iter().map(vector).collect() }
     }
 
-    /// Takes over the state, in the order in which [`Queue::carry`] hands it on.
+    /// Takes what [`Queue::keep`] keeps, and the state in the order in which [`Queue::carry`] hands
+    /// it on.
     fn take<'b>(&self, b: &'b Builder) -> Vec<Queue<'b>> {
-        let entry = |_| Entry {
-            amount: b.carried().uint(AMOUNT_BITS),
-            settles: b.carried().bit(),
-            somebody: b.carried().bit(),
-            pad: b.carried().field(),
-            payee: self.banks().map(|_| b.carried().bit()).collect(),
+        let entry = |_| {
+            let (amount, somebody) = (b.kept().uint(AMOUNT_BITS), b.kept().bit());
+            let (pad, payee) = (b.kept().field(), self.banks().map(|_| b.kept().bit()).collect());
+            // Whether it settles is known once the carried bits are taken, behind all that is kept.
+            Entry { amount, settles: somebody, somebody, pad, payee }
         };
         let queue = |&places: &usize| {
-            let liquidity = b.carried().uint(AMOUNT_BITS);
+            let liquidity = b.kept().uint(AMOUNT_BITS);
             Queue { liquidity, entries: (0..places).map(entry).collect() }
         };
-        self.places.iter().map(queue).collect()
+        let mut queues: Vec<_> = self.places.iter().map(queue).collect();
+        let entries = queues.iter_mut().flat_map(|queue| &mut queue.entries);
+        entries.for_each(|entry| entry.settles = b.carried().bit());
+        queues
     }
 
     /// The inflow of each bank, given what settles by payer and place.
@@ -290,13 +296,14 @@ impl Loop for Hidden {
                 let pairs = pairs.map(|pair| (!pair[0].somebody, pair[1].somebody));
                 b.assert_zero(b.inner_product(pairs.map(|(a, c)| (Uint::from(a), Uint::from(c)))));
             }
+            queue.keep(b);
             queue.carry(b);
         }
     }
 
     /// Cuts each queue to what its bank can pay with the present inflow, as in
     /// [`Netting`](super::Netting).
-    fn step<'b>(&self, b: &'b Builder) -> Bit<'b> {
+    fn step<'b>(&self, b: &'b Builder, shown: bool) -> Bit<'b> {
         let queues = self.take(b);
         let settled: Vec<_> = queues.iter().map(Queue::settled_amounts).collect();
         let inflows = self.inflows(b, &queues, &settled);
@@ -311,7 +318,7 @@ impl Loop for Hidden {
             queue
         };
         let next: Vec<_> = queues.into_iter().zip(inflows).map(cut).collect();
-        before.at_most(count(b, &next))
+        unchanged(before, count(b, &next), shown)
     }
 
     fn finish(&self, b: &Builder) {

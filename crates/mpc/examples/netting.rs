@@ -15,7 +15,7 @@ use quittance_crypto::commitment::{Blinding, commit_scalar};
 use quittance_crypto::digest::Digest;
 use quittance_crypto::field::{random_field, to_scalar};
 use quittance_mpc::memory::Network;
-use quittance_mpc::session::Binding;
+use quittance_mpc::session::{Binding, Traffic};
 use quittance_mpc::vss::{deal, deal_compressed};
 use quittance_mpc::{Inputs, Parties, Shared, VectorInput};
 use rand_chacha::ChaCha20Rng;
@@ -94,7 +94,9 @@ fn deal_all(parties: Parties, work: &Work, rng: &mut ChaCha20Rng) -> Result<Vec<
     let mut shares: Vec<_> = parties.ids().map(|_| Inputs::new()).collect();
     for (owner, values) in (0..).map(Owner).zip(&work.inputs) {
         let kinds = work.program.part(Part::Start).inputs_of(owner);
-        let (values, vectors) = values.split_at(kinds.filter(|(committed, _)| *committed).count());
+        let committed = kinds.filter(|(committed, _)| *committed).map(|(_, kind)| kind);
+        let kinds: Vec<_> = committed.collect();
+        let (values, vectors) = values.split_at(kinds.len());
         let secrets: Vec<_> = values.iter().map(|value| (*value, Blinding::random(rng))).collect();
         let commitments: Vec<_> = secrets
             .iter()
@@ -106,6 +108,9 @@ fn deal_all(parties: Parties, work: &Work, rng: &mut ChaCha20Rng) -> Result<Vec<
         let receivers = parties.ids().zip(&mut shares);
         for ((me, inputs), (dealt, compressed)) in receivers.zip(dealt.iter().zip(compressed)) {
             let mut own = dealing.verify(owner, parties, me, &commitments, dealt, rng)?;
+            // As after the verification of range proofs, which is not measured here.
+            let widths = kinds.iter().map(|kind| kind.bits().and_then(|bits| bits.try_into().ok()));
+            own.iter_mut().zip(widths).for_each(|(input, width)| input.width = width);
             own.extend(public.verify(owner, parties, me, &compressed, vectors.len())?);
             inputs.set(owner, own);
         }
@@ -143,20 +148,32 @@ fn run(parties: Parties, work: Work, shares: Vec<Inputs>, steps: u32) -> Result<
         let checked = start.elapsed();
         let start = Instant::now();
         shared.prepare(&program, steps).await?;
-        let (prepared, bytes) = (start.elapsed(), shared.engine().traffic().bytes);
+        let (prepared, before) = (start.elapsed(), shared.engine().traffic());
+        let checking = shared.engine().checking();
         let start = Instant::now();
         let run = shared.run(&program).await?;
-        Ok((run.steps, checked, prepared, bytes, start.elapsed()))
+        let online = start.elapsed();
+        let checking = shared.engine().checking() - checking;
+        let traffic = shared.engine().traffic() - before;
+        Ok((run.steps, checked, prepared, online, (before, traffic, checking)))
     })?;
     let start = Instant::now();
     let outcome = network.run();
     let elapsed = start.elapsed();
     for (party, result) in parties.ids().zip(outcome.results) {
-        let (taken, checked, prepared, bytes, online) = result?;
+        let (taken, checked, prepared, online, (before, traffic, checking)) = result?;
         assert_eq!(taken, steps);
-        let megabytes = bytes as f64 / 1e6;
-        println!("{party}: payees {checked:.1?}, random bits {prepared:.1?}, then {online:.1?}");
-        println!("{party}: {megabytes:.2} MB before that");
+        println!("{party}: payees {checked:.1?}, preparing {prepared:.1?}, then {online:.1?}");
+        let megabytes = |traffic: Traffic| traffic.bytes as f64 / 1e6;
+        println!(
+            "{party}: {:.2} MB in {} exchanges, then {:.2} MB in {}, of which {:.2} MB in {} for checks",
+            megabytes(before),
+            before.exchanges,
+            megabytes(traffic),
+            traffic.exchanges,
+            megabytes(checking),
+            checking.exchanges
+        );
     }
     let traffic = outcome.traffic[0];
     println!("{gates} gates per step");

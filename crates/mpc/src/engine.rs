@@ -9,6 +9,7 @@ mod bits;
 mod check;
 mod compare;
 mod decompose;
+mod lockstep;
 mod mask;
 mod one_hot;
 mod open;

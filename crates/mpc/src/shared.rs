@@ -32,12 +32,17 @@ impl Inputs {
         self.0.insert(owner.0, shares);
     }
 
-    fn share(&self, owner: Owner, index: u32, committed: bool) -> Result<&Share, Abort> {
+    fn get(&self, owner: Owner, index: u32, committed: bool) -> Result<&InputShare, Abort> {
         let input = self.0.get(&owner.0).and_then(|inputs| inputs.get(index as usize));
-        match input {
-            Some(input) if input.committed || !committed => Ok(&input.share),
-            _ => Err(Abort::Input { owner, index }),
-        }
+        let input = input.filter(|input| input.committed || !committed);
+        input.ok_or(Abort::Input { owner, index })
+    }
+
+    /// Notes that inputs have been found to be within a width.
+    fn found(&mut self, owner: Owner, places: Range<u32>, width: u32) {
+        let places = places.start as usize..places.end as usize;
+        let inputs = self.0.get_mut(&owner.0).and_then(|inputs| inputs.get_mut(places));
+        inputs.into_iter().flatten().for_each(|input| input.width = u8::try_from(width).ok());
     }
 }
 
@@ -84,14 +89,12 @@ pub enum Output {
 pub struct Shared {
     engine: Engine,
     inputs: Inputs,
-    /// By owner and place: the width within which an input was found to be.
-    widths: BTreeMap<(u16, u32), u32>,
 }
 
 impl Shared {
     /// With the inputs of all owners.
     pub fn new(engine: Engine, inputs: Inputs) -> Self {
-        Self { engine, inputs, widths: BTreeMap::new() }
+        Self { engine, inputs }
     }
 
     /// Runs a program whose inputs are these, after checking their ranges.
@@ -115,9 +118,9 @@ impl Shared {
         let mut checked = vec![];
         for owner in (0..circuit.owners()).map(Owner) {
             for (index, (committed, kind)) in (0u32..).zip(circuit.inputs_of(owner)) {
-                let share = self.inputs.share(owner, index, committed)?;
-                let bits = self.unchecked(owner, index, kind);
-                checked.extend(bits.map(|bits| ((owner, index), (share, bits))));
+                let input = self.inputs.get(owner, index, committed)?;
+                let bits = unchecked(input, kind);
+                checked.extend(bits.map(|bits| ((owner, index), (&input.share, bits))));
             }
         }
         let values: Vec<_> = checked.iter().map(|&(_, value)| value).collect();
@@ -125,19 +128,14 @@ impl Shared {
             [] => vec![],
             values => self.engine.in_range(values).await?,
         };
-        for (&((owner, index), (_, bits)), in_range) in checked.iter().zip(verdicts) {
+        let found: Vec<_> = checked.iter().map(|&(place, (_, bits))| (place, bits)).collect();
+        for (((owner, index), bits), in_range) in found.into_iter().zip(verdicts) {
             if !in_range {
                 return Err(Abort::OutOfRange { owner, index });
             }
-            self.widths.insert((owner.0, index), bits);
+            self.inputs.found(owner, index..index + 1, bits);
         }
         Ok(())
-    }
-
-    /// The width within which an input must be found to be, unless it has been or may be anything.
-    fn unchecked(&self, owner: Owner, index: u32, kind: Kind) -> Option<u32> {
-        let known = self.widths.get(&(owner.0, index));
-        kind.bits().filter(|bits| known.is_none_or(|known| known > bits))
     }
 
     /// Checks that vectors of inputs are 1 at one place and 0 elsewhere, and that the label of that
@@ -151,9 +149,9 @@ impl Shared {
     ) -> Result<(), Abort> {
         let mut dealers = BTreeMap::<u16, Vec<OneHot<'_>>>::new();
         for VectorInput { owner, index, entries } in vectors {
-            let entry = |place| self.inputs.share(*owner, place, false);
+            let entry = |place| self.inputs.get(*owner, place, false).map(|input| &input.share);
             let entries = entries.clone().map(entry).collect::<Result<_, _>>()?;
-            let index = self.inputs.share(*owner, *index, true)?;
+            let index = &self.inputs.get(*owner, *index, true)?.share;
             dealers.entry(owner.0).or_default().push(OneHot { entries, index });
         }
         let dealers: Vec<_> = dealers.into_iter().map(|(owner, of)| (Owner(owner), of)).collect();
@@ -164,7 +162,7 @@ impl Shared {
             }
         }
         for VectorInput { owner, entries, .. } in vectors {
-            self.widths.extend(entries.clone().map(|place| ((owner.0, place), 1)));
+            self.inputs.found(*owner, entries.clone(), 1);
         }
         Ok(())
     }
@@ -185,9 +183,10 @@ impl Shared {
         let start = program.part(Part::Start);
         let mut bits = price.cost.random_bits as usize;
         for owner in (0..start.owners()).map(Owner) {
-            let checks = (0u32..).zip(start.inputs_of(owner));
-            let widths = checks.filter_map(|(at, (_, kind))| self.unchecked(owner, at, kind));
-            bits += widths.map(|bits| bits.next_multiple_of(2) as usize).sum::<usize>();
+            for (index, (committed, kind)) in (0u32..).zip(start.inputs_of(owner)) {
+                let width = unchecked(self.inputs.get(owner, index, committed)?, kind);
+                bits += width.map_or(0, |bits| bits.next_multiple_of(2) as usize);
+            }
         }
         self.engine.prepare(bits).await
     }
@@ -196,6 +195,17 @@ impl Shared {
     pub fn engine(&mut self) -> &mut Engine {
         &mut self.engine
     }
+}
+
+/// Whether the left factors of two sums of products are the same wires.
+fn same_left(one: &[(&Share, &Share)], other: &[(&Share, &Share)]) -> bool {
+    let same = |(one, other): (&(&Share, _), &(&Share, _))| std::ptr::eq(one.0, other.0);
+    one.len() > 1 && one.len() == other.len() && one.iter().zip(other).all(same)
+}
+
+/// The width within which an input must be found to be, unless it is known to be or may be anything.
+fn unchecked(input: &InputShare, kind: Kind) -> Option<u32> {
+    kind.bits().filter(|bits| input.width.is_none_or(|known| u32::from(known) > *bits))
 }
 
 /// The width of the operand of a comparison or decomposition; the circuit has checked the kinds.
@@ -211,12 +221,11 @@ impl Interpreter for Shared {
 
     fn input(&mut self, request: &InputRequest) -> Result<Share, Abort> {
         let &InputRequest { owner, index, committed, kind, .. } = request;
-        if let Some(bits) = kind.bits()
-            && self.widths.get(&(owner.0, index)).is_none_or(|&width| width > bits)
-        {
-            return Err(Abort::Unsupported("inputs whose range was not checked".to_owned()));
+        let input = self.inputs.get(owner, index, committed)?;
+        match unchecked(input, kind) {
+            None => Ok(input.share.clone()),
+            Some(_) => Err(Abort::Unsupported("inputs whose range was not checked".to_owned())),
         }
-        self.inputs.share(owner, index, committed).cloned()
     }
 
     fn linear(&mut self, terms: &[(Fr, &Share)], constant: Fr) -> Share {
@@ -236,7 +245,14 @@ impl Interpreter for Shared {
     async fn products(&mut self, batch: &[Product<'_, Share>]) -> Result<Vec<Share>, Abort> {
         let pairs = batch.iter().map(|gate| gate.pairs.len()).sum();
         let mut products = Products::with_capacity(pairs);
-        batch.iter().for_each(|gate| products.push(gate.pairs.iter().copied()));
+        let mut before: &[_] = &[];
+        for gate in batch {
+            match same_left(before, &gate.pairs) {
+                true => products.push_with_same_left(gate.pairs.iter().map(|(_, right)| *right)),
+                false => products.push(gate.pairs.iter().copied()),
+            }
+            before = &gate.pairs;
+        }
         self.engine.inner_products(products).await
     }
 
@@ -330,9 +346,9 @@ impl From<EvaluationError<Abort>> for Abort {
                 let place = text.strip_suffix(&format!(": {source}")).unwrap_or(&text).to_owned();
                 Self::At { place, cause: Box::new(source) }
             }
-            EvaluationError::Carried { .. } | EvaluationError::Answers { .. } => {
-                Self::Unsupported(text)
-            }
+            EvaluationError::Carried { .. }
+            | EvaluationError::Kept { .. }
+            | EvaluationError::Answers { .. } => Self::Unsupported(text),
         }
     }
 }

@@ -61,6 +61,9 @@ pub struct InputShare {
     pub share: Share,
     /// Whether the value is the one of a commitment published before.
     pub committed: bool,
+    /// The width within which the value is known to be an unsigned integer, if it is: shown by a
+    /// proof about its commitment, or found by the parties.
+    pub width: Option<u8>,
 }
 
 /// What is wrong with a dealing, as one party sees it.
@@ -201,6 +204,7 @@ impl Dealing {
         let verified = shares.iter().zip(statement).map(|(share, commitment)| InputShare {
             share: share.value.clone(),
             committed: commitment.is_some(),
+            width: None,
         });
         Ok(verified.collect())
     }

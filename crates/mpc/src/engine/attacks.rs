@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use ark_ff::{AdditiveGroup, Field, PrimeField};
 
 mod seeds;
-
+use super::lockstep::Claims;
 use super::mask::power_of_two;
 use super::tests::{binding, network};
 use super::*;
@@ -102,6 +102,42 @@ fn an_error_in_a_product_is_found_whatever_its_factors() {
     }
 }
 
+/// A vector with the columns of a matrix, of which one result is wrong, or two so that their errors
+/// cancel in a sum without weights.
+#[test]
+fn a_wrong_product_of_a_shared_vector_is_found_in_any_row() {
+    const ROWS: usize = 12;
+    let secrets: Vec<_> = (1..=40u64).map(Fr::from).collect();
+    let run = |errors: Vec<(usize, Fr)>| {
+        let protocol = move |mut engine: Engine, shares: Vec<Share>| async move {
+            if engine.me().number() == 1 {
+                errors.iter().for_each(|&(place, error)| lie_next(&mut engine, place, error));
+            }
+            let column = |k: usize| shares.iter().cycle().skip(k).take(shares.len());
+            let mut products = Products::new();
+            products.push([(&shares[0], &shares[1])]);
+            products.push(shares.iter().zip(column(0)));
+            (1..ROWS).for_each(|k| products.push_with_same_left(column(k)));
+            products.push([(&shares[2], &shares[3])]);
+            let results = engine.inner_products(products).await?;
+            assert_eq!(engine.unchecked.pairs(), ROWS * shares.len() + 2);
+            engine.open(&results.iter().collect::<Vec<_>>()).await
+        };
+        network(&binding(3, 1), &secrets, protocol).run().results
+    };
+    let row = |k: usize| -> Fr { (0..40).map(|p| secrets[p] * secrets[(p + k) % 40]).sum() };
+    let mut expected = vec![secrets[0] * secrets[1]];
+    expected.extend((0..ROWS).map(row));
+    expected.push(secrets[2] * secrets[3]);
+    assert!(run(vec![]).iter().all(|result| result.as_ref() == Ok(&expected)));
+    for place in 0..ROWS + 2 {
+        assert!(run(vec![(place, Fr::ONE)]).iter().all(is_wrong_product), "{place}");
+        let other = (place + 1) % (ROWS + 2);
+        let cancelling = vec![(place, Fr::ONE), (other, -Fr::ONE)];
+        assert!(run(cancelling).iter().all(is_wrong_product), "{place} and {other}");
+    }
+}
+
 #[test]
 fn a_lie_in_any_product_is_found_also_in_those_of_the_check() {
     assert!(lie_in_each_product(3, 4, 24) > 100);
@@ -135,7 +171,8 @@ fn lie_in_each_product(left: u64, right: u64, bits: u32) -> usize {
         };
         let outcome = network(&binding(3, 1), &secrets, protocol)
             .interfering(|frame| {
-                if frame.kind == Kind::Multiply && !frame.payload.is_empty() {
+                let products = [Kind::Multiply, Kind::CheckProduct].contains(&frame.kind);
+                if products && !frame.payload.is_empty() {
                     sent.insert(frame.exchange, frame.payload.len() / ELEMENT);
                 }
                 vec![frame]
@@ -184,7 +221,8 @@ fn errors_chosen_after_the_weights_do_not_cancel() {
             engine.unchecked = Unchecked::default();
             let mut unchecked = Unchecked::default();
             unchecked.push(products, &results);
-            engine.conclude(unchecked.combine(&r)).await?;
+            let elements = Some(unchecked.combine(&r));
+            engine.show(Claims { elements, bits: None }).await?;
             engine.open(&results.iter().collect::<Vec<_>>()).await
         }
     };
@@ -199,7 +237,7 @@ fn errors_chosen_after_the_weights_do_not_cancel() {
                 return vec![];
             }
             // The shares of the random element that parties 1 and 2 send party 3.
-            if kind == Kind::Open
+            if kind == Kind::CheckOpen
                 && to == 3
                 && *first_open.get_or_insert(frame.exchange) == frame.exchange
             {
@@ -233,7 +271,16 @@ fn add(frame: &mut Frame, errors: &[Fr]) {
 
 #[test]
 fn messages_of_the_wrong_length_name_their_sender() {
-    for kind in [Kind::Commit, Kind::Echo, Kind::Reveal, Kind::Multiply, Kind::Open] {
+    for kind in [
+        Kind::Commit,
+        Kind::Echo,
+        Kind::Reveal,
+        Kind::Multiply,
+        Kind::Open,
+        Kind::Confirm,
+        Kind::CheckProduct,
+        Kind::CheckOpen,
+    ] {
         let shorten = |mut frame: Frame| {
             if (frame.kind, frame.from, frame.to) == (kind, 3, 2) {
                 frame.payload.extend_from_slice(&[0; 32]);
@@ -288,8 +335,11 @@ fn an_error_in_a_selection_bit_does_not_show_the_amount_that_it_selects() {
 /// What party 1 of three has seen opened: each a line through the shares of 2 and 3.
 fn opened_to_first(view: &[Frame]) -> Vec<Fr> {
     let shares = |of: u8| {
-        let opened = view.iter().filter(move |it| (it.kind, it.from) == (Kind::Open, of));
-        opened.flat_map(|it| unpack(&it.payload, it.payload.len() / ELEMENT).unwrap().to_vec())
+        let kinds = [Kind::Open, Kind::CheckOpen];
+        let opened = view.iter().filter(move |it| kinds.contains(&it.kind) && it.from == of);
+        // Behind the elements of a check there may be components, which are none.
+        let elements = opened.flat_map(|it| it.payload.chunks_exact(ELEMENT));
+        elements.filter_map(|bytes| unpack(bytes, 1).ok()).map(|element| element[0])
     };
     shares(2).zip(shares(3)).map(|(two, three)| two * Fr::from(3u64) - three.double()).collect()
 }

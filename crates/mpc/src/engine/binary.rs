@@ -24,10 +24,10 @@
 
 pub(super) mod check;
 mod compare;
-mod field;
+pub(super) mod field;
 mod karatsuba;
 mod masks;
-mod shared;
+pub(super) mod shared;
 mod string;
 
 pub(super) use masks::Masks;
@@ -123,12 +123,12 @@ impl Engine {
     }
 
     /// The party to which this one sends its summands of products.
-    fn after(&self) -> PartyId {
+    pub(super) fn after(&self) -> PartyId {
         PartyId::from_position((self.me().position() + 1) % 3)
     }
 
     /// The party that sends its summands to this one.
-    fn before(&self) -> PartyId {
+    pub(super) fn before(&self) -> PartyId {
         PartyId::from_position((self.me().position() + 2) % 3)
     }
 
@@ -165,12 +165,18 @@ impl Engine {
             let [one, other] = holders.map(|from| &incoming[from.position()]);
             self.expect(holders[0], Kind::BinaryOpen, one, next.len())?;
             self.expect(holders[1], Kind::BinaryOpen, other, next.len())?;
-            if planted!("binary-opening-not-compared", false, one != other) {
-                return Err(Abort::Inconsistent { exchange: self.last_exchange() });
-            }
+            self.same(one, other)?;
             missing.extend_from_slice(one);
         }
         Ok(missing)
+    }
+
+    /// That both holders of a component sent the same.
+    pub(super) fn same(&self, one: &[u8], other: &[u8]) -> Result<(), Abort> {
+        match planted!("binary-opening-not-compared", false, one != other) {
+            true => Err(Abort::Inconsistent { exchange: self.last_exchange() }),
+            false => Ok(()),
+        }
     }
 
     fn expect(
@@ -188,7 +194,7 @@ impl Engine {
 
     /// Changes what a party of the tests takes for its summands and sends, in the next exchange.
     #[cfg(test)]
-    fn lie_in_bits(&self, mut message: Payload) -> Payload {
+    pub(super) fn lie_in_bits(&self, mut message: Payload) -> Payload {
         let exchange = self.session.next_exchange();
         for &(_, place) in self.flips.iter().filter(|&&(in_exchange, _)| in_exchange == exchange) {
             message[place / 8] ^= 1 << (place % 8);

@@ -20,9 +20,8 @@ impl Engine {
         self.open_unchecked(shares).await
     }
 
-    /// As [`open`](Self::open), for values that may be known whatever is wrong with products: the
-    /// random elements of a check, and what a check ends with.
-    pub(super) async fn open_unchecked(&mut self, shares: &[&Share]) -> Result<Vec<Fr>, Abort> {
+    /// As [`open`](Self::open), for values that may be known whatever is wrong with products.
+    async fn open_unchecked(&mut self, shares: &[&Share]) -> Result<Vec<Fr>, Abort> {
         let mut values = Vec::with_capacity(shares.len());
         for batch in shares.chunks(self.batch) {
             values.append(&mut self.open_batch(batch).await?);
@@ -40,12 +39,21 @@ impl Engine {
             .map(|(party, message)| self.elements(party, Kind::Open, message, shares.len()))
             .collect::<Result<Vec<_>, _>>()?;
 
+        self.combine_points(&points, shares.len())
+    }
+
+    /// The first `count` values of which each party sent a point, by position.
+    pub(super) fn combine_points(
+        &self,
+        points: &[Zeroizing<Vec<Fr>>],
+        count: usize,
+    ) -> Result<Vec<Fr>, Abort> {
         let mut row = Zeroizing::new(vec![Fr::default(); points.len()]);
         let mut open = |index: usize| {
-            row.iter_mut().zip(&points).for_each(|(point, points)| *point = points[index]);
+            row.iter_mut().zip(points).for_each(|(point, points)| *point = points[index]);
             let inconsistent = Abort::Inconsistent { exchange: self.last_exchange() };
             self.all.open(&row).ok_or(inconsistent)
         };
-        (0..shares.len()).map(&mut open).collect()
+        (0..count).map(&mut open).collect()
     }
 }

@@ -97,6 +97,19 @@ impl Engine {
     }
 
     async fn reduce_batch(&mut self, points: &[Fr]) -> Result<Vec<Share>, Abort> {
+        let (mut shares, outgoing) = self.deal_points(points);
+        let incoming = self.session.exchange(Kind::Multiply, outgoing).await?;
+        for party in self.parties().others(self.me()) {
+            let (message, count) = (&incoming[party.position()], self.dealt(party, points.len()));
+            let points = self.elements(party, Kind::Multiply, message, count)?;
+            shares.iter_mut().zip(&*points).for_each(|(share, point)| share.0 += point);
+        }
+        Ok(shares)
+    }
+
+    /// The messages that re-share points, by position of the receiver, and what is here already of
+    /// this party's shares of the results: all but what others send.
+    pub(super) fn deal_points(&mut self, points: &[Fr]) -> (Vec<Share>, Vec<Payload>) {
         let mut streams = self.keys.sub_shares();
         let mut shares = vec![Share::zero(); points.len()];
         let mut outgoing = self.empty_messages(points.len());
@@ -125,17 +138,15 @@ impl Engine {
             shares.iter_mut().for_each(|share| share.0 += stream.element());
         }
 
-        let incoming = self.session.exchange(Kind::Multiply, outgoing).await?;
-        for party in self.parties().others(self.me()) {
-            let count = match self.resharing.receives[party.position()] {
-                true => points.len(),
-                false => 0,
-            };
-            let message = &incoming[party.position()];
-            let points = self.elements(party, Kind::Multiply, message, count)?;
-            shares.iter_mut().zip(&*points).for_each(|(share, point)| share.0 += point);
+        (shares, outgoing)
+    }
+
+    /// How many elements a party sends for so many points.
+    pub(super) fn dealt(&self, party: PartyId, points: usize) -> usize {
+        match self.resharing.receives[party.position()] {
+            true => points,
+            false => 0,
         }
-        Ok(shares)
     }
 
     /// The points that a party of the tests re-shares in the next exchange.

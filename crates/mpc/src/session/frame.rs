@@ -26,14 +26,18 @@ pub enum Kind {
     Confirm = 5,
     /// Commitments to output shares.
     Publish = 6,
-    /// Components of products over Z_2, and of what is computed to check them.
+    /// Components of products over Z_2.
     BinaryProduct = 7,
-    /// Components of a value over Z_2, or of a check of such, that everybody learns.
+    /// Components of bits that everybody learns.
     BinaryOpen = 8,
+    /// What is computed to check products: sub-shares, then components over GF(2^128).
+    CheckProduct = 9,
+    /// What everybody learns in a check of products: shares, then components over GF(2^128).
+    CheckOpen = 10,
 }
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 11] = [
         Self::Commit,
         Self::Echo,
         Self::Reveal,
@@ -43,6 +47,8 @@ impl Kind {
         Self::Publish,
         Self::BinaryProduct,
         Self::BinaryOpen,
+        Self::CheckProduct,
+        Self::CheckOpen,
     ];
 }
 
@@ -58,6 +64,8 @@ impl std::fmt::Display for Kind {
             Self::Publish => "commitments to outputs",
             Self::BinaryProduct => "components of binary products",
             Self::BinaryOpen => "binary opening",
+            Self::CheckProduct => "products of a check",
+            Self::CheckOpen => "opening of a check",
         })
     }
 }
@@ -171,8 +179,8 @@ mod tests {
         assert_eq!(error.problem, Problem::TooLong { found, limit });
 
         let mut bytes = sample().to_bytes();
-        bytes[38] = 9;
-        assert_eq!(Frame::from_bytes(&bytes).unwrap_err().problem, Problem::UnknownTag(9));
+        bytes[38] = 11;
+        assert_eq!(Frame::from_bytes(&bytes).unwrap_err().problem, Problem::UnknownTag(11));
         bytes[38] = 4;
         bytes[41] = 2;
         assert_eq!(Frame::from_bytes(&bytes).unwrap_err().problem, Problem::UnknownTag(2));

@@ -192,7 +192,7 @@ impl CompressedDealing {
             return Err(DealingError::NotCombined { owner });
         }
         let values = shares.into_iter().take(count);
-        Ok(values.map(|share| InputShare { share, committed: false }).collect())
+        Ok(values.map(|share| InputShare { share, committed: false, width: None }).collect())
     }
 }
 

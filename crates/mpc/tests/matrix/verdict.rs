@@ -94,7 +94,6 @@ impl Judge<'_> {
             Abort::Inconsistent { .. }
             | Abort::WrongProduct { .. }
             | Abort::InconsistentCommitments { .. }
-            | Abort::DisputedDealing { .. }
             | Abort::Equivocation { .. } => Ok(Verdict::Disputed),
             // Whoever waits for somebody honest waits for somebody who waits, or has aborted.
             Abort::Ended { missing } => {

@@ -65,17 +65,21 @@ fn a_lie_in_any_product_of_bits_is_found_whatever_is_compared() {
 fn lie_in_each_bit(operands: Operands) -> (u32, u32) {
     let mut sent = BTreeMap::new();
     let outcome = compare(operands, 0, BTreeSet::new(), |frame| {
-        if frame.kind == Kind::BinaryProduct && !frame.payload.is_empty() {
-            sent.insert(frame.exchange, frame.payload.len());
+        let products = [Kind::BinaryProduct, Kind::CheckProduct].contains(&frame.kind);
+        // Of a check, what party 1 sends party 2 ends with the elements.
+        if products && (frame.from, frame.to) == (1, 2) && !frame.payload.is_empty() {
+            sent.insert(frame.exchange, (frame.kind, frame.payload.len()));
         }
         vec![frame]
     });
     let expected = Ok(vec![Fr::from(u64::from(operands.0 < operands.1))]);
     assert!(outcome.results.iter().all(|result| *result == expected));
     let (mut tried, mut padding) = (0, 0);
-    for (exchange, length) in sent {
-        let places: Vec<_> = match length % size_of::<Gf>() {
-            0 => (0..length / size_of::<Gf>()).map(|k| 128 * k + 37 * k % 128).collect(),
+    for (exchange, (kind, length)) in sent {
+        let places: Vec<_> = match kind {
+            Kind::CheckProduct => {
+                (0..length / size_of::<Gf>()).map(|k| 128 * k + 37 * k % 128).collect()
+            }
             _ => (0..8 * length).collect(),
         };
         for place in places {
@@ -128,10 +132,12 @@ fn one_wrong_product_among_many_is_found() {
 
 #[test]
 fn holders_who_disagree_end_an_opening() {
-    for (from, to) in [(1, 2), (1, 3), (2, 1), (2, 3), (3, 1), (3, 2)] {
+    let links = [(1, 2), (1, 3), (2, 1), (2, 3), (3, 1), (3, 2)];
+    let kinds = [Kind::BinaryOpen, Kind::CheckOpen];
+    for (kind, (from, to)) in kinds.iter().flat_map(|kind| links.map(|link| (*kind, link))) {
         let outcome = compare(SMALL, 0, BTreeSet::new(), |mut frame| {
-            if (frame.kind, frame.from, frame.to) == (Kind::BinaryOpen, from, to) {
-                frame.payload[0] ^= 1;
+            if (frame.kind, frame.from, frame.to) == (kind, from, to) {
+                *frame.payload.last_mut().unwrap() ^= 1;
             }
             vec![frame]
         });
@@ -154,7 +160,7 @@ fn no_random_element_of_a_check_is_shown_before_all_have_all_products() {
     };
     let outcome = network(&binding(3, 1), &[], protocol)
         .interfering(|frame| {
-            shown |= frame.kind == Kind::BinaryOpen;
+            shown |= frame.kind == Kind::CheckOpen;
             match (frame.kind, frame.from, frame.to) {
                 (Kind::BinaryProduct, 1, 2) => vec![],
                 _ => vec![frame],
@@ -171,6 +177,10 @@ fn messages_of_the_wrong_length_name_their_sender() {
         (Kind::BinaryProduct, 3, 2),
         (Kind::BinaryOpen, 3, 1),
         (Kind::BinaryOpen, 3, 2),
+        (Kind::CheckProduct, 3, 1),
+        (Kind::CheckProduct, 3, 2),
+        (Kind::CheckOpen, 3, 1),
+        (Kind::CheckOpen, 3, 2),
     ] {
         let outcome = compare(SMALL, 0, BTreeSet::new(), |mut frame| {
             if (frame.kind, frame.from, frame.to) == (kind, from, to) {
@@ -236,8 +246,10 @@ fn flips_chosen_after_the_weights_do_not_cancel() {
     let outcome = network(&binding(3, 1), &[], protocol)
         .interfering(|mut frame| {
             let (kind, from, to) = (frame.kind, frame.from, frame.to);
-            let opens = kind == Kind::BinaryOpen;
-            if opens && *first.get_or_insert(frame.exchange) == frame.exchange && flips.is_none() {
+            if kind == Kind::CheckOpen
+                && *first.get_or_insert(frame.exchange) == frame.exchange
+                && flips.is_none()
+            {
                 shown.insert((from, to), frame.payload.to_vec());
                 // Party 1 shows two of the components, which it has, and is shown the third.
                 let parts = [(1, 2), (1, 3), (3, 1)].map(|link| shown.get(&link));
@@ -255,7 +267,7 @@ fn flips_chosen_after_the_weights_do_not_cancel() {
                     Some(_) => held.pop().unwrap(),
                 };
             }
-            if opens && (from, to) == (1, 3) && frame.payload.len() == COUNT / 8 {
+            if kind == Kind::BinaryOpen && (from, to) == (1, 3) {
                 opened += 1;
                 // The products come last.
                 if let (3, Some(flips)) = (opened, &flips) {
