@@ -28,7 +28,7 @@ use quittance_crypto::digest::Digest;
 use quittance_crypto::field::Fr;
 use rand_core::CryptoRngCore;
 
-use crate::parties::{Parties, PartyId};
+use crate::parties::{ActiveSet, ByParty, PartyId};
 use crate::prss::Keys;
 use crate::session::{Abort, Kind, MAX_MESSAGE, Payload, Session, Traffic};
 use crate::shamir::Interpolation;
@@ -98,8 +98,8 @@ impl Engine {
         })
     }
 
-    /// The committee.
-    pub fn parties(&self) -> Parties {
+    /// Who takes part.
+    pub fn parties(&self) -> ActiveSet {
         self.session.parties()
     }
 
@@ -128,13 +128,13 @@ impl Engine {
         self.keys.random(count)
     }
 
-    /// Sends the same message to all and returns everybody's, by position.
+    /// Sends the same message to all and returns everybody's.
     pub(crate) async fn broadcast(
         &mut self,
         kind: Kind,
         message: Payload,
-    ) -> Result<Vec<Payload>, Abort> {
-        let outgoing = vec![message; self.parties().count()];
+    ) -> Result<ByParty<Payload>, Abort> {
+        let outgoing = ByParty::from_fn(self.parties(), |_| message.clone());
         self.session.exchange(kind, outgoing).await
     }
 

@@ -17,7 +17,7 @@ use quittance_crypto::encoding::{Encode, Writer};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::parties::{Parties, PartiesError, PartyId};
+use crate::parties::{ActiveSet, ByParty, Parties, PartiesError, PartyId};
 
 pub use frame::{Frame, Kind, MAX_FRAME_PAYLOAD};
 pub use machine::{Machine, Poll as MachinePoll, Progress};
@@ -48,6 +48,8 @@ pub struct Binding {
     pub committee: Vec<Digest>,
     /// t, how many parties may collude.
     pub threshold: u8,
+    /// The parties of the committee that take part.
+    pub active: ActiveSet,
 }
 
 impl Binding {
@@ -57,8 +59,13 @@ impl Binding {
     }
 
     /// The committee's size and threshold.
-    pub fn parties(&self) -> Result<Parties, PartiesError> {
+    pub fn committee(&self) -> Result<Parties, PartiesError> {
         Parties::new(self.committee.len(), self.threshold)
+    }
+
+    /// The parties that take part, if they are `2t + 1` of the committee.
+    pub fn parties(&self) -> Result<ActiveSet, PartiesError> {
+        self.committee()?.active(&self.active.numbers())
     }
 }
 
@@ -72,6 +79,7 @@ impl Encode for Binding {
         self.dealings.encode(out);
         out.list(&self.committee);
         out.u8(self.threshold);
+        self.active.encode(out);
     }
 }
 
@@ -230,7 +238,7 @@ fn list(parties: &[PartyId]) -> String {
 /// One party's end of a running session. Only a [`Machine`] makes one.
 pub struct Session {
     id: Digest,
-    parties: Parties,
+    parties: ActiveSet,
     me: PartyId,
     mailbox: Arc<Mutex<Mailbox>>,
 }
@@ -241,8 +249,8 @@ impl Session {
         &self.id
     }
 
-    /// The committee.
-    pub fn parties(&self) -> Parties {
+    /// Who takes part.
+    pub fn parties(&self) -> ActiveSet {
         self.parties
     }
 
@@ -263,35 +271,30 @@ impl Session {
 
     /// Sends one message to each party and waits for one from each.
     ///
-    /// `outgoing` and the result are lists by position of the party. The message to oneself comes
-    /// back unchanged and travels nowhere. Empty messages are sent too: a finished exchange means
+    /// The message to oneself comes back unchanged and travels nowhere. Empty messages are sent too: a finished exchange means
     /// that every party has reached it, so nobody is ever more than one exchange ahead, and what
     /// must be buffered is bounded.
     pub async fn exchange(
         &mut self,
         kind: Kind,
-        mut outgoing: Vec<Payload>,
-    ) -> Result<Vec<Payload>, Abort> {
-        assert_eq!(outgoing.len(), self.parties.count(), "one message for each party");
-        let own = std::mem::take(&mut outgoing[self.me.position()]);
+        mut outgoing: ByParty<Payload>,
+    ) -> Result<ByParty<Payload>, Abort> {
+        let own = std::mem::take(&mut outgoing[self.me]);
         let exchange = self.mailbox().send(kind, outgoing);
-        let messages = poll_fn(|_| match self.mailbox().collect() {
+        let mut messages = poll_fn(|_| match self.mailbox().collect() {
             Some(messages) => Poll::Ready(messages),
             None => Poll::Pending,
         })
         .await;
 
-        let mut incoming = Vec::with_capacity(messages.len());
-        for (party, message) in self.parties.ids().zip(messages) {
-            match message {
-                None => incoming.push(Payload::default()),
-                Some((found, _)) if found != kind => {
-                    return Err(Abort::Diverged { party, exchange, expected: kind });
-                }
-                Some((_, payload)) => incoming.push(payload),
+        let mut incoming = ByParty::from_fn(self.parties, |_| Payload::default());
+        incoming[self.me] = own;
+        for party in self.parties.others(self.me) {
+            match messages[party].take() {
+                Some((found, payload)) if found == kind => incoming[party] = payload,
+                _ => return Err(Abort::Diverged { party, exchange, expected: kind }),
             }
         }
-        incoming[self.me.position()] = own;
         Ok(incoming)
     }
 

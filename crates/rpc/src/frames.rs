@@ -40,7 +40,7 @@ use metrics::counter;
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, Encode};
 use quittance_ledger::ids::InstitutionId;
-use quittance_mpc::PartyId;
+use quittance_mpc::{ActiveSet, PartyId};
 use quittance_mpc::session::{Frame, Machine, MachinePoll, Progress, Traffic};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Duration, Instant, sleep_until};
@@ -84,7 +84,7 @@ struct Hub {
 pub struct Assignment {
     /// The name of the session; see `Binding::session`.
     pub session: Digest,
-    /// The committee, party 1 first, this party included.
+    /// The whole committee, party 1 first: those that take part and those that do not.
     pub committee: Vec<InstitutionId>,
     /// When there must be a result.
     pub deadline: Instant,
@@ -148,7 +148,7 @@ impl Frames {
         machine: Machine<T>,
         assignment: Assignment,
     ) -> Result<(T, Traffic), Failure> {
-        Run::begin(&self.0, machine.me(), assignment)?.run(machine).await
+        Run::begin(&self.0, (machine.parties(), machine.me()), assignment)?.run(machine).await
     }
 }
 
@@ -217,15 +217,22 @@ impl Drop for Run<'_> {
 }
 
 impl<'a> Run<'a> {
-    fn begin(hub: &'a Hub, me: PartyId, assignment: Assignment) -> Result<Self, Failure> {
+    fn begin(
+        hub: &'a Hub,
+        (parties, me): (ActiveSet, PartyId),
+        assignment: Assignment,
+    ) -> Result<Self, Failure> {
         let (session, members) = (assignment.session, assignment.committee.len());
-        let own = assignment.committee.get(me.position()).copied();
-        let own = own.ok_or(Failure::Committee { members, number: me.number() })?;
-        let others = || assignment.committee.iter().copied().filter(|member| *member != own);
-        if let Some(unknown) = others().find(|other| !hub.links.contains_key(other)) {
-            return Err(Failure::Unknown(unknown));
+        let member = |party: PartyId| {
+            let unknown = Failure::Committee { members, number: party.number() };
+            assignment.committee.get(party.position()).copied().ok_or(unknown)
+        };
+        member(me)?;
+        let others = parties.others(me).map(member).collect::<Result<Vec<_>, _>>()?;
+        if let Some(unknown) = others.iter().find(|other| !hub.links.contains_key(*other)) {
+            return Err(Failure::Unknown(*unknown));
         }
-        let changed = hub.incoming.begin(session, others()).map_err(|error| match error {
+        let changed = hub.incoming.begin(session, others.into_iter()).map_err(|error| match error {
             NoBeginning::Twice => Failure::Twice { session },
             NoBeginning::TooMany => Failure::TooMany,
         })?;

@@ -9,7 +9,8 @@ use super::mask::power_of_two;
 use super::tests::{binding, network};
 use super::*;
 use crate::memory::Outcome;
-use crate::session::Frame;
+use crate::parties::Parties;
+use crate::session::{Binding, Frame};
 use crate::shamir::lagrange;
 
 /// Changes one element in the messages of one kind from one party to another.
@@ -41,8 +42,8 @@ fn a_wrong_share_in_an_opening_ends_the_session() {
 
 /// What is added to the result if this party re-shares its point with an error of 1.
 fn own_weight(engine: &Engine) -> Fr {
-    let points: Vec<_> = engine.parties().active().map(PartyId::point).collect();
-    lagrange(&points, Fr::ZERO)[engine.me().position()]
+    let points: Vec<_> = engine.parties().ids().map(PartyId::point).collect();
+    lagrange(&points, Fr::ZERO)[engine.parties().place(engine.me())]
 }
 
 /// Lets a party add `error` to the result at this place of the next batch of products.
@@ -58,9 +59,10 @@ fn is_wrong_product<T>(result: &Result<T, Abort>) -> bool {
 
 #[test]
 fn a_wrong_product_is_found_before_anything_is_opened() {
-    for (n, t) in [(3, 1), (5, 2), (7, 3)] {
+    for (n, t) in [(3, 1), (5, 1), (5, 2), (7, 3)] {
+        let first = binding(n, t).active.numbers()[0];
         for count in [1, 8, 9, 70] {
-            for (liar, place) in [(1, 0), (n, count - 1)] {
+            for (liar, place) in [(first, 0), (n, count - 1)] {
                 let secrets = [Fr::from(3u64), Fr::from(4u64)];
                 let protocol = move |mut engine: Engine, shares: Vec<Share>| async move {
                     if engine.me().number() == liar {
@@ -73,6 +75,44 @@ fn a_wrong_product_is_found_before_anything_is_opened() {
                 let outcome = network(&binding(n, t), &secrets, protocol).run();
                 assert!(outcome.results.iter().all(is_wrong_product), "{n} {count} {place}");
             }
+        }
+    }
+}
+
+/// A party sends one receiver sub-shares that are on no polynomial with what it deals to the others.
+/// Were more than t + 1 honest parties to hold what comes of it, they would hold shares of nothing,
+/// and products of those would depend on their secrets. As 2t + 1 are active, it is one more error in
+/// a product, whoever is active.
+#[test]
+fn sub_shares_that_do_not_fit_together_are_a_wrong_product() {
+    let secrets = [Fr::from(3u64), Fr::from(4u64)];
+    for (n, t) in [(4, 1), (5, 1), (7, 2)] {
+        for active in Parties::new(n, t).unwrap().choices() {
+            let binding = Binding { active, ..binding(n as u8, t) };
+            let (liar, victim) = (active.ids().next(), active.ids().last());
+            let (liar, victim) = (liar.unwrap().number(), victim.unwrap().number());
+            let mut sent = 0;
+            let protocol = |mut engine: Engine, shares: Vec<Share>| async move {
+                let square = engine.multiply(&[(&shares[0], &shares[1])]).await?;
+                let products = engine.multiply(&[(&square[0], &shares[0])]).await?;
+                engine.open(&[&products[0]]).await
+            };
+            let outcome = network(&binding, &secrets, protocol)
+                .interfering(|mut frame| {
+                    if (frame.kind, frame.from, frame.to) == (Kind::Multiply, liar, victim)
+                        && !frame.payload.is_empty()
+                    {
+                        sent += 1;
+                        if sent == 1 {
+                            add(&mut frame, &[Fr::ONE]);
+                        }
+                    }
+                    vec![frame]
+                })
+                .run();
+            assert!(sent > 0, "the last party derives nothing from the first");
+            assert!(outcome.results.iter().all(is_wrong_product), "{active:?}");
+            assert_eq!(outcome.results.len(), 2 * usize::from(t) + 1);
         }
     }
 }

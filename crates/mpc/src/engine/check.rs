@@ -83,8 +83,8 @@ impl Engine {
     /// Returns after everybody has received everything that was sent before.
     pub(super) async fn confirm(&mut self) -> Result<(), Abort> {
         let messages = self.broadcast(Kind::Confirm, Payload::default()).await?;
-        for party in self.parties().others(self.me()) {
-            self.elements(party, Kind::Confirm, &messages[party.position()], 0)?;
+        for (party, message) in messages.iter() {
+            self.elements(party, Kind::Confirm, message, 0)?;
         }
         Ok(())
     }

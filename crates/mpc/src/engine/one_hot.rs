@@ -98,10 +98,8 @@ impl Engine {
         });
         let message = pack(combined.collect::<Vec<_>>().iter());
         let messages = self.broadcast(Kind::Open, message).await?;
-        let points = self
-            .parties()
-            .ids()
-            .zip(&messages)
+        let points = messages
+            .iter()
             .map(|(party, message)| self.elements(party, Kind::Open, message, dealers.len()))
             .collect::<Result<Vec<_>, _>>()?;
         for (place, &(owner, _)) in dealers.iter().enumerate() {

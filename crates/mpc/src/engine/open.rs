@@ -12,9 +12,9 @@ impl Engine {
     /// The values of which these are the shares, made known to all parties. One exchange, after
     /// the check of all products on which they may depend.
     ///
-    /// Shares of all parties are used: if they lie on no polynomial of degree t, somebody lied and
-    /// the session ends. With n = 2t + 1 nobody can tell who; but up to t liars cannot make an
-    /// honest party accept another value, since the t + 1 honest shares define the polynomial.
+    /// Shares of all active parties are used: if they lie on no polynomial of degree t, somebody lied
+    /// and the session ends. Of 2t + 1 shares nobody can tell which is wrong; but up to t liars cannot
+    /// make an honest party accept another value, since the t + 1 honest shares define the polynomial.
     pub async fn open(&mut self, shares: &[&Share]) -> Result<Vec<Fr>, Abort> {
         self.check().await?;
         self.open_unchecked(shares).await
@@ -33,10 +33,8 @@ impl Engine {
     async fn open_batch(&mut self, shares: &[&Share]) -> Result<Vec<Fr>, Abort> {
         let message = pack(shares.iter().map(|share| &share.0));
         let messages = self.broadcast(Kind::Open, message).await?;
-        let points = self
-            .parties()
-            .ids()
-            .zip(&messages)
+        let points = messages
+            .iter()
             .map(|(party, message)| self.elements(party, Kind::Open, message, shares.len()))
             .collect::<Result<Vec<_>, _>>()?;
 

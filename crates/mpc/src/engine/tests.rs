@@ -9,13 +9,16 @@ use rand_core::SeedableRng;
 use super::mask::power_of_two;
 use super::*;
 use crate::memory::Network;
+use crate::parties::Parties;
 use crate::session::Binding;
 use crate::shamir::split;
 
-const COMMITTEES: [(u8, u8); 4] = [(3, 1), (4, 1), (5, 2), (7, 3)];
+const COMMITTEES: [(u8, u8); 6] = [(3, 1), (4, 1), (5, 1), (5, 2), (7, 2), (7, 3)];
 
+/// A session of the committee's last parties: of all, unless it has slack.
 pub(super) fn binding(committee: u8, threshold: u8) -> Binding {
     let name = |text| Digest::of(text, &[]);
+    let parties = Parties::new(committee.into(), threshold).unwrap();
     Binding {
         chain: name("chain"),
         round: name("round"),
@@ -25,6 +28,7 @@ pub(super) fn binding(committee: u8, threshold: u8) -> Binding {
         dealings: name("dealings"),
         committee: (0..committee).map(|number| Digest([number; 32])).collect(),
         threshold,
+        active: parties.choices().last().unwrap(),
     }
 }
 
@@ -44,7 +48,7 @@ where
     P: FnOnce(Engine, Vec<Share>) -> F + Clone + Send + 'static,
     T: 'static,
 {
-    let parties = binding.parties().unwrap();
+    let parties = binding.committee().unwrap();
     let mut rng = ChaCha20Rng::seed_from_u64(99);
     let mut shares = vec![vec![]; parties.count()];
     for secret in secrets {
@@ -199,7 +203,7 @@ fn both_ways_give_random_bits() {
 
 #[test]
 fn comparisons_are_right_at_and_around_every_edge() {
-    for (n, t) in [(3, 1), (5, 2)] {
+    for (n, t) in [(3, 1), (5, 1), (5, 2)] {
         for bits in [1u32, 2, 3, 7, 64, 71, 128] {
             let top = power_of_two(bits) - Fr::ONE;
             let half = power_of_two(bits - 1);

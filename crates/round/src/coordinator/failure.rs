@@ -9,6 +9,7 @@ use quittance_crypto::signature::SignatureError;
 use quittance_ledger::build::BuildError;
 use quittance_ledger::ids::{InstitutionId, RoundId};
 use quittance_ledger::state::Settled;
+use quittance_mpc::PartiesError;
 use thiserror::Error;
 
 use super::Phase;
@@ -59,6 +60,18 @@ pub enum Failure {
     PartyFailed {
         /// Who reports it.
         party: InstitutionId,
+        /// Whose messages were missing or wrong, as it says.
+        named: Vec<InstitutionId>,
+        /// What it says.
+        reason: Reason,
+    },
+    /// A participant cannot have its result.
+    #[error("{institution} has no result: {reason}")]
+    NoResult {
+        /// Who reports it.
+        institution: InstitutionId,
+        /// Which parties gave it none, or wrong shares of it, as it says.
+        parties: Vec<InstitutionId>,
         /// What it says.
         reason: Reason,
     },
@@ -99,6 +112,9 @@ pub enum Failure {
     /// What was gathered cannot be a roster.
     #[error("the roster: {0}")]
     Roster(#[from] RosterError),
+    /// The committee cannot compute.
+    #[error("the committee: {0}")]
+    Committee(#[from] PartiesError),
     /// What was gathered cannot start.
     #[error("the start: {0}")]
     Start(#[from] StartError),
