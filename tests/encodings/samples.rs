@@ -345,6 +345,7 @@ fn rounds() -> Vec<Sample> {
 fn messages() -> Vec<Sample> {
     let attempt = Attempt { round: round(), number: 0 };
     let reason = Reason::new("nothing to settle");
+    let bank = "BANKZZ01".parse().unwrap();
     let key = SigningKey::from_seed(Suite::MlDsa65MlKem768, &[4; 32]);
     let refusal = Refusal { attempt, reason: reason.clone() };
     let refusal = Signed::sign(refusal, "BANKZZ01".parse().unwrap(), &key);
@@ -369,7 +370,8 @@ fn messages() -> Vec<Sample> {
         ("report", Report::Bits { attempt, message: bits }.to_bytes()),
         ("report", Report::Polynomials { attempt, message: polynomials }.to_bytes()),
         ("report", Report::Share { attempt, message: share }.to_bytes()),
-        ("report", Report::Failed { attempt, reason: reason.clone() }.to_bytes()),
+        ("report", Report::Failed { attempt, named: vec![bank], reason: reason.clone() }.to_bytes()),
+        ("report", Report::NoResult { attempt, parties: vec![bank], reason: reason.clone() }.to_bytes()),
         ("report", Report::Declined { round: round(), reason: reason.clone() }.to_bytes()),
         ("instruction", Instruction::AllBits { attempt, messages: all_bits }.to_bytes()),
         (

@@ -7,6 +7,7 @@ use metrics::{counter, gauge, histogram};
 use quittance_circuit::{Program, Run};
 use quittance_crypto::digest::Digest;
 use quittance_crypto::signature::Purpose;
+use quittance_ledger::ids::InstitutionId;
 use quittance_ledger::state::Role;
 use quittance_mpc::session::{Abort, Machine, Session};
 use quittance_mpc::{Engine, Inputs, Output, Shared};
@@ -22,7 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::core::{Core, Seat, State};
-use crate::desk::Begin;
+use crate::desk::{Begin, Ended};
 use crate::programs::Made;
 
 /// How long a start waits for the block that opens its round.
@@ -65,7 +66,8 @@ pub(crate) async fn start(core: Arc<Core>, signed: Signed<Start>) {
                 let facts = state.book.round(&round).filter(|facts| !facts.is_over(height));
                 if facts.is_some_and(ours) {
                     let desk = state.desks.entry(round).or_default();
-                    desk.refuse(attempt, Reason::new(reason));
+                    let named = vec![core.institution];
+                    desk.refuse(attempt, Ended { named, reason: Reason::new(reason) });
                 }
             });
             return;
@@ -85,12 +87,16 @@ pub(crate) async fn start(core: Arc<Core>, signed: Signed<Start>) {
             let Computed { session, steps, bytes_sent, milliseconds } = computed;
             tracing::info!(%round, attempt, %session, steps, bytes_sent, milliseconds, "computed");
         }
-        Err(reason) => tracing::warn!(%round, attempt, reason, "computation has failed"),
+        Err(Broken { named, reason }) => {
+            let named: Vec<_> = named.iter().map(ToString::to_string).collect();
+            tracing::warn!(%round, attempt, reason, ?named, "computation has failed");
+        }
     }
     core.change(|state| {
         // Without a desk the round is over, and the result is dropped.
         if let Some(desk) = state.desks.get_mut(&round) {
-            desk.conclude(attempt, result.map_err(Reason::new), last);
+            let ended = |Broken { named, reason }| Ended { named, reason: Reason::new(reason) };
+            desk.conclude(attempt, result.map_err(ended), last);
         }
     });
 }
@@ -116,11 +122,21 @@ fn begin(core: &Core, state: &mut State, signed: &Signed<Start>) -> Result<Optio
     let start = signed.verify(key).map_err(|error| format!("the start of {signer}: {error}"))?;
     check_terms(start, facts)?;
     let seat = core.seat(book, facts).ok_or("this party is not in the committee")?;
+    let active = start.active;
+    if !active.belongs_to(seat.parties) {
+        return Err(format!("{active:?} are not 2t + 1 of the round's committee"));
+    }
     let make = core.programs.get(&facts.terms.program);
     let make = make.ok_or_else(|| format!("unknown program {}", facts.terms.program))?;
     let keys = keys(book, &seat)?;
     let last = start.attempt.saturating_add(1) >= facts.terms.attempts;
-    match desks.entry(round).or_default().begin(start, &core.stopping) {
+    let desk = desks.entry(round).or_default();
+    if !active.contains(seat.me) {
+        desk.stand_by(start, last);
+        tracing::info!(%round, attempt = start.attempt, ?active, "others compute");
+        return Ok(None);
+    }
+    match desk.begin(start, &core.stopping) {
         Ok(Begin::Compute(assignment, cancel)) => {
             Ok(Some(Job { assignment: *assignment, cancel, make, seat, keys, last }))
         }
@@ -152,7 +168,21 @@ fn keys(book: &Book, seat: &Seat) -> Result<Vec<Digest>, String> {
     seat.members.iter().map(key).collect()
 }
 
-async fn compute(core: &Arc<Core>, job: Job) -> Result<(Outcome, Computed), String> {
+/// Why there is no result.
+struct Broken {
+    /// Whose messages were missing or wrong.
+    named: Vec<InstitutionId>,
+    reason: String,
+}
+
+/// Nobody else is to blame.
+impl<T: ToString> From<T> for Broken {
+    fn from(reason: T) -> Self {
+        Self { named: vec![], reason: reason.to_string() }
+    }
+}
+
+async fn compute(core: &Arc<Core>, job: Job) -> Result<(Outcome, Computed), Broken> {
     let Job { assignment, cancel, make, seat, keys, .. } = job;
     let deadline = Instant::now() + core.compute;
     let began = Instant::now();
@@ -169,7 +199,8 @@ async fn compute(core: &Arc<Core>, job: Job) -> Result<(Outcome, Computed), Stri
     let machine = machine.map_err(|error| error.to_string())?;
     let how = frames::Assignment { session, committee: seat.members, deadline, cancel };
     let run = core.frames.drive(machine, how).await;
-    let (Run { outputs, steps }, traffic) = run.map_err(|failure| failure.to_string())?;
+    let (Run { outputs, steps }, traffic) = run
+        .map_err(|failure| Broken { named: failure.named(), reason: failure.to_string() })?;
 
     let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let computed = Computed { session, steps, bytes_sent: traffic.bytes, milliseconds };

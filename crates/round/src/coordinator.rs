@@ -232,7 +232,8 @@ impl Coordinator {
     /// Takes what `from` says, whom the caller knows by its connection.
     ///
     /// # Errors
-    /// If the report is refused. Then the round goes on as if it had not been made.
+    /// If the report is refused. Then the round goes on as if it had not been made. The same holds for
+    /// one that belongs to an earlier attempt.
     pub fn report(
         &mut self,
         turn: Turn<'_>,
@@ -242,6 +243,9 @@ impl Coordinator {
     ) -> Result<Vec<Effect>, ReportError> {
         if report.round() != self.cast.round {
             return Err(ReportError::OtherRound(report.round()));
+        }
+        if stage::is_late(&report, self.cast.attempt()) {
+            return Ok(Vec::new());
         }
         let scene = scene(&self.cast, turn, self.since_ms);
         let mut effects = Vec::new();
@@ -332,7 +336,7 @@ impl Coordinator {
             let (phase, missing) = (self.stage.phase(), missing.collect());
             let failure = Failure::TimedOut { phase, missing };
             match phase {
-                Phase::Computing => self.fail_attempt(failure, turn, effects),
+                Phase::Computing | Phase::Postings => self.fail_attempt(failure, turn, effects),
                 _ => self.end(Ending::Failed(failure), effects),
             }
         }

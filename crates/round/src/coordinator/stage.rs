@@ -78,13 +78,8 @@ impl Stage {
         from: InstitutionId,
         report: Report,
     ) -> Result<Taken, ReportError> {
-        // Whoever refuses an attempt takes no part in later ones either.
-        let refused = matches!(report, Report::Refused(_));
-        let is_due = |attempt: &Attempt| {
-            attempt.number == scene.attempt().number
-                || refused && attempt.number < scene.attempt().number
-        };
-        if let Some(attempt) = attempt(&report).filter(|attempt| !is_due(attempt)) {
+        let early = |attempt: &Attempt| attempt.number > scene.attempt().number;
+        if let Some(attempt) = attempt(&report).filter(early) {
             return Err(ReportError::OtherAttempt(attempt));
         }
         let out_of_turn = ReportError::OutOfTurn { report: report.name(), phase: self.phase() };
@@ -228,6 +223,13 @@ impl Stage {
             Self::Signatures(stage) => Some(&stage.roll),
         }
     }
+}
+
+/// Whether a report is about an attempt before this one. Whoever refuses an attempt takes no part in
+/// later ones: a refusal is never late.
+pub(super) fn is_late(report: &Report, current: Attempt) -> bool {
+    let earlier = attempt(report).is_some_and(|attempt| attempt.number < current.number);
+    earlier && !matches!(report, Report::Refused(_))
 }
 
 fn attempt(report: &Report) -> Option<Attempt> {

@@ -71,6 +71,20 @@ pub enum Failure {
     Panicked,
 }
 
+impl Failure {
+    /// Whose messages were missing or wrong, as far as this party can tell.
+    pub fn named(&self) -> Vec<InstitutionId> {
+        match self {
+            Self::Protocol { culprit, .. } => culprit.iter().copied().collect(),
+            Self::Deadline { waiting } | Self::Cancelled { waiting } => {
+                waiting.iter().map(|waiting| waiting.party).collect()
+            }
+            Self::Disconnected { peer, .. } | Self::Flooded { peer } => vec![*peer],
+            _ => vec![],
+        }
+    }
+}
+
 /// A party that was waited for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
