@@ -370,8 +370,15 @@ fn messages() -> Vec<Sample> {
         ("report", Report::Bits { attempt, message: bits }.to_bytes()),
         ("report", Report::Polynomials { attempt, message: polynomials }.to_bytes()),
         ("report", Report::Share { attempt, message: share }.to_bytes()),
-        ("report", Report::Failed { attempt, named: vec![bank], reason: reason.clone() }.to_bytes()),
-        ("report", Report::NoResult { attempt, parties: vec![bank], reason: reason.clone() }.to_bytes()),
+        (
+            "report",
+            Report::Failed { attempt, named: vec![bank], evidence: None, reason: reason.clone() }
+                .to_bytes(),
+        ),
+        (
+            "report",
+            Report::NoResult { attempt, parties: vec![bank], reason: reason.clone() }.to_bytes(),
+        ),
         ("report", Report::Declined { round: round(), reason: reason.clone() }.to_bytes()),
         ("instruction", Instruction::AllBits { attempt, messages: all_bits }.to_bytes()),
         (

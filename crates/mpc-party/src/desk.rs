@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use quittance_crypto::digest::Digest;
 use quittance_ledger::ids::{InstitutionId, RoundId};
+use quittance_mpc::session::Evidence;
 use quittance_round::committee::{Assignment, AssignmentError, Computed, Outcome};
 use quittance_round::dealing::DealtInputs;
 use quittance_round::message::{Attempt, Reason, Report};
@@ -25,8 +26,14 @@ pub(crate) struct Desk {
 
 /// How far an attempt has come.
 enum Phase {
-    Running { start: Start, cancel: CancellationToken },
-    Computed { outcome: Arc<Outcome>, computed: Computed },
+    Running {
+        start: Start,
+        cancel: CancellationToken,
+    },
+    Computed {
+        outcome: Arc<Outcome>,
+        computed: Computed,
+    },
     Ended(Ended),
     /// Others compute.
     StandBy,
@@ -37,13 +44,15 @@ enum Phase {
 pub(crate) struct Ended {
     /// Whose messages were missing or wrong; this party itself, if it takes no part.
     pub(crate) named: Vec<InstitutionId>,
+    /// What proves that one of them has contradicted itself.
+    pub(crate) evidence: Option<Evidence>,
     pub(crate) reason: Reason,
 }
 
 impl Ended {
     /// By the coordinator's word.
     fn by(reason: impl std::fmt::Display) -> Self {
-        Self { named: vec![], reason: Reason::new(reason) }
+        Self { named: vec![], evidence: None, reason: Reason::new(reason) }
     }
 }
 
@@ -223,10 +232,12 @@ impl Desk {
                     let &Computed { session, steps, .. } = computed;
                     Report::Computed { attempt, session, steps, nets: outcome.nets() }
                 }
-                Phase::Ended(Ended { named, reason }) => {
-                    let (named, reason) = (named.clone(), reason.clone());
-                    Report::Failed { attempt, named, reason }
-                }
+                Phase::Ended(Ended { named, evidence, reason }) => Report::Failed {
+                    attempt,
+                    named: named.clone(),
+                    evidence: evidence.clone(),
+                    reason: reason.clone(),
+                },
             };
             Some((attempt, report))
         };

@@ -6,11 +6,11 @@ use std::time::Duration;
 use metrics::{counter, gauge, histogram};
 use quittance_circuit::{Program, Run};
 use quittance_crypto::digest::Digest;
-use quittance_crypto::signature::Purpose;
+use quittance_crypto::signature::{Purpose, Signature, VerifyingKey};
 use quittance_ledger::ids::InstitutionId;
 use quittance_ledger::state::Role;
-use quittance_mpc::session::{Abort, Machine, Session};
-use quittance_mpc::{Engine, Inputs, Output, Shared};
+use quittance_mpc::session::{Abort, Evidence, Machine, Session, Signer};
+use quittance_mpc::{Engine, Inputs, Output, PartyId, Shared};
 use quittance_round::book::{Book, RoundFacts};
 use quittance_round::committee::{Assignment, Computed, Outcome};
 use quittance_round::envelope::Signed;
@@ -39,8 +39,8 @@ struct Job {
     cancel: CancellationToken,
     make: fn(Vec<Vec<quittance_circuit::Owner>>) -> Result<Made, String>,
     seat: Seat,
-    /// Fingerprints of the parties' round keys, party 1 first.
-    keys: Vec<Digest>,
+    /// The parties' round keys, party 1 first.
+    keys: Vec<VerifyingKey>,
     /// Whether there is no attempt after this one.
     last: bool,
 }
@@ -67,7 +67,8 @@ pub(crate) async fn start(core: Arc<Core>, signed: Signed<Start>) {
                 if facts.is_some_and(ours) {
                     let desk = state.desks.entry(round).or_default();
                     let named = vec![core.institution];
-                    desk.refuse(attempt, Ended { named, reason: Reason::new(reason) });
+                    let reason = Reason::new(reason);
+                    desk.refuse(attempt, Ended { named, evidence: None, reason });
                 }
             });
             return;
@@ -87,7 +88,7 @@ pub(crate) async fn start(core: Arc<Core>, signed: Signed<Start>) {
             let Computed { session, steps, bytes_sent, milliseconds } = computed;
             tracing::info!(%round, attempt, %session, steps, bytes_sent, milliseconds, "computed");
         }
-        Err(Broken { named, reason }) => {
+        Err(Broken { named, reason, .. }) => {
             let named: Vec<_> = named.iter().map(ToString::to_string).collect();
             tracing::warn!(%round, attempt, reason, ?named, "computation has failed");
         }
@@ -95,7 +96,11 @@ pub(crate) async fn start(core: Arc<Core>, signed: Signed<Start>) {
     core.change(|state| {
         // Without a desk the round is over, and the result is dropped.
         if let Some(desk) = state.desks.get_mut(&round) {
-            let ended = |Broken { named, reason }| Ended { named, reason: Reason::new(reason) };
+            let ended = |Broken { named, evidence, reason }| Ended {
+                named,
+                evidence,
+                reason: Reason::new(reason),
+            };
             desk.conclude(attempt, result.map_err(ended), last);
         }
     });
@@ -159,11 +164,10 @@ fn check_terms(start: &Start, facts: &RoundFacts) -> Result<(), String> {
     stranger.map_or(Ok(()), |bank| Err(format!("{bank} has not joined")))
 }
 
-fn keys(book: &Book, seat: &Seat) -> Result<Vec<Digest>, String> {
+fn keys(book: &Book, seat: &Seat) -> Result<Vec<VerifyingKey>, String> {
     let key = |party| {
-        let key =
-            book.key(party, Purpose::Round).ok_or_else(|| format!("{party} has no round key"));
-        key.map(|key| key.fingerprint())
+        let key = book.key(party, Purpose::Round);
+        key.cloned().ok_or_else(|| format!("{party} has no round key"))
     };
     seat.members.iter().map(key).collect()
 }
@@ -172,13 +176,15 @@ fn keys(book: &Book, seat: &Seat) -> Result<Vec<Digest>, String> {
 struct Broken {
     /// Whose messages were missing or wrong.
     named: Vec<InstitutionId>,
+    /// What proves it.
+    evidence: Option<Evidence>,
     reason: String,
 }
 
 /// Nobody else is to blame.
 impl<T: ToString> From<T> for Broken {
     fn from(reason: T) -> Self {
-        Self { named: vec![], reason: reason.to_string() }
+        Self { named: vec![], evidence: None, reason: reason.to_string() }
     }
 }
 
@@ -192,15 +198,21 @@ async fn compute(core: &Arc<Core>, job: Job) -> Result<(Outcome, Computed), Brok
 
     let chain = core.state().book.chain();
     let threshold = seat.parties.threshold() as u8;
-    let binding = assignment.binding(chain, program.fingerprint(), keys, threshold);
+    let fingerprints = keys.iter().map(VerifyingKey::fingerprint).collect();
+    let binding = assignment.binding(chain, program.fingerprint(), fingerprints, threshold);
     let (session, inputs) = (binding.session(), assignment.inputs());
-    let machine =
-        Machine::new(&binding, seat.me.number(), move |session| protocol(session, inputs, program));
+    let signer = RoundKeys { core: core.clone(), parties: keys };
+    let machine = Machine::new(&binding, seat.me.number(), move |session| {
+        protocol(session.signed(signer), inputs, program)
+    });
     let machine = machine.map_err(|error| error.to_string())?;
     let how = frames::Assignment { session, committee: seat.members, deadline, cancel };
     let run = core.frames.drive(machine, how).await;
-    let (Run { outputs, steps }, traffic) = run
-        .map_err(|failure| Broken { named: failure.named(), reason: failure.to_string() })?;
+    let (Run { outputs, steps }, traffic) = run.map_err(|failure| Broken {
+        named: failure.named(),
+        evidence: failure.evidence().cloned(),
+        reason: failure.to_string(),
+    })?;
 
     let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let computed = Computed { session, steps, bytes_sent: traffic.bytes, milliseconds };
@@ -218,5 +230,23 @@ async fn protocol(
     let engine = Engine::start(session, OsRng).await?;
     let mut shared = Shared::new(engine, inputs);
     shared.prepare(&program, PREPARED_STEPS).await?;
-    shared.run(&program).await
+    let run = shared.run(&program).await?;
+    shared.engine().compare_transcripts().await?;
+    Ok(run)
+}
+
+/// The round keys of a committee, this party's own in its core.
+struct RoundKeys {
+    core: Arc<Core>,
+    parties: Vec<VerifyingKey>,
+}
+
+impl Signer for RoundKeys {
+    fn sign(&self, statement: &Digest) -> Signature {
+        self.core.keys.signing(Purpose::Round).sign(Purpose::Round, statement)
+    }
+
+    fn key(&self, party: PartyId) -> Option<&VerifyingKey> {
+        self.parties.get(party.position())
+    }
 }

@@ -168,7 +168,8 @@ impl CommittedOutput {
             needed: self.parties.threshold() + 1,
             faulty: faulty.clone(),
         };
-        let interpolation = Interpolation::new(self.parties.threshold(), &holders).ok_or_else(too_few)?;
+        let interpolation =
+            Interpolation::new(self.parties.threshold(), &holders).ok_or_else(too_few)?;
         let open = |pick: fn(&CommittedShare) -> &Share| {
             let values: Zeroizing<Vec<Fr>> =
                 Zeroizing::new(good.iter().map(|(_, share)| pick(share).0).collect());
@@ -230,7 +231,7 @@ fn check_distinct(
 }
 
 impl Engine {
-    /// Makes committed outputs of shared values, each with the number of its group. One exchange.
+    /// Makes committed outputs of shared values, each with the number of its group. Two exchanges.
     ///
     /// Returns for each output this party's share for the owner, and the public part. A group
     /// needs at least two members: the blinding of a single one would be zero and hide nothing.
@@ -285,7 +286,7 @@ impl Engine {
     async fn publish(&mut self, shares: &[CommittedShare]) -> Result<Vec<Vec<Commitment>>, Abort> {
         let commitments = shares.iter().map(|share| commit(&share.value.0, &share.blinding.0));
         let own: Vec<u8> = commitments.flat_map(|commitment| *commitment.as_bytes()).collect();
-        let messages = self.broadcast(Kind::Publish, Zeroizing::new(own)).await?;
+        let messages = self.announce(Kind::Publish, Zeroizing::new(own)).await?;
 
         let mut published = vec![vec![]; shares.len()];
         for (party, message) in messages.iter() {

@@ -3,6 +3,8 @@
 //! Protocols are `async fn`s over a [`Session`] whose only await point is [`Session::exchange`].
 //! No runtime is involved: a [`Machine`] holds the future, takes frames in, and gives frames out.
 
+mod announce;
+mod evidence;
 mod frame;
 mod machine;
 mod mailbox;
@@ -19,6 +21,7 @@ use zeroize::Zeroizing;
 
 use crate::parties::{ActiveSet, ByParty, Parties, PartiesError, PartyId};
 
+pub use evidence::{Evidence, EvidenceError, Signer};
 pub use frame::{Frame, Kind, MAX_FRAME_PAYLOAD};
 pub use machine::{Machine, Poll as MachinePoll, Progress};
 pub use mailbox::{MAX_MESSAGE, Refusal, Traffic};
@@ -115,10 +118,24 @@ pub enum Abort {
         /// Who revealed it.
         party: PartyId,
     },
-    /// Two parties were told different commitments, by one of the others or by each other.
-    #[error("{party} received other seed commitments than this party did")]
+    /// Two parties were told different things, by one of the others or by each other, and as the
+    /// session is not signed nothing shows by whom.
+    #[error("{party} was told something else than this party")]
     Equivocation {
         /// Whose echo differs.
+        party: PartyId,
+    },
+    /// A party has signed two different things where it had to say one to all.
+    #[error("{evidence}")]
+    Contradiction {
+        /// Proof for everybody who knows the party's key.
+        evidence: Box<Evidence>,
+    },
+    /// What was opened and published in the session differs between this party and another;
+    /// disputed: all parties.
+    #[error("{party} has seen another session; disputed: all parties")]
+    OtherTranscript {
+        /// Whose transcript differs.
         party: PartyId,
     },
     /// The shares of an opened value lie on no polynomial of degree t. Some party lied; with
@@ -219,10 +236,19 @@ impl Abort {
 
     /// The party whose message alone shows its fault to whoever received it, if there is one.
     ///
-    /// This convinces nobody else: channels are authenticated, messages are not signed.
+    /// This convinces nobody else, as channels are authenticated and most messages not signed, unless
+    /// there is [evidence](Self::evidence).
     pub fn culprit(&self) -> Option<PartyId> {
         match self.cause() {
             Self::Malformed { party, .. } | Self::SeedNotCommitted { party } => Some(*party),
+            _ => None,
+        }
+    }
+
+    /// What proves a party's fault to anybody.
+    pub fn evidence(&self) -> Option<&Evidence> {
+        match self.cause() {
+            Self::Contradiction { evidence } => Some(evidence),
             _ => None,
         }
     }
@@ -241,9 +267,16 @@ pub struct Session {
     parties: ActiveSet,
     me: PartyId,
     mailbox: Arc<Mutex<Mailbox>>,
+    signer: Option<Arc<dyn Signer>>,
 }
 
 impl Session {
+    /// The same session with signatures under what is said to all. Either all parties sign, or none.
+    pub fn signed(mut self, signer: impl Signer + 'static) -> Self {
+        self.signer = Some(Arc::new(signer));
+        self
+    }
+
     /// The session's name; see [`Binding::session`].
     pub fn id(&self) -> &Digest {
         &self.id

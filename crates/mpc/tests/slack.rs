@@ -83,7 +83,9 @@ fn a_session_that_failed_is_run_again_without_the_party_at_fault() {
                 culprit.is_some_and(|party| party.number() == 2)
             };
             assert!(results.iter().any(named), "{kind}");
-            assert!(results.iter().enumerate().all(|(place, result)| place == 1 || result.is_err()));
+            assert!(
+                results.iter().enumerate().all(|(place, result)| place == 1 || result.is_err())
+            );
 
             let without = parties.choices().find(|active| active.id(2).is_none());
             committee.active = without.unwrap();

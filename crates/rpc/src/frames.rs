@@ -40,8 +40,8 @@ use metrics::counter;
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, Encode};
 use quittance_ledger::ids::InstitutionId;
+use quittance_mpc::session::{Evidence, Frame, Machine, MachinePoll, Progress, Traffic};
 use quittance_mpc::{ActiveSet, PartyId};
-use quittance_mpc::session::{Frame, Machine, MachinePoll, Progress, Traffic};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Duration, Instant, sleep_until};
 use tokio_stream::Stream;
@@ -232,10 +232,11 @@ impl<'a> Run<'a> {
         if let Some(unknown) = others.iter().find(|other| !hub.links.contains_key(*other)) {
             return Err(Failure::Unknown(*unknown));
         }
-        let changed = hub.incoming.begin(session, others.into_iter()).map_err(|error| match error {
-            NoBeginning::Twice => Failure::Twice { session },
-            NoBeginning::TooMany => Failure::TooMany,
-        })?;
+        let changed =
+            hub.incoming.begin(session, others.into_iter()).map_err(|error| match error {
+                NoBeginning::Twice => Failure::Twice { session },
+                NoBeginning::TooMany => Failure::TooMany,
+            })?;
         let (leases, refusals) = (BTreeMap::new(), BTreeMap::new());
         let (began, computing) = (Instant::now(), Duration::ZERO);
         Ok(Self { hub, assignment, changed, leases, refusals, began, computing })
@@ -258,7 +259,9 @@ impl<'a> Run<'a> {
                     return Ok((result, machine.traffic()));
                 }
                 Progress::Aborted(abort) => {
-                    let culprit = abort.culprit().and_then(|party| self.member(party.number()));
+                    let proven = abort.evidence().map(Evidence::party);
+                    let named = proven.or(abort.culprit().map(PartyId::number));
+                    let culprit = named.and_then(|number| self.member(number));
                     return Err(Failure::Protocol { abort, culprit });
                 }
                 Progress::Waiting(parties) => {

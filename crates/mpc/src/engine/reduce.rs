@@ -44,8 +44,7 @@ pub(super) struct Resharing {
 
 impl Resharing {
     pub(super) fn new(parties: ActiveSet, me: PartyId) -> Self {
-        let receives =
-            |dealer: PartyId| dealer != me && !parties.derived_from(dealer).contains(me);
+        let receives = |dealer: PartyId| dealer != me && !parties.derived_from(dealer).contains(me);
         let receives = ByParty::from_fn(parties, receives);
         let points: Vec<_> = parties.ids().map(PartyId::point).collect();
         let own = lagrange(&points, Fr::ZERO)[parties.place(me)];
@@ -98,6 +97,7 @@ impl Engine {
         let mut outgoing = self.empty_messages(points.len());
 
         let me = self.me();
+        #[cfg(not(test))]
         let dealt = points;
         #[cfg(test)]
         let dealt = &self.lie(points);

@@ -342,6 +342,24 @@ fn widths_without_room_for_a_mask_are_refused() {
 }
 
 #[test]
+fn a_party_that_has_seen_another_session_is_noticed_before_there_is_a_result() {
+    let results = |liar: u8| {
+        run_on(&binding(3, 1), &[Fr::ONE], move |mut engine, shares| async move {
+            engine.open(&[&shares[0]]).await?;
+            if engine.me().number() == liar {
+                engine.transcript = Digest([1; 32]);
+            }
+            engine.compare_transcripts().await
+        })
+    };
+    assert!(results(0).iter().all(|result| *result == Ok(())));
+    let party = Parties::new(3, 1).unwrap().id(2).unwrap();
+    for honest in [0, 2] {
+        assert_eq!(results(2)[honest], Err(Abort::OtherTranscript { party }));
+    }
+}
+
+#[test]
 fn machines_can_move_between_threads() {
     fn check<T: Send>(_: &T) {}
     let binding = binding(3, 1);

@@ -211,7 +211,10 @@ fn private_outputs_need_enough_shares_that_fit() {
             .collect();
         let enough = 2 * usize::from(t) + 1;
         assert_eq!(combine_private(parties.threshold(), &shares), Ok(values.to_vec()));
-        assert_eq!(combine_private(parties.threshold(), &shares[n as usize - enough..]), Ok(values.to_vec()));
+        assert_eq!(
+            combine_private(parties.threshold(), &shares[n as usize - enough..]),
+            Ok(values.to_vec())
+        );
         let (good, needed, faulty) = (enough - 1, enough, vec![]);
         let too_few = OutputError::TooFew { good, needed, faulty };
         assert_eq!(combine_private(parties.threshold(), &shares[..good]), Err(too_few));
@@ -227,7 +230,10 @@ fn wrong_private_shares_are_noticed() {
     for position in 0..3 {
         let mut wrong = shares.clone();
         wrong[position].1[1].0 += Fr::from(1u64);
-        assert_eq!(combine_private(parties.threshold(), &wrong), Err(OutputError::Disputed { output: 1 }));
+        assert_eq!(
+            combine_private(parties.threshold(), &wrong),
+            Err(OutputError::Disputed { output: 1 })
+        );
         let mut short = shares.clone();
         short[position].1.pop();
         let error = combine_private(parties.threshold(), &short).err();

@@ -1,10 +1,11 @@
 //! How the parties of a session come to their common seeds.
 //!
-//! 1. *Commit.* Each member of a set A of t + 1 active parties draws a contribution and sends the other
-//!    members a hash of it, with session, set and its own number inside: nobody can answer with a
+//! 1. *Commit.* Each member of a set A of t + 1 active parties draws a contribution and sends all
+//!    parties a hash of it, with session, set and its own number inside: nobody can answer with a
 //!    copy of another's commitment.
-//! 2. *Echo.* The members compare digests of all commitments of the set. Whoever told two members
-//!    different things is noticed before anything is revealed.
+//! 2. *Echo.* All compare what they have received, with signatures (see
+//!    [`announce`](crate::session)). Whoever told two parties different things is noticed before
+//!    anything is revealed, and named.
 //! 3. *Reveal.* Contributions are revealed and checked. The seed is a hash of all of them, so it is
 //!    uniform as long as one member is honest, and t + 1 members include one.
 //!
@@ -50,10 +51,8 @@ impl Keys {
         let mut setup = Setup::new(session, rng);
         let outgoing = pair_keys(session, rng);
 
-        let commitments = session.exchange(Kind::Commit, setup.commitments()).await?;
-        setup.accept_commitments(&commitments)?;
-        let echoes = session.exchange(Kind::Echo, setup.echoes()).await?;
-        setup.check_echoes(&echoes)?;
+        let commitments = session.announce(Kind::Commit, setup.commitments()).await?;
+        setup.accept_commitments(&commitments);
         let reveals = session.exchange(Kind::Reveal, setup.reveals(&outgoing)).await?;
         let incoming = setup.accept_reveals(&reveals)?;
         Ok(setup.finish(outgoing, incoming))
@@ -109,47 +108,28 @@ impl Setup {
         let (parts, rest) = message.as_chunks();
         if !rest.is_empty() || parts.len() != self.common(peer).count() + extra {
             let problem = "another number of seeds";
-            let exchange = self.first + kind as u32;
+            let exchange = self.first + 2;
             return Err(Abort::Malformed { party: peer, exchange, kind, problem });
         }
         Ok(parts)
     }
 
-    fn commitments(&self) -> ByParty<Payload> {
-        self.messages(|of| of.commitments[self.me].0)
+    /// This party's commitments, set by set. Each party belongs to as many sets.
+    fn commitments(&self) -> Payload {
+        let own = self.sets.iter().flat_map(|of| of.commitments[self.me].0);
+        Zeroizing::new(own.collect())
     }
 
-    fn accept_commitments(&mut self, messages: &ByParty<Payload>) -> Result<(), Abort> {
+    /// Keeps those of the sets that this party belongs to as well. All have the right length.
+    fn accept_commitments(&mut self, messages: &ByParty<Payload>) {
         for peer in self.parties.others(self.me) {
-            let parts = self.parts(peer, Kind::Commit, &messages[peer], 0)?;
-            let sets = self.sets.iter_mut().filter(|of| of.set.contains(peer));
-            for (of, part) in sets.zip(parts) {
-                of.commitments[peer] = Digest(*part);
+            let sets = self.parties.key_sets().filter(|set| set.contains(peer));
+            for (set, part) in sets.zip(messages[peer].as_chunks().0) {
+                if let Some(of) = self.sets.iter_mut().find(|of| of.set == set) {
+                    of.commitments[peer] = Digest(*part);
+                }
             }
         }
-        Ok(())
-    }
-
-    fn echoes(&self) -> ByParty<Payload> {
-        self.messages(|of| self.echo(of).0)
-    }
-
-    fn echo(&self, of: &Contributions) -> Digest {
-        let mask = of.set.mask().to_be_bytes();
-        let mut parts: Vec<&[u8]> = vec![self.session.as_bytes(), &mask];
-        parts.extend(of.commitments.iter().map(|(_, commitment)| &commitment.as_bytes()[..]));
-        Digest::of("quittance/v1/mpc-seed-echo", &parts)
-    }
-
-    fn check_echoes(&self, messages: &ByParty<Payload>) -> Result<(), Abort> {
-        for party in self.parties.others(self.me) {
-            let parts = self.parts(party, Kind::Echo, &messages[party], 0)?;
-            let own = self.common(party).map(|of| self.echo(of).0);
-            if planted!("seed-echo-not-compared", false, !own.eq(parts.iter().copied())) {
-                return Err(Abort::Equivocation { party });
-            }
-        }
-        Ok(())
     }
 
     fn reveals(&self, pair_keys: &[(PartyId, Seed)]) -> ByParty<Payload> {

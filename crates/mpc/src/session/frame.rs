@@ -14,7 +14,7 @@ pub const MAX_FRAME_PAYLOAD: usize = 1 << 20;
 pub enum Kind {
     /// Commitments to contributions to common seeds.
     Commit = 0,
-    /// Digests of the commitments received.
+    /// Hashes of what was received, with their senders' signatures.
     Echo = 1,
     /// Contributions to common seeds, and pairwise keys.
     Reveal = 2,
@@ -30,10 +30,12 @@ pub enum Kind {
     BinaryProduct = 7,
     /// Components of a value over Z_2, or of a check of such, that everybody learns.
     BinaryOpen = 8,
+    /// The hash of all that was opened and published in the session.
+    Transcript = 9,
 }
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Commit,
         Self::Echo,
         Self::Reveal,
@@ -43,6 +45,7 @@ impl Kind {
         Self::Publish,
         Self::BinaryProduct,
         Self::BinaryOpen,
+        Self::Transcript,
     ];
 }
 
@@ -50,7 +53,7 @@ impl std::fmt::Display for Kind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Commit => "seed commitments",
-            Self::Echo => "echo of seed commitments",
+            Self::Echo => "echo",
             Self::Reveal => "seed contributions",
             Self::Multiply => "sub-shares",
             Self::Open => "opening",
@@ -58,6 +61,7 @@ impl std::fmt::Display for Kind {
             Self::Publish => "commitments to outputs",
             Self::BinaryProduct => "components of binary products",
             Self::BinaryOpen => "binary opening",
+            Self::Transcript => "transcript",
         })
     }
 }
@@ -122,7 +126,7 @@ impl Decode for Frame {
     }
 }
 
-fn decode_kind(input: &mut Reader<'_>) -> Result<Kind, DecodeError> {
+pub(super) fn decode_kind(input: &mut Reader<'_>) -> Result<Kind, DecodeError> {
     let offset = input.offset();
     let tag = input.u8("kind of exchange")?;
     let kind = Kind::ALL.get(usize::from(tag)).copied();

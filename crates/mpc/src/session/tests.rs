@@ -224,9 +224,7 @@ fn nobody_takes_part_but_active_parties() {
     assert_eq!(error(binding(2), 1), Some(PartiesError::TooFew { count, threshold }));
 
     let parties = Parties::new(5, 1).unwrap();
-    let among = |numbers: &[u8]| {
-        Binding { active: parties.active(numbers).unwrap(), ..binding(5) }
-    };
+    let among = |numbers: &[u8]| Binding { active: parties.active(numbers).unwrap(), ..binding(5) };
     assert_eq!(error(among(&[1, 3, 5]), 2), Some(PartiesError::Unknown { number: 2 }));
     assert_eq!(error(among(&[1, 3, 5]), 5), None);
     // Of another committee: a number that this one has not, and another threshold.

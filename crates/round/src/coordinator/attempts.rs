@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 
 use quittance_ledger::ids::InstitutionId;
-use quittance_mpc::{ActiveSet, Parties, PartiesError};
+use quittance_mpc::{ActiveSet, Parties, PartiesError, PartyId};
 
 use super::{Failure, Scene};
 use crate::settlement::Roll;
@@ -22,6 +22,8 @@ pub(super) struct Attempts {
     number: u8,
     /// The roster of the first one, which stays.
     roster: Option<Roster>,
+    /// Who has been proven to have contradicted itself.
+    proven: BTreeSet<InstitutionId>,
     /// Who has named whom.
     named: BTreeSet<(InstitutionId, InstitutionId)>,
     /// Who has computed before.
@@ -44,7 +46,7 @@ impl Candidates {
     }
 
     fn members(&self, active: ActiveSet) -> BTreeSet<InstitutionId> {
-        let member = |id: quittance_mpc::PartyId| self.members.get(id.position()).copied();
+        let member = |id: PartyId| self.members.get(id.position()).copied();
         active.ids().filter_map(member).collect()
     }
 }
@@ -74,6 +76,7 @@ impl Attempts {
             Failure::PartyFailed { party, named, .. } => {
                 self.named.extend(named.iter().map(|named| (*party, *named)));
             }
+            Failure::Contradiction { party, .. } => drop(self.proven.insert(*party)),
             Failure::NoResult { institution, parties, .. } => {
                 self.named.extend(parties.iter().map(|named| (*institution, *named)));
             }
@@ -88,7 +91,8 @@ impl Attempts {
         }
     }
 
-    /// Who computes: with the fewest parties that do not attend, then with the fewest pairs of which
+    /// Who computes: with the fewest parties that do not attend, then that have contradicted
+    /// themselves, then with the fewest pairs of which
     /// one names the other, the fewest that are named, that name others, and not as before. The
     /// first of those that are equally good.
     pub(super) fn choose(&self, scene: &Scene<'_>) -> Result<ActiveSet, PartiesError> {
@@ -101,6 +105,7 @@ impl Attempts {
             let naming: BTreeSet<_> = self.named.iter().map(|(by, _)| by).collect();
             (
                 members.difference(&scene.cast.attending).count(),
+                self.proven.iter().filter(|who| inside(who)).count(),
                 pairs.count(),
                 named.into_iter().filter(|who| inside(who)).count(),
                 naming.into_iter().filter(|who| inside(who)).count(),

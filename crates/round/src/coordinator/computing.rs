@@ -4,15 +4,18 @@ use std::collections::BTreeMap;
 
 use quittance_crypto::commitment::Commitment;
 use quittance_crypto::digest::Digest;
+use quittance_crypto::signature::Purpose;
 use quittance_ledger::ids::InstitutionId;
 use quittance_ledger::transaction::Posting;
 use quittance_mpc::PartyId;
+use quittance_mpc::session::Evidence;
 
 use super::collected::Collected;
 use super::gathering::parties;
 use super::proving::Postings;
 use super::stage::{Next, Stage, Taken};
 use super::{Failure, ReportError, Scene};
+use crate::book::Book;
 use crate::envelope::Signed;
 use crate::message::{Instruction, Report};
 use crate::settlement::Roll;
@@ -61,6 +64,7 @@ impl Computing {
 
     pub(super) fn take(
         &mut self,
+        book: &Book,
         from: InstitutionId,
         report: Report,
     ) -> Result<Taken, ReportError> {
@@ -77,13 +81,25 @@ impl Computing {
                 }
                 self.words.put(place, Word { session, steps, nets })?;
             }
-            Report::Failed { named, reason, .. } => {
+            Report::Failed { named, evidence, reason, .. } => {
                 self.party(from)?;
+                if let Some(failure) = evidence.and_then(|evidence| self.prove(book, evidence)) {
+                    return Ok(Taken::Again(failure));
+                }
                 return Ok(Taken::Again(Failure::PartyFailed { party: from, named, reason }));
             }
             _ => unreachable!("other reports do not belong to computing"),
         }
         Ok(Taken::Kept)
+    }
+
+    /// Evidence that holds. What does not hold is worth no more than any other word of its sender.
+    fn prove(&self, book: &Book, evidence: Evidence) -> Option<Failure> {
+        let number = evidence.party();
+        let place = self.roll.active.ids().position(|id| id.number() == number)?;
+        let party = *self.parties.get(place)?;
+        let holds = evidence.verify(book.key(&party, Purpose::Round)?).is_ok();
+        holds.then(|| Failure::Contradiction { party, evidence: Box::new(evidence) })
     }
 
     fn party(&self, from: InstitutionId) -> Result<usize, ReportError> {

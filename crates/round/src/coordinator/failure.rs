@@ -10,6 +10,7 @@ use quittance_ledger::build::BuildError;
 use quittance_ledger::ids::{InstitutionId, RoundId};
 use quittance_ledger::state::Settled;
 use quittance_mpc::PartiesError;
+use quittance_mpc::session::Evidence;
 use thiserror::Error;
 
 use super::Phase;
@@ -64,6 +65,14 @@ pub enum Failure {
         named: Vec<InstitutionId>,
         /// What it says.
         reason: Reason,
+    },
+    /// A party has signed two different things where it had to say one to all.
+    #[error("{party} has contradicted itself: {evidence}")]
+    Contradiction {
+        /// Who.
+        party: InstitutionId,
+        /// The proof, which has been verified.
+        evidence: Box<Evidence>,
     },
     /// A participant cannot have its result.
     #[error("{institution} has no result: {reason}")]

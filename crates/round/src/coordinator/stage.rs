@@ -103,7 +103,7 @@ impl Stage {
             (
                 Self::Computing(stage),
                 report @ (Report::Posting { .. } | Report::Computed { .. } | Report::Failed { .. }),
-            ) => stage.take(from, report),
+            ) => stage.take(scene.turn.book, from, report),
             (
                 stage @ (Self::Computing(_) | Self::Postings(_)),
                 Report::NoResult { parties, reason, .. },

@@ -8,6 +8,7 @@ use quittance_crypto::signature::Signature;
 use quittance_ledger::ids::{InstitutionId, RoundId};
 use quittance_ledger::state::{MAX_MEMBERS, MAX_PARTIES};
 use quittance_ledger::transaction::Posting;
+use quittance_mpc::session::Evidence;
 
 use super::{Attempt, Reason, begin, begun, bounded};
 use crate::dealing::Acknowledgement;
@@ -90,6 +91,8 @@ pub enum Report {
         /// Whose messages were missing or wrong: at most [`MAX_PARTIES`]. Itself, if it does not
         /// take part.
         named: Vec<InstitutionId>,
+        /// What proves that one of them has told two parties different things, if it has signed that.
+        evidence: Option<Evidence>,
         /// Why not.
         reason: Reason,
     },
@@ -194,10 +197,11 @@ impl Encode for Report {
                 out.u32(*steps);
                 out.list(nets);
             }
-            Self::Failed { attempt, named, reason } => {
+            Self::Failed { attempt, named, evidence, reason } => {
                 begin(out, 9);
                 attempt.encode(out);
                 out.list(named);
+                out.list(evidence.as_slice());
                 reason.encode(out);
             }
             Self::NoResult { attempt, parties, reason } => {
@@ -248,6 +252,7 @@ impl Decode for Report {
             9 => Self::Failed {
                 attempt,
                 named: input.list(MAX_PARTIES, "named parties")?,
+                evidence: input.list(1, "evidence")?.pop(),
                 reason: Reason::decode(input)?,
             },
             _ => Self::NoResult {

@@ -198,13 +198,16 @@ fn combine_bits(
     parts.push(Part::Inflow);
 
     let private: Vec<_> = shares.iter().map(|(party, share)| (*party, private(share))).collect();
-    let values = combine_private(expected.start.active.threshold(), &private).map_err(|error| match error {
-        OutputError::Disputed { output } => match parts.get(output) {
-            Some(part) => ResultError::Disputed(*part),
-            None => ResultError::Disputed(Part::Inflow),
-        },
-        other => ResultError::Output(other),
-    })?;
+    let values =
+        combine_private(expected.start.active.threshold(), &private).map_err(
+            |error| match error {
+                OutputError::Disputed { output } => match parts.get(output) {
+                    Some(part) => ResultError::Disputed(*part),
+                    None => ResultError::Disputed(Part::Inflow),
+                },
+                other => ResultError::Output(other),
+            },
+        )?;
     let values = Zeroizing::new(values);
 
     let (mut settled, mut received, mut inflow) = (0, Vec::new(), 0);

@@ -1,11 +1,15 @@
 //! Attempts that fail, and what follows them.
 
+use quittance_crypto::digest::Digest;
+use quittance_crypto::encoding::{Decode, Encode};
+use quittance_crypto::signature::Purpose;
 use quittance_ledger::ids::InstitutionId;
+use quittance_mpc::session::Evidence;
 use quittance_round::coordinator::{Ending, Failure, Phase, ReportError};
 use quittance_round::message::{Attempt, Reason, Report};
 
 use crate::table::{Honest, Table, dealt_to};
-use crate::world::{bank, id};
+use crate::world::{bank, id, signing};
 
 const NETS: [i64; 3] = [40, -50, 10];
 
@@ -28,8 +32,24 @@ fn started(spare: usize, attempts: u8) -> Table {
 /// Party `from` says that these are at fault.
 fn fail(table: &mut Table, from: u8, named: &[u8]) {
     let named = named.iter().copied().map(party).collect();
-    let failed = Report::Failed { attempt: table.attempt(), named, reason: Reason::new("no") };
+    let (attempt, reason) = (table.attempt(), Reason::new("no"));
+    let failed = Report::Failed { attempt, named, evidence: None, reason };
     table.report(party(from), failed).unwrap();
+}
+
+/// That party `number` has said two things, signed by `signer`, as `docs/protocols/mpc.md` has it.
+fn evidence(number: u8, signer: InstitutionId) -> Evidence {
+    let (session, exchange) = (Digest([8; 32]), [0, 0, 0, 5]);
+    let (kind, party) = ([6], [number]);
+    let mut bytes = [session.as_bytes(), &exchange[..], &kind, &party].concat();
+    for content in [Digest([1; 32]), Digest([2; 32])] {
+        let parts: [&[u8]; 5] = [session.as_bytes(), &party, &exchange, &kind, content.as_bytes()];
+        let statement = Digest::of("quittance/v1/mpc-statement", &parts);
+        let signature = signing(signer, Purpose::Round).sign(Purpose::Round, &statement);
+        bytes.extend_from_slice(content.as_bytes());
+        bytes.extend_from_slice(&signature.to_bytes());
+    }
+    Evidence::from_bytes(&bytes).unwrap()
 }
 
 /// Who computes, attempt by attempt.
@@ -78,6 +98,24 @@ fn a_party_that_does_not_attend_or_cannot_compute_is_left_out() {
     // As one that was restarted since.
     fail(&mut table, 4, &[4]);
     assert_eq!(active(&table), [[1, 3, 4], [1, 3, 5]]);
+}
+
+#[test]
+fn evidence_convinces_the_coordinator_if_it_holds() {
+    let fail = |table: &mut Table, evidence| {
+        let (attempt, named, reason) = (table.attempt(), vec![party(2)], Reason::new("no"));
+        let failed = Report::Failed { attempt, named, evidence: Some(evidence), reason };
+        table.report(party(1), failed).unwrap();
+    };
+    let mut table = started(1, 2);
+    fail(&mut table, evidence(2, party(2)));
+    let [Failure::Contradiction { party: named, .. }] = &table.failed[..] else { panic!() };
+    assert_eq!(*named, party(2));
+    assert_eq!(active(&table), [[1, 2, 3], [1, 3, 4]]);
+    // Signed by somebody else it is a word against a word.
+    let mut table = started(1, 2);
+    fail(&mut table, evidence(2, party(1)));
+    assert!(matches!(table.failed[..], [Failure::PartyFailed { .. }]));
 }
 
 #[test]
@@ -131,7 +169,7 @@ fn what_is_late_is_dropped_and_what_is_early_refused() {
     let (second, starts) = (table.attempt(), table.starts.len());
     let reason = || Reason::new("late");
     let late = [
-        Report::Failed { attempt: first, named: vec![party(1)], reason: reason() },
+        Report::Failed { attempt: first, named: vec![party(1)], evidence: None, reason: reason() },
         Report::NoResult { attempt: first, parties: vec![party(1)], reason: reason() },
     ];
     for report in late {
@@ -140,10 +178,11 @@ fn what_is_late_is_dropped_and_what_is_early_refused() {
     }
     assert_eq!((table.attempt(), table.starts.len()), (second, starts));
     let early = Attempt { number: 2, ..second };
-    let report = Report::Failed { attempt: early, named: vec![], reason: reason() };
+    let report = Report::Failed { attempt: early, named: vec![], evidence: None, reason: reason() };
     assert_eq!(table.report(party(1), report), Err(ReportError::OtherAttempt(early)));
     // Party 2 has no part in the second attempt.
-    let report = Report::Failed { attempt: second, named: vec![], reason: reason() };
+    let report =
+        Report::Failed { attempt: second, named: vec![], evidence: None, reason: reason() };
     assert_eq!(table.report(party(2), report), Err(ReportError::NotAParty));
 }
 

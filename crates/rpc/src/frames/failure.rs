@@ -4,7 +4,7 @@ use std::fmt;
 
 use quittance_crypto::digest::Digest;
 use quittance_ledger::ids::InstitutionId;
-use quittance_mpc::session::Abort;
+use quittance_mpc::session::{Abort, Evidence};
 use thiserror::Error;
 
 use super::incoming::MAX_SESSIONS;
@@ -81,6 +81,14 @@ impl Failure {
             }
             Self::Disconnected { peer, .. } | Self::Flooded { peer } => vec![*peer],
             _ => vec![],
+        }
+    }
+
+    /// What proves to anybody that a party has contradicted itself.
+    pub fn evidence(&self) -> Option<&Evidence> {
+        match self {
+            Self::Protocol { abort, .. } => abort.evidence(),
+            _ => None,
         }
     }
 }

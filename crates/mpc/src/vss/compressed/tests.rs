@@ -22,7 +22,8 @@ fn expanded(parties: Parties, owner: Owner, seed: u64) -> Vec<Vec<Fr>> {
 fn shares_are_those_of_the_values() {
     for (n, t) in [(3, 1), (4, 1), (5, 2), (7, 3)] {
         let parties = Parties::new(n, t).unwrap();
-        let interpolation = Interpolation::of_all(parties);
+        let interpolation =
+            Interpolation::new(parties.threshold(), &parties.ids().collect::<Vec<_>>()).unwrap();
         for owner in (0..8).map(Owner) {
             let shares = expanded(parties, owner, 7);
             for (k, value) in values().iter().enumerate() {
