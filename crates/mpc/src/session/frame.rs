@@ -175,8 +175,8 @@ mod tests {
         assert_eq!(error.problem, Problem::TooLong { found, limit });
 
         let mut bytes = sample().to_bytes();
-        bytes[38] = 9;
-        assert_eq!(Frame::from_bytes(&bytes).unwrap_err().problem, Problem::UnknownTag(9));
+        bytes[38] = 10;
+        assert_eq!(Frame::from_bytes(&bytes).unwrap_err().problem, Problem::UnknownTag(10));
         bytes[38] = 4;
         bytes[41] = 2;
         assert_eq!(Frame::from_bytes(&bytes).unwrap_err().problem, Problem::UnknownTag(2));
