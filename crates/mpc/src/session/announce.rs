@@ -118,18 +118,17 @@ impl Session {
         // A contradiction names who has caused it, whoever is first among those that notice.
         let mut fault = None;
         for (party, echo) in echoes.iter().filter(|(party, _)| *party != self.me) {
-            match self.compare(place, &heard, echo) {
-                Ok(()) => {}
+            let found = match self.compare(place, &heard, echo) {
+                Ok(()) => continue,
                 Err(Difference::Contradiction(evidence)) => {
                     return Err(Abort::Contradiction { evidence });
                 }
-                Err(Difference::Unsigned) => {
-                    drop(fault.get_or_insert(Abort::Equivocation { party }))
-                }
+                Err(Difference::Unsigned) => Abort::Equivocation { party },
                 Err(Difference::Malformed(problem)) => {
-                    fault.get_or_insert(Abort::Malformed { party, exchange, kind, problem });
+                    Abort::Malformed { party, exchange, kind, problem }
                 }
-            }
+            };
+            fault.get_or_insert(found);
         }
         fault.map_or(Ok(()), Err)
     }
