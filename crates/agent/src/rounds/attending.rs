@@ -8,6 +8,7 @@ use std::time::Duration;
 use quittance_crypto::encoding::{Decode, Encode};
 use quittance_ledger::ids::RoundId;
 use quittance_round::message::{Instruction, Report};
+use quittance_round::start::Start;
 use quittance_rpc::proto::coordinator::v1::{AttendRequest, AttendResponse};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
