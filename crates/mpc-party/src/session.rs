@@ -29,6 +29,10 @@ use crate::programs::Made;
 /// How long a start waits for the block that opens its round.
 const CHAIN_WAIT: Duration = Duration::from_secs(10);
 
+/// How long the messages of one exchange may take: longer than an honest party can compute between
+/// two, or needs to begin.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// For so many steps of the program random bits are made in advance, in three exchanges for all of
 /// them. All parties must have the same number here: it is part of the protocol.
 const PREPARED_STEPS: u32 = 2;
@@ -206,7 +210,8 @@ async fn compute(core: &Arc<Core>, job: Job) -> Result<(Outcome, Computed), Brok
         protocol(session.signed(signer), inputs, program)
     });
     let machine = machine.map_err(|error| error.to_string())?;
-    let how = frames::Assignment { session, committee: seat.members, deadline, cancel };
+    let (committee, patience) = (seat.members, PATIENCE);
+    let how = frames::Assignment { session, committee, deadline, patience, cancel };
     let run = core.frames.drive(machine, how).await;
     let (Run { outputs, steps }, traffic) = run.map_err(|failure| Broken {
         named: failure.named(),

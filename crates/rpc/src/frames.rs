@@ -88,6 +88,9 @@ pub struct Assignment {
     pub committee: Vec<InstitutionId>,
     /// When there must be a result.
     pub deadline: Instant,
+    /// How long the messages of one exchange may take to arrive. More than others need to compute
+    /// between two exchanges, or to begin.
+    pub patience: Duration,
     /// Ends the session from outside.
     pub cancel: CancellationToken,
 }
@@ -204,6 +207,8 @@ struct Run<'a> {
     leases: BTreeMap<InstitutionId, Lease>,
     refusals: BTreeMap<InstitutionId, usize>,
     began: Instant,
+    /// The exchange that it is in, and since when it waits there.
+    step: (u32, Instant),
     /// Spent on computing; the rest is waiting and sending.
     computing: Duration,
 }
@@ -239,7 +244,8 @@ impl<'a> Run<'a> {
             })?;
         let (leases, refusals) = (BTreeMap::new(), BTreeMap::new());
         let (began, computing) = (Instant::now(), Duration::ZERO);
-        Ok(Self { hub, assignment, changed, leases, refusals, began, computing })
+        let step = (0, began);
+        Ok(Self { hub, assignment, changed, leases, refusals, began, step, computing })
     }
 
     async fn run<T: Send + 'static>(
@@ -269,6 +275,10 @@ impl<'a> Run<'a> {
                 }
             };
             sent?;
+            let exchange = machine.traffic().exchanges;
+            if self.step.0 != exchange {
+                self.step = (exchange, Instant::now());
+            }
             self.wait(&missing).await?;
         }
     }
@@ -354,6 +364,9 @@ impl<'a> Run<'a> {
             tokio::select! {
                 () = self.changed.notified() => {}
                 failure = self.ended(missing) => return Err(failure),
+                () = sleep_until(self.step.1 + self.assignment.patience) => {
+                    return Err(Failure::Silent { waiting: self.waiting(missing) });
+                }
             }
         }
     }

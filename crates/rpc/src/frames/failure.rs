@@ -26,6 +26,12 @@ pub enum Failure {
         /// For whom it waited; nobody, if this party itself was too slow.
         waiting: Vec<Waiting>,
     },
+    /// Nothing came for too long.
+    #[error("nothing came for too long; waiting for {}", list(.waiting))]
+    Silent {
+        /// From whom.
+        waiting: Vec<Waiting>,
+    },
     /// The caller ended it.
     #[error("ended from outside; waiting for {}", list(.waiting))]
     Cancelled {
@@ -76,7 +82,7 @@ impl Failure {
     pub fn named(&self) -> Vec<InstitutionId> {
         match self {
             Self::Protocol { culprit, .. } => culprit.iter().copied().collect(),
-            Self::Deadline { waiting } | Self::Cancelled { waiting } => {
+            Self::Deadline { waiting } | Self::Silent { waiting } | Self::Cancelled { waiting } => {
                 waiting.iter().map(|waiting| waiting.party).collect()
             }
             Self::Disconnected { peer, .. } | Self::Flooded { peer } => vec![*peer],

@@ -250,6 +250,7 @@ pub fn assignment(binding: &Binding, within: Duration) -> Assignment {
         session: binding.session(),
         committee: NAMES.map(id).to_vec(),
         deadline: Instant::now() + within,
+        patience: LONG,
         cancel: CancellationToken::new(),
     }
 }
