@@ -31,7 +31,7 @@ const CHAIN_WAIT: Duration = Duration::from_secs(10);
 
 /// How long the messages of one exchange may take: longer than an honest party can compute between
 /// two, or needs to begin.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// For so many steps of the program random bits are made in advance, in three exchanges for all of
 /// them. All parties must have the same number here: it is part of the protocol.
