@@ -15,7 +15,7 @@ use quittance_benches::report::Row;
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, Encode};
 use quittance_mpc::session::{Abort, Binding, Frame, Machine, Progress};
-use quittance_mpc::{Engine, LessThan, Share};
+use quittance_mpc::{Engine, LessThan, Parties, Share};
 use rand_core::OsRng;
 
 use crate::measure::Bench;
@@ -148,6 +148,7 @@ where
         dealings: name("bench"),
         committee: (1..=PARTIES).map(|number| Digest([number; 32])).collect(),
         threshold: 1,
+        active: Parties::new(PARTIES.into(), 1).expect("a committee").first_active(),
     };
     let (senders, receivers): (Vec<_>, Vec<_>) = (0..PARTIES).map(|_| channel()).unzip();
     let party = |(number, receiver): (u8, Receiver<Vec<u8>>)| {

@@ -29,7 +29,7 @@ use quittance_ledger::transaction::{
 use quittance_ledger::verify::Directory;
 use quittance_ledger::{merkle, tree};
 use quittance_mpc::output::{CommittedOutput, CommittedShare};
-use quittance_mpc::session::Frame;
+use quittance_mpc::session::{Evidence, Frame};
 use quittance_mpc::vss;
 use quittance_round::announcement::Announcement;
 use quittance_round::dealing::{Acknowledgement, CommonPart, Dealing, PrivatePart};
@@ -154,6 +154,7 @@ pub const TARGETS: &[(&str, &[Decoder])] = &[
         "session",
         &[
             ("frame", canonical::<Frame>),
+            ("evidence", canonical::<Evidence>),
             ("vss-dealing", canonical::<vss::Dealing>),
             ("dealt-share", canonical::<vss::DealtShare>),
             ("circuit", canonical::<Circuit>),

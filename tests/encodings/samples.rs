@@ -20,7 +20,7 @@ use quittance_ledger::merkle;
 use quittance_ledger::payload::{CreditPayload, Particulars};
 use quittance_ledger::state::{Event, EventKind, Key};
 use quittance_ledger::transaction::Unverified;
-use quittance_mpc::session::{Frame, Kind};
+use quittance_mpc::session::{Evidence, Frame, Kind};
 use quittance_mpc::{Parties, vss};
 use quittance_round::envelope::Signed;
 use quittance_round::message::{Attempt, Instruction, Reason, Refusal, Report};
@@ -345,6 +345,7 @@ fn rounds() -> Vec<Sample> {
 fn messages() -> Vec<Sample> {
     let attempt = Attempt { round: round(), number: 0 };
     let reason = Reason::new("nothing to settle");
+    let bank = "BANKZZ01".parse().unwrap();
     let key = SigningKey::from_seed(Suite::MlDsa65MlKem768, &[4; 32]);
     let refusal = Refusal { attempt, reason: reason.clone() };
     let refusal = Signed::sign(refusal, "BANKZZ01".parse().unwrap(), &key);
@@ -369,7 +370,20 @@ fn messages() -> Vec<Sample> {
         ("report", Report::Bits { attempt, message: bits }.to_bytes()),
         ("report", Report::Polynomials { attempt, message: polynomials }.to_bytes()),
         ("report", Report::Share { attempt, message: share }.to_bytes()),
-        ("report", Report::Failed { attempt, reason: reason.clone() }.to_bytes()),
+        (
+            "report",
+            Report::Failed {
+                attempt,
+                named: vec![bank],
+                evidence: Some(evidence(&key)),
+                reason: reason.clone(),
+            }
+            .to_bytes(),
+        ),
+        (
+            "report",
+            Report::NoResult { attempt, parties: vec![bank], reason: reason.clone() }.to_bytes(),
+        ),
         ("report", Report::Declined { round: round(), reason: reason.clone() }.to_bytes()),
         ("instruction", Instruction::AllBits { attempt, messages: all_bits }.to_bytes()),
         (
@@ -378,6 +392,16 @@ fn messages() -> Vec<Sample> {
         ),
         ("instruction", Instruction::Abandoned { attempt, reason }.to_bytes()),
     ]
+}
+
+/// Two statements of party 2 in one place of a session.
+fn evidence(key: &SigningKey) -> Evidence {
+    let place = [&[8; 32][..], &[0, 0, 0, 5], &[Kind::Publish as u8], &[2]].concat();
+    let said = [[1; 32], [2; 32]].map(|content| {
+        let signature = key.sign(Purpose::Round, &Digest(content));
+        [content.to_vec(), signature.to_bytes()].concat()
+    });
+    Evidence::from_bytes(&[place, said.concat()].concat()).unwrap()
 }
 
 fn circuits() -> Vec<Sample> {
@@ -417,6 +441,7 @@ fn circuits() -> Vec<Sample> {
         ("circuit", circuit.to_bytes()),
         ("program", program.to_bytes()),
         ("frame", frame.to_bytes()),
+        ("evidence", evidence(&SigningKey::from_seed(Suite::MlDsa65MlKem768, &[4; 32])).to_bytes()),
         ("vss-dealing", dealing.to_bytes()),
         ("dealt-share", shares[0][0].to_bytes()),
     ]

@@ -32,7 +32,7 @@ use quittance_crypto::range_proof::RangeProof;
 use quittance_crypto::signature::Purpose;
 use quittance_ledger::block::Block;
 use quittance_ledger::ids::{AssetId, Height, InstitutionId, RoundId};
-use quittance_mpc::Parties;
+use quittance_mpc::{Parties, PartyId};
 use quittance_round::book::Book;
 use quittance_round::dealing::Acknowledgement;
 use quittance_round::envelope::Signed;
@@ -125,9 +125,9 @@ struct Seat {
 /// The parties' answers.
 #[derive(Default)]
 struct Results {
-    shares: BTreeMap<u8, Arc<ResultShare>>,
+    shares: BTreeMap<PartyId, Arc<ResultShare>>,
     /// Why there is none from these.
-    failed: BTreeMap<u8, String>,
+    failed: BTreeMap<PartyId, String>,
     steps: u32,
     bytes: Vec<u64>,
     milliseconds: u64,

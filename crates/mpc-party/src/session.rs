@@ -6,10 +6,11 @@ use std::time::Duration;
 use metrics::{counter, gauge, histogram};
 use quittance_circuit::{Program, Run};
 use quittance_crypto::digest::Digest;
-use quittance_crypto::signature::Purpose;
+use quittance_crypto::signature::{Purpose, Signature, VerifyingKey};
+use quittance_ledger::ids::InstitutionId;
 use quittance_ledger::state::Role;
-use quittance_mpc::session::{Abort, Machine, Session};
-use quittance_mpc::{Engine, Inputs, Output, Shared};
+use quittance_mpc::session::{Abort, Evidence, Machine, Session, Signer};
+use quittance_mpc::{Engine, Inputs, Output, PartyId, Shared};
 use quittance_round::book::{Book, RoundFacts};
 use quittance_round::committee::{Assignment, Computed, Outcome};
 use quittance_round::envelope::Signed;
@@ -22,11 +23,15 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::core::{Core, Seat, State};
-use crate::desk::Begin;
+use crate::desk::{Begin, Ended};
 use crate::programs::Made;
 
 /// How long a start waits for the block that opens its round.
 const CHAIN_WAIT: Duration = Duration::from_secs(10);
+
+/// How long the messages of one exchange may take: longer than an honest party can compute between
+/// two, or needs to begin.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// For so many steps of the program random bits are made in advance, in three exchanges for all of
 /// them. All parties must have the same number here: it is part of the protocol.
@@ -38,8 +43,8 @@ struct Job {
     cancel: CancellationToken,
     make: fn(Vec<Vec<quittance_circuit::Owner>>) -> Result<Made, String>,
     seat: Seat,
-    /// Fingerprints of the parties' round keys, party 1 first.
-    keys: Vec<Digest>,
+    /// The parties' round keys, party 1 first.
+    keys: Vec<VerifyingKey>,
     /// Whether there is no attempt after this one.
     last: bool,
 }
@@ -65,7 +70,9 @@ pub(crate) async fn start(core: Arc<Core>, signed: Signed<Start>) {
                 let facts = state.book.round(&round).filter(|facts| !facts.is_over(height));
                 if facts.is_some_and(ours) {
                     let desk = state.desks.entry(round).or_default();
-                    desk.refuse(attempt, Reason::new(reason));
+                    let named = vec![core.institution];
+                    let reason = Reason::new(reason);
+                    desk.refuse(attempt, Ended { named, evidence: None, reason });
                 }
             });
             return;
@@ -85,12 +92,20 @@ pub(crate) async fn start(core: Arc<Core>, signed: Signed<Start>) {
             let Computed { session, steps, bytes_sent, milliseconds } = computed;
             tracing::info!(%round, attempt, %session, steps, bytes_sent, milliseconds, "computed");
         }
-        Err(reason) => tracing::warn!(%round, attempt, reason, "computation has failed"),
+        Err(Broken { named, reason, .. }) => {
+            let named: Vec<_> = named.iter().map(ToString::to_string).collect();
+            tracing::warn!(%round, attempt, reason, ?named, "computation has failed");
+        }
     }
     core.change(|state| {
         // Without a desk the round is over, and the result is dropped.
         if let Some(desk) = state.desks.get_mut(&round) {
-            desk.conclude(attempt, result.map_err(Reason::new), last);
+            let ended = |Broken { named, evidence, reason }| Ended {
+                named,
+                evidence,
+                reason: Reason::new(reason),
+            };
+            desk.conclude(attempt, result.map_err(ended), last);
         }
     });
 }
@@ -116,11 +131,21 @@ fn begin(core: &Core, state: &mut State, signed: &Signed<Start>) -> Result<Optio
     let start = signed.verify(key).map_err(|error| format!("the start of {signer}: {error}"))?;
     check_terms(start, facts)?;
     let seat = core.seat(book, facts).ok_or("this party is not in the committee")?;
+    let active = start.active;
+    if !active.belongs_to(seat.parties) {
+        return Err(format!("{active:?} are not 2t + 1 of the round's committee"));
+    }
     let make = core.programs.get(&facts.terms.program);
     let make = make.ok_or_else(|| format!("unknown program {}", facts.terms.program))?;
     let keys = keys(book, &seat)?;
     let last = start.attempt.saturating_add(1) >= facts.terms.attempts;
-    match desks.entry(round).or_default().begin(start, &core.stopping) {
+    let desk = desks.entry(round).or_default();
+    if !active.contains(seat.me) {
+        desk.stand_by(start, last);
+        tracing::info!(%round, attempt = start.attempt, ?active, "others compute");
+        return Ok(None);
+    }
+    match desk.begin(start, &core.stopping) {
         Ok(Begin::Compute(assignment, cancel)) => {
             Ok(Some(Job { assignment: *assignment, cancel, make, seat, keys, last }))
         }
@@ -143,16 +168,31 @@ fn check_terms(start: &Start, facts: &RoundFacts) -> Result<(), String> {
     stranger.map_or(Ok(()), |bank| Err(format!("{bank} has not joined")))
 }
 
-fn keys(book: &Book, seat: &Seat) -> Result<Vec<Digest>, String> {
+fn keys(book: &Book, seat: &Seat) -> Result<Vec<VerifyingKey>, String> {
     let key = |party| {
-        let key =
-            book.key(party, Purpose::Round).ok_or_else(|| format!("{party} has no round key"));
-        key.map(|key| key.fingerprint())
+        let key = book.key(party, Purpose::Round);
+        key.cloned().ok_or_else(|| format!("{party} has no round key"))
     };
     seat.members.iter().map(key).collect()
 }
 
-async fn compute(core: &Arc<Core>, job: Job) -> Result<(Outcome, Computed), String> {
+/// Why there is no result.
+struct Broken {
+    /// Whose messages were missing or wrong.
+    named: Vec<InstitutionId>,
+    /// What proves it.
+    evidence: Option<Evidence>,
+    reason: String,
+}
+
+/// Nobody else is to blame.
+impl<T: ToString> From<T> for Broken {
+    fn from(reason: T) -> Self {
+        Self { named: vec![], evidence: None, reason: reason.to_string() }
+    }
+}
+
+async fn compute(core: &Arc<Core>, job: Job) -> Result<(Outcome, Computed), Broken> {
     let Job { assignment, cancel, make, seat, keys, .. } = job;
     let deadline = Instant::now() + core.compute;
     let began = Instant::now();
@@ -162,14 +202,22 @@ async fn compute(core: &Arc<Core>, job: Job) -> Result<(Outcome, Computed), Stri
 
     let chain = core.state().book.chain();
     let threshold = seat.parties.threshold() as u8;
-    let binding = assignment.binding(chain, program.fingerprint(), keys, threshold);
+    let fingerprints = keys.iter().map(VerifyingKey::fingerprint).collect();
+    let binding = assignment.binding(chain, program.fingerprint(), fingerprints, threshold);
     let (session, inputs) = (binding.session(), assignment.inputs());
-    let machine =
-        Machine::new(&binding, seat.me.number(), move |session| protocol(session, inputs, program));
+    let signer = RoundKeys { core: core.clone(), parties: keys };
+    let machine = Machine::new(&binding, seat.me.number(), move |session| {
+        protocol(session.signed(signer), inputs, program)
+    });
     let machine = machine.map_err(|error| error.to_string())?;
-    let how = frames::Assignment { session, committee: seat.members, deadline, cancel };
+    let (committee, patience) = (seat.members, PATIENCE);
+    let how = frames::Assignment { session, committee, deadline, patience, cancel };
     let run = core.frames.drive(machine, how).await;
-    let (Run { outputs, steps }, traffic) = run.map_err(|failure| failure.to_string())?;
+    let (Run { outputs, steps }, traffic) = run.map_err(|failure| Broken {
+        named: failure.named(),
+        evidence: failure.evidence().cloned(),
+        reason: failure.to_string(),
+    })?;
 
     let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let computed = Computed { session, steps, bytes_sent: traffic.bytes, milliseconds };
@@ -187,5 +235,23 @@ async fn protocol(
     let engine = Engine::start(session, OsRng).await?;
     let mut shared = Shared::new(engine, inputs);
     shared.prepare(&program, PREPARED_STEPS).await?;
-    shared.run(&program).await
+    let run = shared.run(&program).await?;
+    shared.engine().compare_transcripts().await?;
+    Ok(run)
+}
+
+/// The round keys of a committee, this party's own in its core.
+struct RoundKeys {
+    core: Arc<Core>,
+    parties: Vec<VerifyingKey>,
+}
+
+impl Signer for RoundKeys {
+    fn sign(&self, statement: &Digest) -> Signature {
+        self.core.keys.signing(Purpose::Round).sign(Purpose::Round, statement)
+    }
+
+    fn key(&self, party: PartyId) -> Option<&VerifyingKey> {
+        self.parties.get(party.position())
+    }
 }

@@ -133,6 +133,7 @@ fn run(parties: Parties, work: Work, shares: Vec<Inputs>, steps: u32) -> Result<
         dealings: name("dealings"),
         committee: parties.ids().map(|id| Digest([id.number(); 32])).collect(),
         threshold: parties.threshold() as u8,
+        active: parties.first_active(),
     };
     let gates = program.part(Part::Step).gates().len();
     let nobody = [None].into_iter();

@@ -13,11 +13,11 @@ use crate::session::{Abort, Binding, Frame, Machine, Progress, Refusal, Traffic}
 
 /// What became of a session.
 pub struct Outcome<T> {
-    /// By position: each party's result.
+    /// In order of the active parties: each party's result.
     pub results: Vec<Result<T, Abort>>,
-    /// By position: what each party sent.
+    /// In this order: what each party sent.
     pub traffic: Vec<Traffic>,
-    /// By position: every frame that was delivered to the party, in order; empty unless recorded.
+    /// In this order: every frame that was delivered to the party, in order; empty unless recorded.
     pub views: Vec<Vec<Frame>>,
     /// Frames that their receiver refused, by its number.
     pub refusals: Vec<(u8, Refusal)>,
@@ -40,7 +40,7 @@ type Interference<'a> = Box<dyn FnMut(Frame) -> Vec<Frame> + 'a>;
 type Arrival<'a> = Box<dyn FnMut(&mut Frame) -> bool + 'a>;
 
 impl<'a, T> Network<'a, T> {
-    /// A network of all parties of a session, each running `protocol` on its engine. The parties'
+    /// A network of all active parties of a session, each running `protocol` on its engine. The parties'
     /// entropy is derived from the seed as well: for simulation only.
     pub fn of_engines<F, P>(binding: &Binding, seed: u64, protocol: P) -> Result<Self, PartiesError>
     where
@@ -61,7 +61,7 @@ impl<'a, T> Network<'a, T> {
         Ok(Self::new(machines, seed))
     }
 
-    /// A network of these parties, party 1 first.
+    /// A network of these parties, in order of their numbers.
     pub fn new(machines: Vec<Machine<T>>, seed: u64) -> Self {
         let schedule = ChaCha20Rng::seed_from_u64(seed);
         let (interfere, arrive) = (Box::new(|frame| vec![frame]), Box::new(|_: &mut Frame| true));
@@ -102,8 +102,8 @@ impl<'a, T> Network<'a, T> {
 
         let mut due: VecDeque<usize> = (0..count).collect();
         loop {
-            while let Some(position) = due.pop_front() {
-                let poll = self.machines[position].poll();
+            while let Some(place) = due.pop_front() {
+                let poll = self.machines[place].poll();
                 for frame in poll.outgoing {
                     for frame in (self.interfere)(frame) {
                         links.entry((frame.from, frame.to)).or_default().push_back(frame);
@@ -111,23 +111,25 @@ impl<'a, T> Network<'a, T> {
                 }
                 match poll.progress {
                     Progress::Waiting(_) => {}
-                    Progress::Done(result) => results[position] = Some(Ok(result)),
+                    Progress::Done(result) => results[place] = Some(Ok(result)),
                     Progress::Aborted(abort) => {
-                        results[position].get_or_insert(Err(abort));
+                        results[place].get_or_insert(Err(abort));
                     }
                 }
             }
             let Some(((from, to), mut frame)) = self.next_frame(&mut links) else { break };
-            let position = usize::from(to) - 1;
+            let Some(place) = self.machines.iter().position(|it| it.me().number() == to) else {
+                continue;
+            };
             if !(self.arrive)(&mut frame) {
                 late.push((from, to, frame));
                 continue;
             }
             if self.record {
-                views[position].push(frame.clone());
+                views[place].push(frame.clone());
             }
-            match self.machines[position].deliver(from, frame) {
-                Ok(()) => due.push_back(position),
+            match self.machines[place].deliver(from, frame) {
+                Ok(()) => due.push_back(place),
                 Err(refusal) => refusals.push((to, refusal)),
             }
         }

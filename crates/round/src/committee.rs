@@ -131,7 +131,7 @@ impl Assignment {
         inputs
     }
 
-    /// What the session is bound to. `circuit` is the fingerprint of the program for
+    /// What the session of the start's active parties is bound to. `circuit` is the fingerprint of the program for
     /// [`Self::queues`]; `committee` holds the fingerprints of the parties' round keys, party 1
     /// first; `threshold` is the committee's.
     pub fn binding(
@@ -141,7 +141,7 @@ impl Assignment {
         committee: Vec<Digest>,
         threshold: u8,
     ) -> Binding {
-        let Start { round, attempt, roster } = &self.start;
+        let Start { round, attempt, active, roster } = &self.start;
         Binding {
             chain: chain.0,
             round: round.0,
@@ -151,6 +151,7 @@ impl Assignment {
             dealings: roster.dealings_digest(),
             committee,
             threshold,
+            active: *active,
         }
     }
 

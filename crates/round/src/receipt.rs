@@ -210,7 +210,7 @@ impl Receipt {
         if found < needed {
             return Err(ReceiptError::TooFew { found, needed });
         }
-        let values = combine_private(signers.parties, &shares).map_err(|error| match error {
+        let values = combine_private(threshold, &shares).map_err(|error| match error {
             OutputError::TooFew { .. } => ReceiptError::TooFew { found, needed },
             _ => ReceiptError::Disputed,
         })?;

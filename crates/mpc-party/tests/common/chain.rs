@@ -22,7 +22,7 @@ use quittance_round::program;
 use quittance_rpc::convert::FinalBlock;
 use rand_chacha::ChaCha20Rng;
 
-use super::{Bank, CENTRAL, COORDINATOR, NODE, PARTIES, id};
+use super::{Bank, CENTRAL, COORDINATOR, NODE, id};
 
 pub const SUITE: Suite = Suite::MlDsa65MlKem768;
 
@@ -38,7 +38,7 @@ pub fn euro() -> AssetId {
     "EUR".parse().unwrap()
 }
 
-pub fn genesis(banks: &[InstitutionId]) -> (Genesis, Rings) {
+pub fn genesis(banks: &[InstitutionId], parties: &[&str]) -> (Genesis, Rings) {
     let roles = banks.iter().map(|bank| (*bank, Role::Participant));
     let roles = roles.chain([
         (id(CENTRAL), Role::Participant),
@@ -46,7 +46,7 @@ pub fn genesis(banks: &[InstitutionId]) -> (Genesis, Rings) {
         (id(NODE), Role::Validator),
     ]);
     let roles: BTreeMap<_, _> =
-        roles.chain(PARTIES.map(|party| (id(party), Role::MpcParty))).collect();
+        roles.chain(parties.iter().map(|party| (id(party), Role::MpcParty))).collect();
     let ring = |who: &InstitutionId| KeyRing::generate(who.as_str(), SUITE).unwrap();
     let rings: Rings = roles.keys().map(|who| (*who, ring(who))).collect();
     let registered = |(who, role): (&InstitutionId, &Role)| {
@@ -60,7 +60,8 @@ pub fn genesis(banks: &[InstitutionId]) -> (Genesis, Rings) {
     };
     let key = rings[&id(NODE)].signing(Purpose::Vote).verifying_key();
     let validator = Validator { institution: id(NODE), key, power: 1 };
-    let committee = Committee { parties: PARTIES.map(id).to_vec(), threshold: 1 };
+    let parties = parties.iter().map(|party| id(party)).collect();
+    let committee = Committee { parties, threshold: 1 };
     let genesis = Genesis {
         name: "parties".to_owned(),
         time: Timestamp(1),
@@ -128,7 +129,8 @@ impl Chain {
     }
 
     pub fn receipt_keys(&self) -> Vec<VerifyingKey> {
-        PARTIES.map(|party| self.book.key(&id(party), Purpose::Receipt).unwrap().clone()).to_vec()
+        let parties = &self.genesis.committees[&CommitteeId(1)].parties;
+        parties.iter().map(|it| self.book.key(it, Purpose::Receipt).unwrap().clone()).collect()
     }
 
     fn terms(&self) -> Terms {
@@ -156,6 +158,11 @@ impl Chain {
         sign(body, &openings, rings, rng)
     }
 
+    /// One more than the committee has parties to spare.
+    fn attempts(&self) -> u8 {
+        self.genesis.committees[&CommitteeId(1)].parties.len() as u8 - 2
+    }
+
     pub fn opening(&self, rings: &Rings, salt: u8) -> (Transaction, RoundId) {
         let opener = id(COORDINATOR);
         let body = self.terms().act(Action::RoundOpen(RoundOpen {
@@ -166,7 +173,7 @@ impl Chain {
             program: program::digest(program::NETTING),
             committee: CommitteeId(1),
             minimum_roster: 2,
-            attempts: 1,
+            attempts: self.attempts(),
             join_until: self.tip.height().plus(10),
             deadline: self.tip.height().plus(20),
         }));

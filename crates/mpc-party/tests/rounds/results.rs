@@ -97,7 +97,7 @@ async fn check_receipts(
     settlement: TransactionId,
 ) {
     let keys = world.chain.receipt_keys();
-    let signers = Signers { parties: committee(), keys: &keys };
+    let signers = Signers { parties: world.parties(), keys: &keys };
     for (bank, result) in banks.iter().zip(results) {
         let mut shares = vec![];
         for party in PARTIES {

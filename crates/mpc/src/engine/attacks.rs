@@ -11,7 +11,8 @@ use super::mask::power_of_two;
 use super::tests::{binding, network};
 use super::*;
 use crate::memory::Outcome;
-use crate::session::Frame;
+use crate::parties::Parties;
+use crate::session::{Binding, Frame};
 use crate::shamir::lagrange;
 
 /// Changes one element in the messages of one kind from one party to another.
@@ -43,8 +44,8 @@ fn a_wrong_share_in_an_opening_ends_the_session() {
 
 /// What is added to the result if this party re-shares its point with an error of 1.
 fn own_weight(engine: &Engine) -> Fr {
-    let points: Vec<_> = engine.parties().active().map(PartyId::point).collect();
-    lagrange(&points, Fr::ZERO)[engine.me().position()]
+    let points: Vec<_> = engine.parties().ids().map(PartyId::point).collect();
+    lagrange(&points, Fr::ZERO)[engine.parties().place(engine.me())]
 }
 
 /// Lets a party add `error` to the result at this place of the next batch of products.
@@ -60,9 +61,10 @@ fn is_wrong_product<T>(result: &Result<T, Abort>) -> bool {
 
 #[test]
 fn a_wrong_product_is_found_before_anything_is_opened() {
-    for (n, t) in [(3, 1), (5, 2), (7, 3)] {
+    for (n, t) in [(3, 1), (5, 1), (5, 2), (7, 3)] {
+        let first = binding(n, t).active.numbers()[0];
         for count in [1, 8, 9, 70] {
-            for (liar, place) in [(1, 0), (n, count - 1)] {
+            for (liar, place) in [(first, 0), (n, count - 1)] {
                 let secrets = [Fr::from(3u64), Fr::from(4u64)];
                 let protocol = move |mut engine: Engine, shares: Vec<Share>| async move {
                     if engine.me().number() == liar {
@@ -98,6 +100,48 @@ fn an_error_in_a_product_is_found_whatever_its_factors() {
                     assert!(outcome.results.iter().all(is_wrong_product), "{factors:?} {liar}");
                 }
             }
+        }
+    }
+}
+
+/// A party sends one receiver sub-shares that are on no polynomial with what it deals to the others.
+/// Were more than t + 1 honest parties to hold what comes of it, they would hold shares of nothing,
+/// and products of those would depend on their secrets. As 2t + 1 are active, it is one more error in
+/// a product, whoever is active.
+#[test]
+fn sub_shares_that_do_not_fit_together_are_a_wrong_product() {
+    let secrets = [Fr::from(3u64), Fr::from(4u64)];
+    for (n, t) in [(4, 1), (5, 1), (7, 2)] {
+        for active in Parties::new(n, t).unwrap().choices() {
+            let binding = Binding { active, ..binding(n as u8, t) };
+            let (liar, victim) = (active.ids().next(), active.ids().last());
+            let (liar, victim) = (liar.unwrap().number(), victim.unwrap().number());
+            let mut sent = 0;
+            let protocol = |mut engine: Engine, shares: Vec<Share>| async move {
+                let square = engine.multiply(&[(&shares[0], &shares[1])]).await?;
+                let products = engine.multiply(&[(&square[0], &shares[0])]).await?;
+                engine.open(&[&products[0]]).await
+            };
+            let outcome = network(&binding, &secrets, protocol)
+                .interfering(|mut frame| {
+                    if (frame.kind, frame.from, frame.to) == (Kind::Multiply, liar, victim)
+                        && !frame.payload.is_empty()
+                    {
+                        sent += 1;
+                        if sent == 1 {
+                            add(&mut frame, &[Fr::ONE]);
+                        }
+                    }
+                    vec![frame]
+                })
+                .run();
+            assert!(sent > 0, "the last party derives nothing from the first");
+            // The liar's own share of the result does not fit what it has made of it.
+            let found = |result: &_| {
+                is_wrong_product(result) || matches!(result, Err(Abort::Inconsistent { .. }))
+            };
+            assert!(outcome.results.iter().all(found), "{active:?}: {:?}", outcome.results);
+            assert_eq!(outcome.results.len(), 2 * usize::from(t) + 1);
         }
     }
 }
@@ -327,19 +371,19 @@ fn an_error_in_a_selection_bit_does_not_show_the_amount_that_it_selects() {
     let outcome = outcome.recording().run();
     assert!(outcome.results.iter().all(is_wrong_product));
 
-    for opened in opened_to_first(&outcome.views[0]) {
+    for opened in opened_to_first(&outcome.views[0], &[Kind::Open, Kind::CheckOpen]) {
         assert_ne!((opened.into_bigint() >> shift).0, [amount, 0, 0, 0]);
     }
 }
 
 /// What party 1 of three has seen opened: each a line through the shares of 2 and 3.
-fn opened_to_first(view: &[Frame]) -> Vec<Fr> {
+fn opened_to_first(view: &[Frame], kinds: &[Kind]) -> Vec<Fr> {
     let shares = |of: u8| {
-        let kinds = [Kind::Open, Kind::CheckOpen];
         let opened = view.iter().filter(move |it| kinds.contains(&it.kind) && it.from == of);
-        // Behind the elements of a check there may be components, which are none.
         let elements = opened.flat_map(|it| it.payload.chunks_exact(ELEMENT));
-        elements.filter_map(|bytes| unpack(bytes, 1).ok()).map(|element| element[0])
+        elements.map(|bytes| unpack(bytes, 1).ok().map(|element| element[0]))
     };
-    shares(2).zip(shares(3)).map(|(two, three)| two * Fr::from(3u64) - three.double()).collect()
+    // Behind the elements of a check there may be components, which are none.
+    let both = shares(2).zip(shares(3)).filter_map(|(two, three)| two.zip(three));
+    both.map(|(two, three)| two * Fr::from(3u64) - three.double()).collect()
 }

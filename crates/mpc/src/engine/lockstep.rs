@@ -21,7 +21,7 @@ use super::binary::check::{BitClaim, pack as pack_elements, random_elements, unp
 use super::binary::field::{BYTES, Gf};
 use super::binary::shared::Elements;
 use super::products::Claim;
-use crate::parties::PartyId;
+use crate::parties::{ByParty, PartyId};
 use crate::session::{Abort, Kind, Payload};
 use crate::share::Share;
 use crate::wire::{ELEMENT, pack, unpack as unpack_field};
@@ -83,7 +83,7 @@ impl Engine {
     pub(super) async fn confirm(&mut self) -> Result<(), Abort> {
         let messages = self.broadcast(Kind::Confirm, Payload::default()).await?;
         for party in self.parties().others(self.me()) {
-            self.elements(party, Kind::Confirm, &messages[party.position()], 0)?;
+            self.elements(party, Kind::Confirm, &messages[party], 0)?;
         }
         Ok(())
     }
@@ -147,7 +147,7 @@ impl Engine {
         let own = self.masked_summands(summands);
         let (mut shares, mut outgoing) = self.deal_points(points);
         if !own.is_empty() {
-            let message = &mut outgoing[self.after().position()];
+            let message = &mut outgoing[self.after()];
             *message = joined(message, &own);
         }
         let incoming = self.session.exchange(Kind::CheckProduct, outgoing).await?;
@@ -156,7 +156,7 @@ impl Engine {
             let components = !own.is_empty() && party == self.before();
             let (dealt, bytes) =
                 (self.dealt(party, points.len()), if components { own.len() } else { 0 });
-            let message = &incoming[party.position()];
+            let message = &incoming[party];
             let (points, rest) = self.split(party, Kind::CheckProduct, message, dealt, bytes)?;
             shares.iter_mut().zip(&*points).for_each(|(share, point)| share.0 += point);
             received.extend_from_slice(rest);
@@ -171,21 +171,21 @@ impl Engine {
         elements: &Elements,
     ) -> Result<(Vec<Fr>, Vec<Gf>), Abort> {
         let message = pack(shares.iter().map(|share| &share.0));
-        let mut outgoing = vec![message; self.parties().count()];
+        let mut outgoing = ByParty::from_fn(self.parties(), |_| message.clone());
         if elements.len() > 0 {
             // What each of the others misses.
             for (to, component) in [(self.after(), &elements.next), (self.before(), &elements.last)]
             {
-                let message = &mut outgoing[to.position()];
+                let message = &mut outgoing[to];
                 *message = joined(message, &pack_elements(component));
             }
         }
         let incoming = self.session.exchange(Kind::CheckOpen, outgoing).await?;
-        let mut points = Vec::with_capacity(incoming.len());
+        let mut points = Vec::with_capacity(self.parties().count());
         let mut missing = vec![];
         for party in self.parties().ids() {
             let bytes = if party == self.me() { 0 } else { elements.len() * BYTES };
-            let message = &incoming[party.position()];
+            let message = &incoming[party];
             let (own, rest) = self.split(party, Kind::CheckOpen, message, shares.len(), bytes)?;
             points.push(own);
             missing.extend((party != self.me()).then_some(rest));

@@ -14,7 +14,7 @@ pub const MAX_FRAME_PAYLOAD: usize = 1 << 20;
 pub enum Kind {
     /// Commitments to contributions to common seeds.
     Commit = 0,
-    /// Digests of the commitments received.
+    /// Hashes of what was received, with their senders' signatures.
     Echo = 1,
     /// Contributions to common seeds, and pairwise keys.
     Reveal = 2,
@@ -34,10 +34,12 @@ pub enum Kind {
     CheckProduct = 9,
     /// What everybody learns in a check of products: shares, then components over GF(2^128).
     CheckOpen = 10,
+    /// The hash of all that was opened and published in the session.
+    Transcript = 11,
 }
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Commit,
         Self::Echo,
         Self::Reveal,
@@ -49,6 +51,7 @@ impl Kind {
         Self::BinaryOpen,
         Self::CheckProduct,
         Self::CheckOpen,
+        Self::Transcript,
     ];
 }
 
@@ -56,7 +59,7 @@ impl std::fmt::Display for Kind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Commit => "seed commitments",
-            Self::Echo => "echo of seed commitments",
+            Self::Echo => "echo",
             Self::Reveal => "seed contributions",
             Self::Multiply => "sub-shares",
             Self::Open => "opening",
@@ -66,6 +69,7 @@ impl std::fmt::Display for Kind {
             Self::BinaryOpen => "binary opening",
             Self::CheckProduct => "products of a check",
             Self::CheckOpen => "opening of a check",
+            Self::Transcript => "transcript",
         })
     }
 }
@@ -130,7 +134,7 @@ impl Decode for Frame {
     }
 }
 
-fn decode_kind(input: &mut Reader<'_>) -> Result<Kind, DecodeError> {
+pub(super) fn decode_kind(input: &mut Reader<'_>) -> Result<Kind, DecodeError> {
     let offset = input.offset();
     let tag = input.u8("kind of exchange")?;
     let kind = Kind::ALL.get(usize::from(tag)).copied();
@@ -179,8 +183,8 @@ mod tests {
         assert_eq!(error.problem, Problem::TooLong { found, limit });
 
         let mut bytes = sample().to_bytes();
-        bytes[38] = 11;
-        assert_eq!(Frame::from_bytes(&bytes).unwrap_err().problem, Problem::UnknownTag(11));
+        bytes[38] = 12;
+        assert_eq!(Frame::from_bytes(&bytes).unwrap_err().problem, Problem::UnknownTag(12));
         bytes[38] = 4;
         bytes[41] = 2;
         assert_eq!(Frame::from_bytes(&bytes).unwrap_err().problem, Problem::UnknownTag(2));

@@ -45,7 +45,11 @@ fn honest_dealings_are_accepted_and_share_the_committed_values() {
         let dealt = dealt(n, t, 1);
         let inputs: Vec<_> =
             dealt.parties.ids().map(|party| dealt.verify(party).ok().unwrap()).collect();
-        let interpolation = crate::shamir::Interpolation::of_all(dealt.parties);
+        let interpolation = crate::shamir::Interpolation::new(
+            dealt.parties.threshold(),
+            &dealt.parties.ids().collect::<Vec<_>>(),
+        );
+        let interpolation = interpolation.unwrap();
         for (index, value) in dealt.values.iter().enumerate() {
             let shares: Vec<_> = inputs.iter().map(|inputs| inputs[index].share.0).collect();
             assert_eq!(interpolation.open(&shares), Some(*value));

@@ -16,7 +16,7 @@ use quittance_mpc::memory::{Network, Outcome};
 use quittance_mpc::output::combine_private;
 use quittance_mpc::session::{Abort, Binding};
 use quittance_mpc::vss::{deal, deal_compressed};
-use quittance_mpc::{Inputs, Output, Parties, Shared};
+use quittance_mpc::{ActiveSet, Inputs, Output, Parties, Shared};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
@@ -25,20 +25,24 @@ use reference::Case;
 /// A committee, and the seed of all randomness of its next session.
 pub struct Committee {
     pub parties: Parties,
+    /// Who takes part in its next session: its first parties, if nobody says otherwise.
+    pub active: ActiveSet,
     pub seed: u64,
     pub attempt: u8,
 }
 
 impl Committee {
     pub fn new(count: usize, threshold: u8) -> Self {
-        Self { parties: Parties::new(count, threshold).unwrap(), seed: 0, attempt: 0 }
+        let parties = Parties::new(count, threshold).unwrap();
+        Self { parties, active: parties.first_active(), seed: 0, attempt: 0 }
     }
 
     pub fn binding(&self) -> Binding {
         let [chain, round, circuit, roster, dealings] = [Digest::ZERO; 5];
         let committee = self.parties.ids().map(|id| Digest([id.number(); 32])).collect();
-        let (threshold, attempt) = (self.parties.threshold() as u8, self.attempt);
-        Binding { chain, round, attempt, circuit, roster, dealings, committee, threshold }
+        let threshold = self.parties.threshold() as u8;
+        let (active, attempt) = (self.active, self.attempt);
+        Binding { chain, round, attempt, circuit, roster, dealings, committee, threshold, active }
     }
 
     /// Each owner deals its inputs, each party verifies its shares of them. `statement` says which
@@ -142,7 +146,7 @@ impl Committee {
     }
 
     fn combine_one(&self, outputs: &[Vec<Output>], index: usize) -> Fr {
-        let of_all = self.parties.ids().map(|id| (id, &outputs[id.position()][index]));
+        let of_all = self.active.ids().zip(outputs).map(|(id, outputs)| (id, &outputs[index]));
         match &outputs[0][index] {
             Output::Public(value) => {
                 assert!(
@@ -159,7 +163,7 @@ impl Committee {
                         _ => unreachable!("all parties have the same outputs"),
                     })
                     .collect();
-                combine_private(self.parties, &shares).unwrap()[0]
+                combine_private(self.parties.threshold(), &shares).unwrap()[0]
             }
             Output::Committed { public, .. } => {
                 let shares: Vec<_> = of_all

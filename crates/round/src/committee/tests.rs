@@ -60,7 +60,8 @@ fn world() -> (Start, BTreeMap<InstitutionId, DealtInputs>) {
         }
         dealt.insert(bank(payer), inputs);
     }
-    let start = Start { round: place().round, attempt: 0, roster: Roster::new(seats).unwrap() };
+    let (active, roster) = (parties().first_active(), Roster::new(seats).unwrap());
+    let start = Start { round: place().round, attempt: 0, active, roster };
     (start, dealt)
 }
 
@@ -134,6 +135,8 @@ fn parties_that_were_told_different_things_are_in_different_sessions() {
     let other_roster = Start { roster: Roster::new(seats).unwrap(), ..start.clone() };
     let other_round = Start { round: RoundId(Digest::ZERO), ..start.clone() };
     let other_attempt = Start { attempt: 1, ..start.clone() };
+    let active = Parties::new(4, 1).unwrap().active(&[1, 2, 4]).unwrap();
+    let other_parties = Start { active, ..start.clone() };
     let mut other_committee = committee.clone();
     other_committee.swap(0, 1);
     let all = [
@@ -146,6 +149,7 @@ fn parties_that_were_told_different_things_are_in_different_sessions() {
         session(&other_roster, chain, circuit, &committee, 1),
         session(&other_round, chain, circuit, &committee, 1),
         session(&other_attempt, chain, circuit, &committee, 1),
+        session(&other_parties, chain, circuit, &committee, 1),
     ];
     for (k, one) in all.iter().enumerate() {
         assert!(all[k + 1..].iter().all(|other| one != other));

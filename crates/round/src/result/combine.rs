@@ -6,7 +6,7 @@ use quittance_crypto::encoding::Encode;
 use quittance_crypto::group::Point;
 use quittance_ledger::ids::InstitutionId;
 use quittance_mpc::output::{CommittedOutput, OutputError, combine_private};
-use quittance_mpc::{Parties, PartyId, Share};
+use quittance_mpc::{PartyId, Share};
 use zeroize::Zeroizing;
 
 use super::{BankResult, Part, ReceivedBit, ResultError, ResultShare};
@@ -17,7 +17,6 @@ use crate::start::Start;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
     start: Start,
-    parties: Parties,
     /// Its own place in the roster.
     place: usize,
     /// How many of its payments take part: up to the first payee outside the roster.
@@ -30,12 +29,12 @@ pub struct Unchecked(pub(super) BankResult);
 impl Expected {
     /// What the owner of `queue` expects of the computation that has been started. Nothing if it is
     /// not in the roster.
-    pub fn new(start: &Start, queue: &FrozenQueue, parties: Parties) -> Option<Self> {
+    pub fn new(start: &Start, queue: &FrozenQueue) -> Option<Self> {
         let roster = &start.roster;
         let place = roster.place(&queue.payer())?;
         let payees = queue.payments().iter().map(|payment| payment.payee);
         let queue = payees.take_while(|payee| roster.place(payee).is_some()).count();
-        Some(Self { start: start.clone(), parties, place, queue })
+        Some(Self { start: start.clone(), place, queue })
     }
 
     /// The participant's own place in the roster: that of its own net.
@@ -51,7 +50,8 @@ impl Expected {
     }
 }
 
-/// The result that the parties' shares are shares of. All shares given are used and must agree.
+/// The result that the active parties' shares are shares of. There must be one of each, and all must
+/// agree.
 pub fn combine(
     expected: &Expected,
     shares: &[(PartyId, ResultShare)],
@@ -83,14 +83,14 @@ pub fn combine(
     }))
 }
 
-/// Enough parties of the committee, each once, for this round and attempt.
+/// The active parties, each once, for this round and attempt.
 fn check_parties(
     expected: &Expected,
     shares: &[(PartyId, ResultShare)],
 ) -> Result<(), ResultError> {
     let mut seen = Vec::with_capacity(shares.len());
     for (party, share) in shares {
-        if expected.parties.id(party.number()).is_none() {
+        if !expected.start.active.contains(*party) {
             return Err(ResultError::Unknown(*party));
         }
         if seen.contains(party) {
@@ -104,7 +104,7 @@ fn check_parties(
             return Err(ResultError::OtherAttempt { party: *party, found: share.attempt });
         }
     }
-    let (found, needed) = (shares.len(), 2 * expected.parties.threshold() + 1);
+    let (found, needed) = (shares.len(), expected.start.active.count());
     if found < needed {
         return Err(ResultError::TooFew { found, needed });
     }
@@ -116,7 +116,7 @@ fn check_public<'a>(
     expected: &Expected,
     shares: &'a [(PartyId, ResultShare)],
 ) -> Result<&'a ResultShare, ResultError> {
-    let threshold = expected.parties.threshold();
+    let threshold = expected.start.active.threshold();
     agree("the session", threshold, shares, |share| share.session)?;
     agree("the number of steps", threshold, shares, |share| share.steps)?;
     agree("the nets", threshold, shares, |share| &share.nets)?;
@@ -124,7 +124,8 @@ fn check_public<'a>(
     agree("the payments addressed here", threshold, shares, |share| {
         share.received.iter().map(|bit| (bit.payer, bit.place)).collect::<Vec<_>>()
     })?;
-    let (found, needed) = (shares.len(), 2 * threshold + 1);
+    let active = expected.start.active;
+    let (found, needed) = (shares.len(), active.count());
     let (_, first) = shares.first().ok_or(ResultError::TooFew { found, needed })?;
     let (expected_queue, found) = (expected.queue, first.settled.len());
     if found != expected_queue {
@@ -133,6 +134,9 @@ fn check_public<'a>(
     let (expected, found) = (expected.start.roster.size(), first.nets.len());
     if found != expected {
         return Err(ResultError::Roster { expected, found });
+    }
+    if first.nets.iter().any(|net| net.parties() != active) {
+        return Err(ResultError::Parties);
     }
     Ok(first)
 }
@@ -194,13 +198,16 @@ fn combine_bits(
     parts.push(Part::Inflow);
 
     let private: Vec<_> = shares.iter().map(|(party, share)| (*party, private(share))).collect();
-    let values = combine_private(expected.parties, &private).map_err(|error| match error {
-        OutputError::Disputed { output } => match parts.get(output) {
-            Some(part) => ResultError::Disputed(*part),
-            None => ResultError::Disputed(Part::Inflow),
-        },
-        other => ResultError::Output(other),
-    })?;
+    let values =
+        combine_private(expected.start.active.threshold(), &private).map_err(
+            |error| match error {
+                OutputError::Disputed { output } => match parts.get(output) {
+                    Some(part) => ResultError::Disputed(*part),
+                    None => ResultError::Disputed(Part::Inflow),
+                },
+                other => ResultError::Output(other),
+            },
+        )?;
     let values = Zeroizing::new(values);
 
     let (mut settled, mut received, mut inflow) = (0, Vec::new(), 0);

@@ -44,7 +44,7 @@ impl fmt::Display for Part {
 /// Why the shares of the parties are no result.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ResultError {
-    /// With fewer than `2t + 1` shares a wrong one would not be noticed.
+    /// With fewer than all `2t + 1` shares a wrong one would not be noticed.
     #[error("results of {found} parties where {needed} are needed")]
     TooFew {
         /// How many parties have answered.
@@ -55,8 +55,8 @@ pub enum ResultError {
     /// Two results of one party.
     #[error("{0} gave two results")]
     Repeated(PartyId),
-    /// A party outside the committee.
-    #[error("{0} is not in the committee")]
+    /// A party that takes no part in the computation.
+    #[error("{0} does not take part")]
     Unknown(PartyId),
     /// A result of another round.
     #[error("{party} gave a result of the round {found}")]
@@ -99,6 +99,9 @@ pub enum ResultError {
         /// How many nets there are.
         found: usize,
     },
+    /// Nets that others than the active parties have computed.
+    #[error("the nets are those of other parties")]
+    Parties,
     /// A payment from nobody, or from the participant to itself.
     #[error("a payment of the member at place {payer}, which pays nothing to this one")]
     Payer {
@@ -140,6 +143,18 @@ pub enum ResultError {
     /// No sum of so many amounts.
     #[error("{0} is no sum of amounts")]
     OutOfRange(Part),
+}
+
+impl ResultError {
+    /// Whose shares are wrong, where that can be told. Others of them may lie as well.
+    pub fn named(&self) -> Vec<PartyId> {
+        match self {
+            Self::Repeated(party) | Self::Unknown(party) => vec![*party],
+            Self::OtherRound { party, .. } | Self::OtherAttempt { party, .. } => vec![*party],
+            Self::Differ { parties, .. } | Self::NetShare { parties } => parties.clone(),
+            _ => vec![],
+        }
+    }
 }
 
 fn list(parties: &[PartyId]) -> String {

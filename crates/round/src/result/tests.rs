@@ -8,15 +8,14 @@ use quittance_crypto::commitment::commit_scalar;
 use quittance_crypto::field::to_scalar;
 use quittance_mpc::Parties;
 
-const COMMITTEES: [(usize, u8); 3] = [(3, 1), (5, 2), (7, 3)];
+const COMMITTEES: [(usize, u8); 5] = [(3, 1), (4, 1), (5, 1), (5, 2), (7, 3)];
 
 #[test]
 fn the_shares_of_all_parties_give_the_result() {
     for (n, t) in COMMITTEES {
-        let parties = Parties::new(n, t).unwrap();
-        let shares = computed().shares_for(0, parties, &mut rng(2));
-        for fewest in [n, 2 * usize::from(t) + 1] {
-            let combined = combine(&expected(parties), &shares[n - fewest..]).ok().unwrap();
+        for parties in Parties::new(n, t).unwrap().choices() {
+            let shares = computed().shares_for(0, parties, &mut rng(2));
+            let combined = combine(&expected(parties), &shares).ok().unwrap();
             let result = combined.check(&queue(), announced).ok().unwrap();
             assert_eq!((result.round, result.attempt, result.steps), (place().round, 1, 3));
             assert_eq!((result.settled, result.inflow, result.net), (1, 1300, 800));
@@ -25,7 +24,8 @@ fn the_shares_of_all_parties_give_the_result() {
             assert_eq!(result.received, [bit(2, 0, true), bit(3, 1, true), bit(3, 2, false)]);
             let own = commit_scalar(&to_scalar(&fr(800)), result.blinding.as_scalar());
             assert_eq!(result.nets[expected(parties).place()], own);
-            assert_eq!(result.milliseconds, 40 + n as u64);
+            let slowest = parties.numbers().into_iter().max().unwrap();
+            assert_eq!(result.milliseconds, 40 + u64::from(slowest));
         }
     }
 }
@@ -45,7 +45,7 @@ fn who_is_not_in_the_roster_expects_nothing() {
     let payments = vec![payment(2, 500, 1)];
     let seed = QueueSeed::random(&mut rng(1));
     let stranger = FrozenQueue::freeze(bank(4), payments, number, seed).ok().unwrap();
-    assert_eq!(Expected::new(&start(), &stranger, parties()), None);
+    assert_eq!(Expected::new(&start(), &stranger), None);
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn one_party_that_lies_in_private_is_noticed() {
 
 #[test]
 fn as_many_liars_as_a_committee_bears_are_named() {
-    let five = Parties::new(5, 2).unwrap();
+    let five = Parties::new(5, 2).unwrap().first_active();
     let shares = computed().shares_for(0, five, &mut rng(4));
     let mut lying = shares.clone();
     lying[1].1.steps = 9;
@@ -165,6 +165,15 @@ fn too_few_repeated_and_unknown_parties_are_refused() {
     let mut stranger = shares.clone();
     stranger[2].0 = party(4);
     assert_eq!(refused(&stranger), ResultError::Unknown(party(4)));
+    assert_eq!(refused(&stranger).named(), [party(4)]);
+    // A fourth party of the committee, which has no part in this attempt.
+    let all = [shares, vec![stranger.pop().unwrap()]].concat();
+    assert_eq!(refused(&all), ResultError::Unknown(party(4)));
+    // Others than those that the start names have computed, and say so in public.
+    let others = Parties::new(4, 1).unwrap().active(&[1, 2, 4]).unwrap();
+    let mut moved = computed().shares_for(0, others, &mut rng(3));
+    moved[2].0 = party(3);
+    assert_eq!(refused(&moved), ResultError::Parties);
 }
 
 /// The whole committee is corrupt, and all parties tell the same untruth.

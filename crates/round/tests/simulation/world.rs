@@ -94,7 +94,8 @@ impl World {
             dealing: dealings.digest(),
         };
         let roster = Roster::new(all.iter().map(seat).collect()).unwrap();
-        let start = Start { round: round(), attempt: 0, roster };
+        let active = self.parties.first_active();
+        let start = Start { round: round(), attempt: 0, active, roster };
         let key = SigningKey::from_seed(Suite::MlDsa65MlKem768, &[77; 32]);
         let signed = Signed::sign(start, "CORDZZ01".parse().unwrap(), &key);
         let start = signed.verify(&key.verifying_key()).unwrap().clone();
@@ -133,7 +134,7 @@ impl World {
         let banks = self.banks.iter().filter(|bank| start.roster.place(&bank.id()).is_some());
         banks
             .map(|bank| {
-                let expected = Expected::new(start, &bank.queue, self.parties).unwrap();
+                let expected = Expected::new(start, &bank.queue).unwrap();
                 let shares = result_shares(self.parties, outcomes, bank);
                 let combined = combine(&expected, &shares).ok().unwrap();
                 let announced = |payer: &_, place| bank.announced(payer, place);

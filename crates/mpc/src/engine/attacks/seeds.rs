@@ -1,7 +1,7 @@
 //! Attacks on the common randomness of a session.
 
 use super::*;
-use crate::session::Binding;
+use crate::session::{Binding, hash_of_announced};
 
 #[test]
 fn a_seed_that_was_not_committed_to_is_refused() {
@@ -44,19 +44,17 @@ fn members_who_are_told_different_seeds_do_not_begin() {
     let other = [7; 32];
     let parts: [&[u8]; 4] = [session.as_bytes(), &mask, &[1], &other];
     let commitment = Digest::of("quittance/v1/mpc-seed-commitment", &parts);
-    let mut heard = BTreeMap::new();
+    let mut told = None;
     let lie = |mut frame: Frame| {
-        let first = |frame: &Frame| <[u8; 32]>::try_from(&frame.payload[..32]).unwrap();
         match (frame.kind, frame.from, frame.to) {
-            (Kind::Commit, from @ (2 | 3), 1) => drop(heard.insert(from, first(&frame))),
-            (Kind::Commit, 1, 3) => frame.payload[..32].copy_from_slice(commitment.as_bytes()),
+            (Kind::Commit, 1, 3) => {
+                frame.payload[..32].copy_from_slice(commitment.as_bytes());
+                told = Some(hash_of_announced(&frame.payload));
+            }
+            // Of what party 1 has heard, what it says itself comes first.
             (Kind::Echo, 1, 3) => {
-                let none = [0; 32];
-                let commitments = [commitment.as_bytes(), &heard[&2], &heard[&3], &none, &none];
-                let mut parts: Vec<&[u8]> = vec![session.as_bytes(), &mask];
-                parts.extend(commitments.map(|commitment| &commitment[..]));
-                let echo = Digest::of("quittance/v1/mpc-seed-echo", &parts);
-                frame.payload[..32].copy_from_slice(echo.as_bytes());
+                let told = told.take().expect("echoes come later");
+                frame.payload[..32].copy_from_slice(told.as_bytes());
             }
             (Kind::Reveal, 1, 3) => frame.payload[..32].copy_from_slice(&other),
             _ => {}
@@ -69,6 +67,7 @@ fn members_who_are_told_different_seeds_do_not_begin() {
     };
     let results = network(&binding, &[], protocol).interfering(lie).run().results;
     let parties = binding.parties().unwrap();
+    // Each hears first from this one that it was told something else.
     for (member, other) in [(2, 3), (3, 2)] {
         let party = parties.id(other).unwrap();
         assert_eq!(results[member - 1], Err(Abort::Equivocation { party }));
@@ -91,7 +90,7 @@ fn a_second_attempt_on_the_same_tape_shows_no_difference() {
         .recording()
         .run();
         assert!(outcome.results.iter().all(Result::is_ok));
-        opened_to_first(&outcome.views[0])
+        opened_to_first(&outcome.views[0], &[Kind::Open])
     };
     let (one, two) = (opened(0, 1000), opened(1, 3000));
     assert!(!one.is_empty() && one.len() == two.len());

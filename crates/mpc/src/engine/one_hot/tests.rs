@@ -167,7 +167,7 @@ fn a_lie_in_the_product_is_found() {
     let protocol = |mut engine: Engine, shares: Vec<Share>| async move {
         let vector = OneHot { entries: vec![&shares[0], &shares[1]], index: &shares[2] };
         if engine.me().number() == 1 {
-            let points: Vec<_> = engine.parties().active().map(|id| id.point()).collect();
+            let points: Vec<_> = engine.parties().ids().map(|id| id.point()).collect();
             let weight = lagrange(&points, Fr::ZERO)[0].inverse().unwrap();
             // The confirmation and r come before.
             let exchange = engine.session.next_exchange() + 2;

@@ -7,11 +7,11 @@ use crate::testing::{bank, number, payment, place, rng};
 use quittance_circuit::Fr;
 use quittance_crypto::commitment::commit_scalar;
 use quittance_crypto::field::{random_field, to_scalar};
-use quittance_mpc::{Parties, PartyId, split};
+use quittance_mpc::{ActiveSet, Parties, PartyId, split};
 use rand_chacha::ChaCha20Rng;
 
-pub fn parties() -> Parties {
-    Parties::new(3, 1).unwrap()
+pub fn parties() -> ActiveSet {
+    Parties::new(3, 1).unwrap().first_active()
 }
 
 pub fn party(number: u8) -> PartyId {
@@ -27,11 +27,11 @@ pub fn queue() -> FrozenQueue {
 pub fn start() -> Start {
     let seat = |number| Seat { institution: bank(number), dealing: Digest([number as u8; 32]) };
     let roster = Roster::new([1, 2, 3].map(seat).to_vec()).unwrap();
-    Start { round: place().round, attempt: 1, roster }
+    Start { round: place().round, attempt: 1, active: parties(), roster }
 }
 
-pub fn expected(parties: Parties) -> Expected {
-    Expected::new(&start(), &queue(), parties).unwrap()
+pub fn expected(active: ActiveSet) -> Expected {
+    Expected::new(&Start { active, ..start() }, &queue()).unwrap()
 }
 
 /// What bank 1 has been told of: 300 from bank 2, and 1000 and then 9 from bank 3.
@@ -69,8 +69,9 @@ pub fn computed() -> Computed {
 pub type Shares = Vec<(PartyId, ResultShare)>;
 
 impl Computed {
-    /// The shares of all parties for the bank at `place` of the roster.
-    pub fn shares_for(&self, place: usize, parties: Parties, rng: &mut ChaCha20Rng) -> Shares {
+    /// The shares of the active parties for the bank at `place` of the roster.
+    pub fn shares_for(&self, place: usize, active: ActiveSet, rng: &mut ChaCha20Rng) -> Shares {
+        let parties = Parties::new(9, active.threshold() as u8).unwrap();
         let settled: Vec<_> = self.settled.iter().map(|bit| split(*bit, parties, rng)).collect();
         let bits = self.received.iter();
         let received: Vec<_> = bits.map(|(.., bit)| split(*bit, parties, rng)).collect();
@@ -96,9 +97,11 @@ impl Computed {
             let half = |half: &[u8]| to_scalar(&Fr::from_bytes(half).unwrap());
             commit_scalar(&half(&share[..32]), &half(&share[32..]))
         };
-        let public = nets.iter().map(|net| net.iter().map(commit).collect());
-        let public: Vec<_> =
-            public.map(|net| CommittedOutput::new(parties, net).unwrap()).collect();
+        let public = nets.iter().map(|net| {
+            let published = active.ids().map(|id| commit(&net[id.position()])).collect();
+            CommittedOutput::new(active, published).unwrap()
+        });
+        let public: Vec<_> = public.collect();
         let share = |id: PartyId| ResultShare {
             round: start().round,
             attempt: start().attempt,
@@ -120,7 +123,7 @@ impl Computed {
             net: CommittedShare::from_bytes(&nets[place][id.position()]).ok().unwrap(),
             nets: public.clone(),
         };
-        parties.ids().map(|id| (id, share(id))).collect()
+        active.ids().map(|id| (id, share(id))).collect()
     }
 
     pub fn shares(&self) -> Shares {
