@@ -29,8 +29,8 @@
 //! a random mask, is opened, and must have degree t. If it has not, either the dealer or a party
 //! has lied, and nothing tells which: the session ends with both disputed, so that a party cannot
 //! frame a dealer. It must end: a liar may send its wrong share to some parties only, and those who
-//! leave a dealer out cannot go on together with those who do not. With n = 2t + 1 the shares of the
-//! honest parties always lie on one polynomial; that is what was dealt, whatever the others hold.
+//! leave a dealer out cannot go on together with those who do not. The shares of the t + 1 honest
+//! active parties always lie on one polynomial; that is what was dealt, whatever the others hold.
 //! It was fixed before the session, thus before r.
 
 use ark_ff::{AdditiveGroup, Field};
