@@ -141,8 +141,8 @@ pub enum Abort {
         /// Whose transcript differs.
         party: PartyId,
     },
-    /// The shares of an opened value lie on no polynomial of degree t. Some party lied; with
-    /// n = 2t + 1 nothing here tells which.
+    /// The shares of an opened value lie on no polynomial of degree t. Some party lied;
+    /// of 2t + 1 shares nothing here tells which.
     #[error("the shares opened in exchange {exchange} do not fit together; disputed: all parties")]
     Inconsistent {
         /// The exchange.
