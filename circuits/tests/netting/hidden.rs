@@ -265,8 +265,8 @@ fn the_circuit_is_pinned() {
     let hidden = Hidden::new(vec![4, 2, 0]).unwrap();
     let programs = [hidden.until_settled().unwrap(), hidden.in_doubling_steps().unwrap()];
     let pinned = [
-        "d66801b8e2811614333df15b95c589bbe09bef7cf23bb893b905c72adf50727a",
-        "4126ae4be94c5a6e5e55ec0228c92a9fcbf14d1a6555f6d9047e22192f2493b0",
+        "c379dd8d251a5d3dfe44e314b349f89ba192c7c88d8b1c6aa57a6121c5bef19c",
+        "f50e10a132241b6595a53625447630e85b9fbbf800f0b898b9c76a8cbe70fab3",
     ];
     assert_eq!(programs.map(|program| program.fingerprint().to_string()), pinned);
 }

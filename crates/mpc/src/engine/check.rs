@@ -134,33 +134,41 @@ fn local_points(left: &[Fr], right: &[Fr], count: usize) -> Zeroizing<Vec<Fr>> {
     let row = || Zeroizing::new(vec![Fr::ZERO; 2 * count - 1]);
     let (mut f, mut g) = (row(), row());
     for (left, right) in left.chunks(count).zip(right.chunks(count)) {
-        extend(left, &mut f);
-        extend(right, &mut g);
+        extend([left, right], [&mut f, &mut g]);
         sums.iter_mut().zip(f.iter().zip(g.iter())).for_each(|(sum, (f, g))| *sum += *f * g);
     }
     sums
 }
 
-/// Fills `points` with the values at 0, 1, 2, ... of the polynomial that has these values first, and
-/// a degree as low as half of them fix. By differences: the last ones are constant (Newton).
-fn extend(first: &[Fr], points: &mut [Fr]) {
-    let count = points.len() / 2 + 1;
-    let (given, further) = points.split_at_mut(count);
-    given.fill(Fr::ZERO);
-    given.iter_mut().zip(first).for_each(|(point, value)| *point = *value);
-    let mut differences = Zeroizing::new([Fr::ZERO; MAX_BLOCKS + 1]);
-    differences[..count].copy_from_slice(given);
+/// Fills `points` with the values at 0, 1, 2, ... of the polynomials that have these values first,
+/// and a degree as low as half of them fix. By differences: the last ones are constant (Newton).
+///
+/// Each further point is a chain of additions that wait for each other, so that two polynomials at
+/// once hardly take longer than one.
+fn extend(first: [&[Fr]; 2], points: [&mut [Fr]; 2]) {
+    let count = points[0].len() / 2 + 1;
+    let mut differences = Zeroizing::new([[Fr::ZERO; 2]; MAX_BLOCKS + 1]);
+    for (lane, first) in first.into_iter().enumerate() {
+        differences.iter_mut().zip(first).for_each(|(it, value)| it[lane] = *value);
+    }
+    let [f, g] = points;
+    let mut points = f.iter_mut().zip(g);
+    for (given, (f, g)) in differences[..count].iter().zip(points.by_ref()) {
+        (*f, *g) = (given[0], given[1]);
+    }
     // After this, differences[k] is the (count - 1 - k)-th one that ends in the last given point.
     for order in 1..count {
         for k in 0..count - order {
-            differences[k] = differences[k + 1] - differences[k];
+            let [next, this] = [differences[k + 1], differences[k]];
+            differences[k] = [next[0] - this[0], next[1] - this[1]];
         }
     }
-    for point in further {
+    for (f, g) in points {
         for k in 1..count {
-            differences[k] = differences[k] + differences[k - 1];
+            let [this, below] = [differences[k], differences[k - 1]];
+            differences[k] = [this[0] + below[0], this[1] + below[1]];
         }
-        *point = differences[count - 1];
+        [*f, *g] = differences[count - 1];
     }
 }
 
@@ -213,11 +221,15 @@ mod tests {
     fn differences_extend_polynomials() {
         for count in 1..=MAX_BLOCKS + 1 {
             for missing in 0..count.min(3) {
-                let first = random(count - missing, count as u64);
-                let mut points = vec![Fr::ZERO; 2 * count - 1];
-                extend(&first, &mut points);
-                for (x, point) in points.iter().enumerate() {
-                    assert_eq!(*point, at(&first, count, Fr::from(x as u64))[0], "{x} of {count}");
+                let first = [1, 2].map(|lane| random(count - missing, lane + count as u64));
+                let mut points = [(); 2].map(|()| vec![Fr::ZERO; 2 * count - 1]);
+                let [f, g] = &mut points;
+                extend([&first[0], &first[1]], [f, g]);
+                for (first, points) in first.iter().zip(&points) {
+                    for (x, point) in points.iter().enumerate() {
+                        let expected = at(first, count, Fr::from(x as u64))[0];
+                        assert_eq!(*point, expected, "{x} of {count}");
+                    }
                 }
             }
         }
