@@ -32,7 +32,9 @@ use crate::parties::{MAX_PARTIES, Parties, PartyId};
 use crate::shamir::Polynomial;
 use crate::share::Share;
 
-pub use compressed::{CompressedDealing, CompressedShares, MAX_COMPRESSED, deal_compressed};
+pub use compressed::{
+    CompressedDealing, CompressedError, CompressedShares, MAX_COMPRESSED, deal_compressed,
+};
 
 /// The most inputs of one dealer.
 pub const MAX_INPUTS: usize = 1 << 16;
@@ -94,24 +96,6 @@ pub enum DealingError {
         owner: Owner,
         /// The place of the input.
         input: usize,
-    },
-    /// Digests of parts for another number of parties, or a combination of another degree.
-    #[error("what {owner} published of its vectors is not for this committee")]
-    Shape {
-        /// The dealer.
-        owner: Owner,
-    },
-    /// Not the part that the dealer has published the digest of.
-    #[error("the vectors of {owner} are not what it published the digest of")]
-    OtherPart {
-        /// The dealer.
-        owner: Owner,
-    },
-    /// The shares of the vectors are not on the polynomials that the dealer has combined.
-    #[error("the shares of the vectors of {owner} are not on one polynomial")]
-    NotCombined {
-        /// The dealer.
-        owner: Owner,
     },
     /// The share is not on the committed polynomial.
     #[error("the share of input {input} of {owner} is not on the committed polynomial")]

@@ -47,9 +47,10 @@ use quittance_crypto::field::{Fr, hash_to_scalar, random_field, to_field};
 use quittance_crypto::planted;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRngCore, SeedableRng};
+use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::{DealingError, InputShare};
+use super::InputShare;
 use crate::parties::{MAX_PARTIES, Parties, PartyId};
 use crate::shamir::lagrange;
 use crate::share::Share;
@@ -73,6 +74,39 @@ pub enum CompressedShares {
     Seed(Zeroizing<[u8; 32]>),
     /// Its shares of the values, and then of the mask.
     Shares(Vec<Share>),
+}
+
+/// What is wrong with such a dealing, as one party sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum CompressedError {
+    /// Another number of values than expected.
+    #[error("{owner} dealt {found} values of vectors instead of {expected}")]
+    Count {
+        /// The dealer.
+        owner: Owner,
+        /// How many there should be.
+        expected: usize,
+        /// How many there are.
+        found: usize,
+    },
+    /// Digests of parts for another number of parties, or a combination of another degree.
+    #[error("what {owner} published of its vectors is not for this committee")]
+    Shape {
+        /// The dealer.
+        owner: Owner,
+    },
+    /// Not the part that the dealer has published the digest of.
+    #[error("the vectors of {owner} are not what it published the digest of")]
+    OtherPart {
+        /// The dealer.
+        owner: Owner,
+    },
+    /// The shares are not on the polynomials that the dealer has combined.
+    #[error("the shares of the vectors of {owner} are not on one polynomial")]
+    NotCombined {
+        /// The dealer.
+        owner: Owner,
+    },
 }
 
 /// The t parties that get seeds from this owner: other ones for other owners, so that all parties
@@ -167,7 +201,7 @@ impl CompressedDealing {
     /// Checks what `owner` has given to `party`, this one or one whose part is published, and
     /// returns that party's shares of `count` values, none of them committed.
     ///
-    /// [`DealingError::OtherPart`] says that this is not what the dealer has published the digest
+    /// [`CompressedError::OtherPart`] says that this is not what the dealer has published the digest
     /// of; all other errors, that the dealer has dealt wrongly.
     pub fn verify(
         &self,
@@ -176,20 +210,20 @@ impl CompressedDealing {
         party: PartyId,
         shares: &CompressedShares,
         count: usize,
-    ) -> Result<Vec<InputShare>, DealingError> {
+    ) -> Result<Vec<InputShare>, CompressedError> {
         let (parts, degree) = (self.parts.len(), self.combination.len());
         if parts != parties.count() || degree != parties.threshold() + 1 {
-            return Err(DealingError::Shape { owner });
+            return Err(CompressedError::Shape { owner });
         }
         if self.parts[party.position()] != shares.digest(owner, party) {
-            return Err(DealingError::OtherPart { owner });
+            return Err(CompressedError::OtherPart { owner });
         }
         let shares = shares.expand(owner, count)?;
         let r = weight(&self.parts, parties, owner, count);
         let combined = combine(shares.iter().map(|share| share.0), r);
         let fits = combined == extend(&ends(parties), &self.combination, party.point());
         if planted!("dealt-vectors-not-on-a-polynomial", false, !fits) {
-            return Err(DealingError::NotCombined { owner });
+            return Err(CompressedError::NotCombined { owner });
         }
         let values = shares.into_iter().take(count);
         Ok(values.map(|share| InputShare { share, committed: false, width: None }).collect())
@@ -205,13 +239,13 @@ impl CompressedShares {
     }
 
     /// The party's shares of `count` values and of the mask. An error if another number was dealt.
-    fn expand(&self, owner: Owner, count: usize) -> Result<Vec<Share>, DealingError> {
+    fn expand(&self, owner: Owner, count: usize) -> Result<Vec<Share>, CompressedError> {
         match self {
             Self::Seed(seed) => Ok(points(seed, owner).take(count + 1).collect()),
             Self::Shares(shares) if shares.len() == count + 1 => Ok(shares.clone()),
             Self::Shares(shares) => {
                 let found = shares.len().saturating_sub(1);
-                Err(DealingError::Count { owner, expected: count, found })
+                Err(CompressedError::Count { owner, expected: count, found })
             }
         }
     }

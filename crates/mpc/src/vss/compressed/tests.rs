@@ -74,9 +74,9 @@ fn another_number_of_values_is_refused() {
         for (party, shares) in parties.ids().zip(&shares) {
             let refused = match shares {
                 CompressedShares::Shares(_) => {
-                    DealingError::Count { owner: OWNER, expected: count, found: 5 }
+                    CompressedError::Count { owner: OWNER, expected: count, found: 5 }
                 }
-                CompressedShares::Seed(_) => DealingError::NotCombined { owner: OWNER },
+                CompressedShares::Seed(_) => CompressedError::NotCombined { owner: OWNER },
             };
             assert_eq!(public.verify(OWNER, parties, party, shares, count).err(), Some(refused));
         }
@@ -112,7 +112,7 @@ fn shares_on_no_polynomial_are_refused() {
                 for (party, shares) in parties.ids().zip(&shares) {
                     let verified =
                         public.verify(OWNER, parties, party, shares, values().len()).err();
-                    let expected = DealingError::NotCombined { owner: OWNER };
+                    let expected = CompressedError::NotCombined { owner: OWNER };
                     assert_eq!(verified, (party == victim).then_some(expected));
                 }
             }
@@ -133,18 +133,18 @@ fn what_is_published_fits_one_dealing_only() {
     for party in parties.ids() {
         assert_eq!(check(&public, OWNER, party, party), None);
         for other in parties.ids().filter(|id| *id != party) {
-            let refused = Some(DealingError::OtherPart { owner: OWNER });
+            let refused = Some(CompressedError::OtherPart { owner: OWNER });
             assert_eq!(check(&public, OWNER, party, other), refused);
         }
-        let refused = Some(DealingError::OtherPart { owner: Owner(9) });
+        let refused = Some(CompressedError::OtherPart { owner: Owner(9) });
         assert_eq!(check(&public, Owner(9), party, party), refused);
         // Another party's digest changes the weight, so nobody's combination fits.
         for place in 0..3 {
             let mut changed = public.clone();
             changed.parts[place].0[31] ^= 1;
             let expected = match place == party.position() {
-                true => DealingError::OtherPart { owner: OWNER },
-                false => DealingError::NotCombined { owner: OWNER },
+                true => CompressedError::OtherPart { owner: OWNER },
+                false => CompressedError::NotCombined { owner: OWNER },
             };
             assert_eq!(check(&changed, OWNER, party, party), Some(expected));
         }
@@ -153,10 +153,10 @@ fn what_is_published_fits_one_dealing_only() {
             changed.combination[place] += Fr::from(1u64);
             // y(1) is all that party 1 looks at.
             let fits = party == ids[0] && place == 0;
-            let refused = DealingError::NotCombined { owner: OWNER };
+            let refused = CompressedError::NotCombined { owner: OWNER };
             assert_eq!(check(&changed, OWNER, party, party), (!fits).then_some(refused));
         }
-        let shape = Some(DealingError::Shape { owner: OWNER });
+        let shape = Some(CompressedError::Shape { owner: OWNER });
         for change in [
             |public: &mut CompressedDealing| {
                 public.parts.pop();
