@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use quittance_circuit::{Fr, Owner, Part, Program, ProgramError};
-use quittance_circuit_library::netting::hidden::{Hidden, HiddenBank, HiddenPayment, PayeeInput};
+use quittance_circuit_library::netting::hidden::{Hidden, HiddenBank, HiddenPayment};
 use quittance_circuit_library::netting::{Bank, Netting, OneByOne};
 use quittance_crypto::commitment::{Blinding, commit_scalar};
 use quittance_crypto::digest::Digest;
@@ -27,8 +27,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 struct Work {
     program: Program,
     inputs: Vec<Vec<Fr>>,
-    /// The payees to be checked, if they are hidden.
-    vectors: Vec<VectorInput>,
+    /// By owner, if payees are hidden: the label and the vector of each payment.
+    vectors: Vec<Vec<(Fr, Vec<Fr>)>>,
 }
 
 fn main() -> Result<()> {
@@ -74,40 +74,60 @@ fn hidden(queues: &[Queue], rng: &mut ChaCha20Rng) -> Result<Work> {
         let payment = |&(to, amount): &(Owner, u64)| HiddenPayment {
             amount,
             payee: Some(to),
-            index: Fr::from(1 + to.0),
             pad: random_field(rng),
         };
         let queued = queue.payments.iter().map(payment).collect();
         HiddenBank { liquidity: queue.liquidity, queue: queued }
     };
     let inputs = hidden.inputs(&queues.iter().map(&mut bank).collect::<Vec<_>>())?;
-    let vector =
-        |at: PayeeInput| VectorInput { owner: at.owner, index: at.index, entries: at.entries };
-    let vectors = hidden.payees().map(vector).collect();
-    Ok(Work { program: hidden.until_settled()?, inputs, vectors })
+    let vector = |&(to, _): &(Owner, u64)| {
+        let entries = (0..=queues.len()).map(|k| Fr::from(u64::from(k == 1 + usize::from(to.0))));
+        (Fr::from(1 + to.0), entries.collect())
+    };
+    let vectors = queues.iter().map(|queue| queue.payments.iter().map(vector).collect());
+    Ok(Work { program: hidden.until_settled()?, inputs, vectors: vectors.collect() })
 }
 
-/// All owners deal: committed inputs with commitments, the rest compressed.
-fn deal_all(parties: Parties, work: &Work, rng: &mut ChaCha20Rng) -> Result<Vec<Inputs>> {
+/// All owners deal: inputs and indices with commitments, vectors compressed. Amounts are said to be
+/// proven, as in a round.
+fn deal_all(
+    parties: Parties,
+    work: &Work,
+    rng: &mut ChaCha20Rng,
+) -> Result<Vec<(Inputs, Vec<VectorInput>)>> {
     let dealt = Instant::now();
     let mut verifying = std::time::Duration::ZERO;
-    let mut shares: Vec<_> = parties.ids().map(|_| Inputs::new()).collect();
+    let mut shares: Vec<_> = parties.ids().map(|_| (Inputs::new(), vec![])).collect();
     for (owner, values) in (0..).map(Owner).zip(&work.inputs) {
         let kinds = work.program.part(Part::Start).inputs_of(owner);
-        let (values, vectors) = values.split_at(kinds.filter(|(committed, _)| *committed).count());
-        let secrets: Vec<_> = values.iter().map(|value| (*value, Blinding::random(rng))).collect();
+        let kinds: Vec<_> = kinds.filter(|(committed, _)| *committed).collect();
+        let vectors = work.vectors.get(usize::from(owner.0)).map_or(&[][..], Vec::as_slice);
+        let secrets: Vec<_> = values[..kinds.len()]
+            .iter()
+            .chain(vectors.iter().map(|(index, _)| index))
+            .map(|value| (*value, Blinding::random(rng)))
+            .collect();
         let commitments: Vec<_> = secrets
             .iter()
             .map(|(value, r)| Some(commit_scalar(&to_scalar(value), r.as_scalar())))
             .collect();
         let (dealing, dealt) = deal(parties, &secrets, rng);
-        let compressed = deal_compressed(parties, owner, vectors, rng);
+        let entries: Vec<_> = vectors.iter().flat_map(|(_, entries)| entries).copied().collect();
+        let compressed = deal_compressed(parties, owner, &entries, rng);
         let start = Instant::now();
         let receivers = parties.ids().zip(&mut shares);
-        for ((me, inputs), (dealt, compressed)) in receivers.zip(dealt.iter().zip(compressed)) {
+        for ((me, (inputs, own_vectors)), (dealt, compressed)) in
+            receivers.zip(dealt.iter().zip(compressed))
+        {
             let mut own = dealing.verify(owner, parties, me, &commitments, dealt, rng)?;
-            own.extend(compressed.expand(owner, vectors.len())?);
-            inputs.set(owner, own);
+            let indices = own.split_off(kinds.len());
+            let widths = kinds.iter().map(|(_, kind)| kind.bits());
+            inputs.set_proven(owner, own.into_iter().zip(widths).collect());
+            let mut entries = compressed.expand(owner, entries.len())?.into_iter();
+            own_vectors.extend(indices.into_iter().zip(vectors).map(|(index, (_, vector))| {
+                let entries = entries.by_ref().take(vector.len()).collect();
+                VectorInput { owner, index, entries }
+            }));
         }
         verifying += start.elapsed();
     }
@@ -116,8 +136,13 @@ fn deal_all(parties: Parties, work: &Work, rng: &mut ChaCha20Rng) -> Result<Vec<
     Ok(shares)
 }
 
-fn run(parties: Parties, work: Work, shares: Vec<Inputs>, steps: u32) -> Result<()> {
-    let Work { program, vectors, .. } = work;
+fn run(
+    parties: Parties,
+    work: Work,
+    shares: Vec<(Inputs, Vec<VectorInput>)>,
+    steps: u32,
+) -> Result<()> {
+    let Work { program, .. } = work;
     let name = |text| Digest::of(text, &[]);
     let binding = Binding {
         chain: name("chain"),
@@ -130,15 +155,15 @@ fn run(parties: Parties, work: Work, shares: Vec<Inputs>, steps: u32) -> Result<
         threshold: parties.threshold() as u8,
     };
     let gates = program.part(Part::Step).gates().len();
-    let nobody = [None].into_iter();
-    let labels: Vec<_> = nobody.chain((1..=program.owners()).map(|k| Some(Fr::from(k)))).collect();
+    let labels: Vec<_> = (0..=program.owners()).map(Fr::from).collect();
+    let kept: Vec<_> = (1..labels.len()).collect();
     let (program, shares) = (Arc::new(program), Arc::new(shares));
     let network = Network::of_engines(&binding, 1, move |engine| async move {
-        let own = shares[engine.me().position()].clone();
+        let (own, vectors) = shares[engine.me().position()].clone();
         let mut shared = Shared::new(engine, own);
         let start = Instant::now();
         if !vectors.is_empty() {
-            shared.check_one_hot(&vectors, &labels).await?;
+            shared.check_one_hot(&vectors, &labels, &kept).await?;
         }
         let checked = start.elapsed();
         let start = Instant::now();

@@ -1,7 +1,6 @@
 //! Circuits on shares: the interpreter of a committee.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ark_ff::Field;
 use quittance_circuit::price::{Committee, Price, Task};
@@ -10,6 +9,7 @@ use quittance_circuit::{
     Operand, OutputRequest, Owner, Part, Product, Program, Run, RunError, evaluate,
 };
 use quittance_crypto::field::Fr;
+use quittance_crypto::planted;
 
 use crate::engine::{Engine, LessThan, OneHot, Products};
 use crate::output::{CommittedOutput, CommittedShare};
@@ -19,7 +19,11 @@ use crate::vss::InputShare;
 
 /// The verified input shares of one party, by owner, each list in input order.
 #[derive(Clone, Default)]
-pub struct Inputs(BTreeMap<u16, Vec<InputShare>>);
+pub struct Inputs {
+    shares: BTreeMap<u16, Vec<InputShare>>,
+    /// By owner and place: the width within which the value of a commitment was proven to be.
+    proven: BTreeMap<(u16, u32), u32>,
+}
 
 impl Inputs {
     /// No inputs.
@@ -28,12 +32,31 @@ impl Inputs {
     }
 
     /// Sets what an owner dealt, as returned by [`Dealing::verify`](crate::vss::Dealing::verify).
+    /// Nothing is known of the values.
     pub fn set(&mut self, owner: Owner, shares: Vec<InputShare>) {
-        self.0.insert(owner.0, shares);
+        self.shares.insert(owner.0, shares);
+        self.proven.retain(|(of, _), _| *of != owner.0);
+    }
+
+    /// As [`set`](Self::set), with the number of bits within which the commitment to each value has
+    /// been proven to be, by a range proof that every party has verified or that the ledger vouches
+    /// for. The session does not check these again: the shares lie on the one polynomial whose value
+    /// at 0 is what the commitment binds to, and the proof is about that. So it says nothing of an
+    /// input without a commitment, and of such inputs a width is ignored.
+    ///
+    /// All parties must say the same.
+    pub fn set_proven(&mut self, owner: Owner, shares: Vec<(InputShare, Option<u32>)>) {
+        let proven = (0u32..).zip(&shares).filter_map(|(index, (input, bits))| {
+            let covered = planted!("proof-without-commitment-taken", true, input.committed);
+            bits.filter(|_| covered).map(|bits| ((owner.0, index), bits))
+        });
+        let proven: Vec<_> = proven.collect();
+        self.set(owner, shares.into_iter().map(|(share, _)| share).collect());
+        self.proven.extend(proven);
     }
 
     fn share(&self, owner: Owner, index: u32, committed: bool) -> Result<&Share, Abort> {
-        let input = self.0.get(&owner.0).and_then(|inputs| inputs.get(index as usize));
+        let input = self.shares.get(&owner.0).and_then(|inputs| inputs.get(index as usize));
         match input {
             Some(input) if input.committed || !committed => Ok(&input.share),
             _ => Err(Abort::Input { owner, index }),
@@ -41,15 +64,15 @@ impl Inputs {
     }
 }
 
-/// Where the inputs are that make up a vector to be checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A vector that an owner has dealt beside its inputs, to be checked.
+#[derive(Clone)]
 pub struct VectorInput {
     /// Who dealt it.
     pub owner: Owner,
-    /// The place of the committed index among the owner's inputs.
-    pub index: u32,
-    /// The places of the entries.
-    pub entries: Range<u32>,
+    /// The committed index.
+    pub index: InputShare,
+    /// The entries.
+    pub entries: Vec<InputShare>,
 }
 
 /// An output as one party has it.
@@ -80,18 +103,19 @@ pub enum Output {
 ///
 /// Inputs must have been found to be in the range that the circuit promises before it can use them:
 /// [`run`](Self::run) and [`evaluate`](Self::evaluate) see to it. A value out of range would break
-/// the masks of comparisons, and show secrets of others.
+/// the masks of comparisons, and show secrets of others. Inputs whose commitments were proven to be
+/// in range beforehand ([`Inputs::set_proven`]) are not checked again.
 pub struct Shared {
     engine: Engine,
     inputs: Inputs,
-    /// By owner and place: the width within which an input was found to be.
+    /// By owner and place: the width within which an input was proven or found to be.
     widths: BTreeMap<(u16, u32), u32>,
 }
 
 impl Shared {
     /// With the inputs of all owners.
     pub fn new(engine: Engine, inputs: Inputs) -> Self {
-        Self { engine, inputs, widths: BTreeMap::new() }
+        Self { engine, widths: inputs.proven.clone(), inputs }
     }
 
     /// Runs a program whose inputs are these, after checking their ranges.
@@ -140,21 +164,29 @@ impl Shared {
         kind.bits().filter(|bits| known.is_none_or(|known| known > bits))
     }
 
-    /// Checks that vectors of inputs are 1 at one place and 0 elsewhere, and that the label of that
-    /// place is the committed index; see [`Engine::one_hot`]. `None` as a label fits any index.
-    /// Each entry is then known to be a bit, and [`check_inputs`](Self::check_inputs) has nothing
-    /// left to do for it. The first owner with a wrong vector is named to all parties.
+    /// Checks that vectors are 1 at one place and 0 elsewhere, and that the label of that place is
+    /// the committed index; see [`Engine::one_hot`]. The first owner with a wrong vector is named to
+    /// all parties.
+    ///
+    /// Then each vector, in this order, gives further inputs of its owner, behind those that are
+    /// there: the sum of the entries at the places `kept`, then these entries. They are bits, for
+    /// different entries of a one-hot vector are, and so is their sum:
+    /// [`check_inputs`](Self::check_inputs) has nothing left to do for them.
     pub async fn check_one_hot(
         &mut self,
         vectors: &[VectorInput],
-        labels: &[Option<Fr>],
+        labels: &[Fr],
+        kept: &[usize],
     ) -> Result<(), Abort> {
+        let distinct: BTreeSet<_> = kept.iter().filter(|place| **place < labels.len()).collect();
+        if distinct.len() < kept.len() || vectors.iter().any(|vector| !vector.index.committed) {
+            let what = "entries that are kept twice, or an index without commitment";
+            return Err(Abort::Unsupported(what.to_owned()));
+        }
         let mut dealers = BTreeMap::<u16, Vec<OneHot<'_>>>::new();
         for VectorInput { owner, index, entries } in vectors {
-            let entry = |place| self.inputs.share(*owner, place, false);
-            let entries = entries.clone().map(entry).collect::<Result<_, _>>()?;
-            let index = self.inputs.share(*owner, *index, true)?;
-            dealers.entry(owner.0).or_default().push(OneHot { entries, index });
+            let entries = entries.iter().map(|entry| &entry.share).collect();
+            dealers.entry(owner.0).or_default().push(OneHot { entries, index: &index.share });
         }
         let dealers: Vec<_> = dealers.into_iter().map(|(owner, of)| (Owner(owner), of)).collect();
         let verdicts = self.engine.one_hot(&dealers, labels).await?;
@@ -163,10 +195,21 @@ impl Shared {
                 return Err(Abort::NotOneHot { owner });
             }
         }
-        for VectorInput { owner, entries, .. } in vectors {
-            self.widths.extend(entries.clone().map(|place| ((owner.0, place), 1)));
-        }
+        vectors.iter().for_each(|vector| self.keep(vector, kept));
         Ok(())
+    }
+
+    /// Makes inputs of a vector that is one-hot.
+    fn keep(&mut self, vector: &VectorInput, kept: &[usize]) {
+        let entries: Vec<_> = kept.iter().filter_map(|&place| vector.entries.get(place)).collect();
+        let mut sum = Share::zero();
+        entries.iter().for_each(|entry| sum += &entry.share);
+        let owner = vector.owner.0;
+        let inputs = self.inputs.shares.entry(owner).or_default();
+        let first = inputs.len() as u32;
+        inputs.push(InputShare { share: sum, committed: false });
+        inputs.extend(entries.into_iter().cloned());
+        self.widths.extend((first..inputs.len() as u32).map(|index| ((owner, index), 1)));
     }
 
     /// Makes what the checks of a program's inputs (those that are left, if some have been checked
