@@ -218,7 +218,11 @@ fn rounds_can_be_joined_and_settled() {
         open(|open| open.minimum_roster = 129),
         Err(Malformed::MinimumRoster { found: 129 })
     );
-    assert_eq!(open(|open| open.attempts = 0), Err(Malformed::NoAttempts));
+    assert_eq!(open(|open| open.attempts = MAX_ATTEMPTS), Ok(()));
+    for found in [0, MAX_ATTEMPTS + 1, u8::MAX] {
+        let refused = Err(Malformed::Attempts { found });
+        assert_eq!(open(|open| open.attempts = found), refused);
+    }
     assert_eq!(open(|open| open.join_until = Height(11)), Err(Malformed::DeadlineTooEarly));
 }
 
