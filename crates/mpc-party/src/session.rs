@@ -9,9 +9,9 @@ use quittance_crypto::digest::Digest;
 use quittance_crypto::signature::Purpose;
 use quittance_ledger::state::Role;
 use quittance_mpc::session::{Abort, Machine, Session};
-use quittance_mpc::{Engine, Inputs, Output, Shared};
+use quittance_mpc::{Engine, Output};
 use quittance_round::book::{Book, RoundFacts};
-use quittance_round::committee::{Assignment, Computed, Outcome};
+use quittance_round::committee::{Assignment, Computed, Outcome, SessionInputs};
 use quittance_round::envelope::Signed;
 use quittance_round::message::Reason;
 use quittance_round::start::Start;
@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::core::{Core, Seat, State};
 use crate::desk::Begin;
-use crate::programs::Made;
+use crate::programs::{Made, Maker};
 
 /// How long a start waits for the block that opens its round.
 const CHAIN_WAIT: Duration = Duration::from_secs(10);
@@ -36,7 +36,7 @@ const PREPARED_STEPS: u32 = 2;
 struct Job {
     assignment: Assignment,
     cancel: CancellationToken,
-    make: fn(Vec<Vec<quittance_circuit::Owner>>) -> Result<Made, String>,
+    make: Maker,
     seat: Seat,
     /// Fingerprints of the parties' round keys, party 1 first.
     keys: Vec<Digest>,
@@ -156,8 +156,8 @@ async fn compute(core: &Arc<Core>, job: Job) -> Result<(Outcome, Computed), Stri
     let Job { assignment, cancel, make, seat, keys, .. } = job;
     let deadline = Instant::now() + core.compute;
     let began = Instant::now();
-    let queues = assignment.queues();
-    let made = tokio::task::spawn_blocking(move || make(queues)).await;
+    let places = assignment.places();
+    let made = tokio::task::spawn_blocking(move || make(places)).await;
     let Made { program, sort } = made.map_err(|_| "the program's builder has panicked")??;
 
     let chain = core.state().book.chain();
@@ -181,11 +181,11 @@ async fn compute(core: &Arc<Core>, job: Job) -> Result<(Outcome, Computed), Stri
 /// The protocol with entropy of the operating system, fresh for each session.
 async fn protocol(
     session: Session,
-    inputs: Inputs,
+    inputs: SessionInputs,
     program: Program,
 ) -> Result<Run<Output>, Abort> {
     let engine = Engine::start(session, OsRng).await?;
-    let mut shared = Shared::new(engine, inputs);
+    let mut shared = inputs.check(engine).await?;
     shared.prepare(&program, PREPARED_STEPS).await?;
     shared.run(&program).await
 }
