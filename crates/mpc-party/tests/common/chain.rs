@@ -17,6 +17,7 @@ use quittance_ledger::state::{Asset, Committee, Limits, PublicKey, Role};
 use quittance_ledger::transaction::{
     Action, Body, Entry, Posting, RoundJoin, RoundOpen, Transaction,
 };
+use quittance_round::Joined;
 use quittance_round::book::Book;
 use quittance_round::program;
 use quittance_rpc::convert::FinalBlock;
@@ -188,6 +189,19 @@ impl Chain {
         }));
         let mut rng = <ChaCha20Rng as rand_chacha::rand_core::SeedableRng>::seed_from_u64(0);
         sign(body.unwrap(), &[], rings, &mut rng)
+    }
+
+    /// What the ledger says of a bank, as soon as it has joined.
+    pub fn joined(&self, round: RoundId, bank: &Bank) -> Joined {
+        Joined {
+            round,
+            chain: self.genesis.chain_id(),
+            asset: euro(),
+            institution: bank.id,
+            number: self.book.registry().institution(&bank.id).unwrap().number,
+            queue_root: bank.queue.root(),
+            bucket: bank.queue.bucket(),
+        }
     }
 
     /// The settlement with these new balances, in the order of the banks.
