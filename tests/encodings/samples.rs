@@ -328,9 +328,8 @@ fn rounds() -> Vec<Sample> {
     samples.push(("attestation", words[0].to_bytes()));
     samples.push(("subject", words[0].subject.to_bytes()));
     let banks = world.banks.iter().zip(&shares[0].1.notices);
-    let queues = banks.map(|(bank, notices)| {
-        Queue { payer: bank.id(), root: bank.queue.root(), notices }
-    });
+    let queues =
+        banks.map(|(bank, notices)| Queue { payer: bank.id(), root: bank.queue.root(), notices });
     let found = Statement::new(queues).find(&bank.id(), 0).unwrap();
     samples.push(("notice", found.0.to_bytes()));
     let disclosure = Disclosure {

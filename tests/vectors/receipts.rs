@@ -161,8 +161,8 @@ fn attestation(
             && Attestation::from_bytes(bytes)
                 .is_ok_and(|it| it.verify(&keys[party.position()]).is_ok())
     };
-    let bytes = kept
-        .bytes(&place, holds, || Attestation::sign(subject, party, &key(number)).to_bytes());
+    let bytes =
+        kept.bytes(&place, holds, || Attestation::sign(subject, party, &key(number)).to_bytes());
     let word = Attestation::from_bytes(&bytes).expect("it holds");
     let fields = quittance_crypto::digest::Digest::of("quittance/v1/notices", &[&stem[1..]]);
     let shown = json!({

@@ -37,8 +37,8 @@ use quittance_round::book::Book;
 use quittance_round::dealing::Acknowledgement;
 use quittance_round::envelope::Signed;
 use quittance_round::message::{Reason, Report};
-use quittance_round::payees::Payees;
 use quittance_round::participant::{Keys, Participant};
+use quittance_round::payees::Payees;
 use quittance_round::queue::FrozenQueue;
 use quittance_round::result::{Notices, ResultShare};
 use quittance_round::start::Start;
@@ -285,7 +285,8 @@ impl Core {
         if let (Unlocked::Settled(_), Some(queue), Some(seat)) = (by, queue, seat) {
             // Announcements are erased with the round.
             let source = self.receipts_of(round, queue, &seat);
-            changes.afterwards(move |core| source.into_iter().for_each(|it| core.fetch_receipts(it)));
+            changes
+                .afterwards(move |core| source.into_iter().for_each(|it| core.fetch_receipts(it)));
         }
         Ok(())
     }

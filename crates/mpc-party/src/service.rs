@@ -85,7 +85,9 @@ impl party_server::Party for Service {
         let core = self.core.clone();
         let found = tokio::task::spawn_blocking(move || core.receipts.get(round, bank)).await;
         match found.map_err(internal)?.map_err(internal)? {
-            Some(word) => Ok(Response::new(proto::ReceiptsResponse { attestation: word.to_bytes() })),
+            Some(word) => {
+                Ok(Response::new(proto::ReceiptsResponse { attestation: word.to_bytes() }))
+            }
             None => Err(no_receipts(&self.core.state(), round, bank)),
         }
     }

@@ -111,8 +111,7 @@ fn run(
     dealt: Vec<(Inputs, Vec<VectorInput>)>,
     program: &Program,
 ) -> Vec<Result<(Vec<Output>, u32), Abort>> {
-    let (program, labels, kept) =
-        (program.clone(), labels(scene.case.queues.len()), scene.kept());
+    let (program, labels, kept) = (program.clone(), labels(scene.case.queues.len()), scene.kept());
     let protocol = move |mut shared: quittance_mpc::Shared, vectors: Vec<VectorInput>| async move {
         shared.check_one_hot(&vectors, &labels, &kept).await?;
         let run = shared.run(&program).await?;

@@ -92,9 +92,8 @@ fn run_proven(
     let mut committee = Committee::new(3, 1);
     committee.proven = widths.to_vec();
     let dealt = committee.inputs(&inputs, |_| vec![true, committed]);
-    let protocol = |mut shared: Shared| async move {
-        Ok(shared.evaluate(&circuit()).await?.outputs.len())
-    };
+    let protocol =
+        |mut shared: Shared| async move { Ok(shared.evaluate(&circuit()).await?.outputs.len()) };
     let Outcome { results, traffic, .. } = committee.network(dealt, protocol).run();
     let results: Result<Vec<_>, _> = results.into_iter().collect();
     (results.map(|results| results[0]), traffic[0].bytes)

@@ -200,7 +200,12 @@ impl Seated {
         let leaf = |leaf: &DealtLeaf| {
             let DealtLeaf { amount, payee, pads, vector } = leaf.clone();
             let pad = pads.get(usize::from(attempt)).cloned();
-            Ok(SeatedLeaf { amount, pad: pad.ok_or(AssignmentError::NoPads(attempt))?, payee, vector })
+            Ok(SeatedLeaf {
+                amount,
+                pad: pad.ok_or(AssignmentError::NoPads(attempt))?,
+                payee,
+                vector,
+            })
         };
         Ok(Self {
             queue_root: inputs.queue_root,

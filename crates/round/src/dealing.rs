@@ -96,7 +96,9 @@ pub enum DealError {
         number: u32,
     },
     /// More entries than a dealing holds.
-    #[error("a queue of {leaves} leaves with {payees} possible payees each is too large to be dealt")]
+    #[error(
+        "a queue of {leaves} leaves with {payees} possible payees each is too large to be dealt"
+    )]
     TooLarge {
         /// Leaves of the queue.
         leaves: usize,

@@ -151,7 +151,9 @@ pub enum ReceiptError {
     #[error("the leaf is not in the queue: {0}")]
     NotInQueue(ProofError),
     /// The leaf stands at another place of the queue.
-    #[error("the leaf is at place {found} of {length}, the notice is about place {place} of {places}")]
+    #[error(
+        "the leaf is at place {found} of {length}, the notice is about place {place} of {places}"
+    )]
     OtherPlace {
         /// The place of the notice.
         place: u32,
@@ -208,10 +210,9 @@ impl Receipt {
         if let Some(other) = attestations.iter().find(|word| word.subject != subject) {
             return Err(ReceiptError::OtherSubject { party: other.party });
         }
-        let signed = attestations.iter().map(|word| Signed {
-            party: word.party,
-            signature: word.signature.clone(),
-        });
+        let signed = attestations
+            .iter()
+            .map(|word| Signed { party: word.party, signature: word.signature.clone() });
         let mut signatures: Vec<_> = signed.collect();
         signatures.sort_by_key(|signed| signed.party);
         let mut pairs = signatures.iter().zip(signatures.iter().skip(1));

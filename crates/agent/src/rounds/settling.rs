@@ -11,9 +11,7 @@ use quittance_round::envelope::Signed;
 use quittance_round::message::{Attempt, Instruction, Report};
 use quittance_round::participant::{self, Answer, BeginError, Participant};
 use quittance_round::queue::FrozenQueue;
-use quittance_round::result::{
-    Announced, BankResult, CheckError, Expected, ResultShare, combine,
-};
+use quittance_round::result::{Announced, BankResult, CheckError, Expected, ResultShare, combine};
 use quittance_round::settlement::StartError;
 use quittance_round::start::Start;
 use quittance_rpc::convert;

@@ -13,8 +13,8 @@ use thiserror::Error;
 use super::body::{Action, Body, CreditReturn, ReturnReason};
 use super::entry::{Credit, Entry, Posting};
 use super::limits::{
-    MAX_ABSORBED, MAX_ATTEMPTS, MAX_CREDITS, MAX_ENTRIES, MAX_POSTINGS, MAX_QUEUE_NOTE_BYTES, MAX_SEALED_BYTES,
-    MAX_SELF_NOTE_BYTES, MAX_STATEMENT,
+    MAX_ABSORBED, MAX_ATTEMPTS, MAX_CREDITS, MAX_ENTRIES, MAX_POSTINGS, MAX_QUEUE_NOTE_BYTES,
+    MAX_SEALED_BYTES, MAX_SELF_NOTE_BYTES, MAX_STATEMENT,
 };
 use super::round::{RoundJoin, RoundOpen, Settlement};
 use crate::ids::{AssetId, CreditId, InstitutionId};

@@ -143,9 +143,8 @@ async fn check_receipts(
                     own += 1;
                     assert_eq!(settled, (place as u32) < result.settled);
                 } else {
-                    let is = |bit: &&ReceivedBit| {
-                        (bit.payer, bit.place) == (payer.id, place as u32)
-                    };
+                    let is =
+                        |bit: &&ReceivedBit| (bit.payer, bit.place) == (payer.id, place as u32);
                     assert_eq!(settled, result.received.iter().find(is).unwrap().settles);
                 }
             }

@@ -91,7 +91,8 @@ impl Committee {
                 .map(|(value, r)| Some(commit_scalar(&to_scalar(value), r.as_scalar())))
                 .collect();
             let (dealing, shares) = deal(self.parties, &secrets, &mut rng);
-            let entries: Vec<_> = vectors.iter().flat_map(|(_, entries)| entries).copied().collect();
+            let entries: Vec<_> =
+                vectors.iter().flat_map(|(_, entries)| entries).copied().collect();
             let compressed = deal_compressed(self.parties, owner, &entries, &mut rng);
             let parties = self.parties.ids().zip(&mut all);
             for ((me, (own, own_vectors)), (shares, compressed)) in
@@ -123,7 +124,11 @@ impl Committee {
     }
 
     /// Where each party has something beside its inputs.
-    pub fn network_with<'a, X, T, F, P>(&mut self, all: Vec<(Inputs, X)>, protocol: P) -> Network<'a, T>
+    pub fn network_with<'a, X, T, F, P>(
+        &mut self,
+        all: Vec<(Inputs, X)>,
+        protocol: P,
+    ) -> Network<'a, T>
     where
         X: Clone + Send + Sync + 'static,
         F: Future<Output = Result<T, Abort>> + Send + 'static,

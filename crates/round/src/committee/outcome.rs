@@ -70,7 +70,9 @@ pub enum OutputsError {
         found: usize,
     },
     /// For another bank, or not as public, private or committed as it has to be.
-    #[error("{part} of {bank} is not what it has to be: public, a secret of that bank, or committed")]
+    #[error(
+        "{part} of {bank} is not what it has to be: public, a secret of that bank, or committed"
+    )]
     Kind {
         /// Which output.
         part: Part,

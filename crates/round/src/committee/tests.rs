@@ -1,8 +1,8 @@
 use super::*;
 use crate::Joined;
 use crate::dealing::{Dealing, Dealings, deal};
-use crate::queue::{FrozenQueue, QueueSeed};
 use crate::payees::Payees;
+use crate::queue::{FrozenQueue, QueueSeed};
 use crate::receipt::{Notice, Queue, Statement};
 use crate::result::{Notices, Part, ResultShare};
 use crate::start::{Roster, Seat};

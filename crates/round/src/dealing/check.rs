@@ -179,9 +179,10 @@ impl Dealing {
         if private.party != me.number() {
             return Err(DealtProblem::OtherParty(private.party));
         }
-        let committed = common.leaves.iter().flat_map(|leaf| {
-            [leaf.amount, leaf.payee].into_iter().chain(leaf.pads)
-        });
+        let committed = common
+            .leaves
+            .iter()
+            .flat_map(|leaf| [leaf.amount, leaf.payee].into_iter().chain(leaf.pads));
         let statement: Vec<_> = std::iter::once(*balance).chain(committed).map(Some).collect();
         // The role in the computation is not known before the roster is; it serves errors only.
         let (role, shares) = (Owner(0), &private.shares);

@@ -208,7 +208,8 @@ fn nothing_that_all_parties_get_opens_a_payee() {
     let bytes = dealt.common.to_bytes();
     for place in 0..8 {
         let queue = queue(1);
-        let secrets = [queue.amount(place).blinding.to_bytes(), queue.payee(place).blinding.to_bytes()];
+        let secrets =
+            [queue.amount(place).blinding.to_bytes(), queue.payee(place).blinding.to_bytes()];
         let pads = queue.pads(place).map(|pad| pad.to_bytes());
         for secret in secrets.iter().chain(pads.iter()).flat_map(|it| it.chunks(32)) {
             assert!(!bytes.windows(32).any(|window| window == secret));

@@ -46,7 +46,13 @@ impl Statement {
         let notices = queues.into_iter().flat_map(|Queue { payer, root, notices }| {
             let places = notices.0.len() as u32;
             let values = (0u32..).zip(&notices.0);
-            values.map(move |(place, &value)| Notice { payer, queue_root: root, places, place, value })
+            values.map(move |(place, &value)| Notice {
+                payer,
+                queue_root: root,
+                places,
+                place,
+                value,
+            })
         });
         let notices: Vec<_> = notices.collect();
         let hashes = notices.iter().map(|notice| merkle::leaf_hash(&notice.to_bytes())).collect();

@@ -65,7 +65,8 @@ fn disclosure(seed: u64, place: usize, attempt: usize) -> Disclosure {
 /// The receipt of a payment of bank 1.
 fn receipt(place: usize) -> Receipt {
     let notice = statement(says()).find(&bank(1), place as u32).unwrap();
-    Receipt::new(&words(subject(), 3), notice, disclosure(1, place, 1)).unwrap_or_else(|e| panic!("{e}"))
+    Receipt::new(&words(subject(), 3), notice, disclosure(1, place, 1))
+        .unwrap_or_else(|e| panic!("{e}"))
 }
 
 fn verdict(receipt: &Receipt) -> Result<Verdict, ReceiptError> {
@@ -86,7 +87,10 @@ fn enough_parties_say_whether_a_payment_has_settled_and_to_whom() {
                 let notice = statement(says()).find(&bank(1), place as u32).unwrap();
                 let receipt = Receipt::new(&some, notice, disclosure(1, place, 1)).ok().unwrap();
                 assert_eq!(receipt.subject(), &subject());
-                assert_eq!((receipt.notice().payer, receipt.notice().place), (bank(1), place as u32));
+                assert_eq!(
+                    (receipt.notice().payer, receipt.notice().place),
+                    (bank(1), place as u32)
+                );
                 let expected = Ok(Verdict { payee, settled: says()[place] == 1 });
                 assert_eq!(receipt.verify(signers), expected);
                 let bytes = receipt.to_bytes();
@@ -136,7 +140,8 @@ fn what_its_party_has_not_signed_is_named() {
         assert!(good.verify(&key(party).verifying_key()).is_ok());
         assert!(good.verify(&key(7).verifying_key()).is_err());
         // Another's key, another purpose, another's word under this name.
-        let signature = |signer: &SigningKey, purpose| signer.sign(purpose, &signed(&subject(), party));
+        let signature =
+            |signer: &SigningKey, purpose| signer.sign(purpose, &signed(&subject(), party));
         let with = |signature| Attestation { signature, ..good.clone() };
         assert!(named(with(signature(&key(9), Purpose::Receipt))));
         assert!(named(with(signature(&key(party), Purpose::Round))));

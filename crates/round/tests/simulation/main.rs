@@ -66,8 +66,9 @@ fn compare_with_clear(world: &World, settled: &Settled) {
             .collect();
         // Announced is also what stands behind a payment to a bank that takes no part.
         let received = result.received.iter().map(|bit| (bit.payer, bit.place, bit.settles));
-        let (computed, behind): (Vec<_>, Vec<_>) = received
-            .partition(|(payer, place, _)| addressed.iter().any(|it| (it.0, it.1) == (*payer, *place)));
+        let (computed, behind): (Vec<_>, Vec<_>) = received.partition(|(payer, place, _)| {
+            addressed.iter().any(|it| (it.0, it.1) == (*payer, *place))
+        });
         assert_eq!(computed, addressed);
         assert!(behind.iter().all(|(.., settles)| !settles));
         assert_eq!(Fr::from(result.inflow), clear.inflow);
@@ -100,9 +101,8 @@ fn check_balances(world: &World, settled: &Settled) {
 fn receipts(world: &World, settled: &Settled, bank: &Bank) -> Vec<Receipt> {
     let settlement = TransactionId(Digest([9; 32]));
     let parties = world.committee.iter().zip(&settled.outcomes);
-    let words = parties.map(|(party, outcome)| {
-        outcome.attest(settlement, party.me, &party.receipt_key)
-    });
+    let words =
+        parties.map(|(party, outcome)| outcome.attest(settlement, party.me, &party.receipt_key));
     let words: Vec<Attestation> = words.take(world.parties.threshold() + 1).collect();
     let place = settled.start.roster.place(&bank.id()).unwrap();
     let notices = &settled.results[place].notices;

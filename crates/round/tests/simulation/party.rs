@@ -58,7 +58,8 @@ impl Party {
         self.view.push(message.to_vec());
         let dealing = Dealing::from_bytes(message).ok().unwrap();
         let committee = (self.parties, self.me);
-        let inputs = dealing.accept(dealer, balance, &payees(), committee, &mut self.entropy).ok().unwrap();
+        let inputs =
+            dealing.accept(dealer, balance, &payees(), committee, &mut self.entropy).ok().unwrap();
         let acknowledgement = inputs.acknowledge(self.id(), &self.round_key);
         self.dealt.insert(dealer.institution, inputs);
         acknowledgement
