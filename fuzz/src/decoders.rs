@@ -35,9 +35,10 @@ use quittance_round::announcement::Announcement;
 use quittance_round::dealing::{Acknowledgement, CommonPart, Dealing, PrivatePart};
 use quittance_round::envelope::Signed;
 use quittance_round::message::{Attempt, Instruction, Reason, Refusal, Report};
-use quittance_round::queue::{Details, Leaf};
-use quittance_round::receipt::{Receipt, ReceiptShare, Subject};
-use quittance_round::result::{BankResult, ResultShare};
+use quittance_round::payees::Payees;
+use quittance_round::queue::{Details, Leaf, Pad};
+use quittance_round::receipt::{Attestation, Disclosure, Notice, Receipt, Subject};
+use quittance_round::result::{BankResult, Notices, ResultShare};
 use quittance_round::start::{Roster, Start};
 use quittance_rpc::convert::{AccountView, ChainView, FinalBlock, RoundView, TransactionStatus};
 use quittance_rpc::decimal;
@@ -120,7 +121,7 @@ pub const TARGETS: &[(&str, &[Decoder])] = &[
             ("sealed", canonical::<Sealed>),
             ("result-share", canonical::<ResultShare>),
             ("bank-result", canonical::<BankResult>),
-            ("receipt-share", canonical::<ReceiptShare>),
+            ("attestation", canonical::<Attestation>),
             ("receipt", canonical::<Receipt>),
             ("subject", canonical::<Subject>),
             ("committed-output", canonical::<CommittedOutput>),
@@ -128,6 +129,10 @@ pub const TARGETS: &[(&str, &[Decoder])] = &[
             ("bit-message", canonical::<BitMessage>),
             ("polynomial-message", canonical::<PolynomialMessage>),
             ("share-message", canonical::<ShareMessage>),
+            ("notices", canonical::<Notices>),
+            ("notice", canonical::<Notice>),
+            ("disclosure", canonical::<Disclosure>),
+            ("pad", canonical::<Pad>),
         ],
     ),
     (
@@ -148,6 +153,7 @@ pub const TARGETS: &[(&str, &[Decoder])] = &[
             ("instruction", canonical::<Instruction>),
             ("report", canonical::<Report>),
             ("refusal", canonical::<Signed<Refusal>>),
+            ("payees", canonical::<Payees>),
         ],
     ),
     (
@@ -159,6 +165,8 @@ pub const TARGETS: &[(&str, &[Decoder])] = &[
             ("dealt-share", canonical::<vss::DealtShare>),
             ("circuit", canonical::<Circuit>),
             ("program", canonical::<Program>),
+            ("compressed-shares", canonical::<vss::CompressedShares>),
+            ("compressed-dealing", canonical::<vss::CompressedDealing>),
         ],
     ),
     (

@@ -25,7 +25,7 @@ use quittance_mpc::{Parties, vss};
 use quittance_round::envelope::Signed;
 use quittance_round::message::{Attempt, Instruction, Reason, Refusal, Report};
 use quittance_round::queue::Details;
-use quittance_round::receipt::Receipt;
+use quittance_round::receipt::{Disclosure, Queue, Receipt, Statement};
 use quittance_rpc::convert::{AccountView, ChainView, FinalBlock, RoundView, TransactionStatus};
 use quittance_tests::chain::{self, Chain};
 use rand_chacha::ChaCha20Rng;
@@ -33,7 +33,7 @@ use rand_core::SeedableRng;
 use std::io::Read;
 use zeroize::Zeroizing;
 
-use crate::bank::round;
+use crate::bank::{payees, round};
 use crate::world::{World, result_shares};
 
 /// The name of a decoder, and what it has to accept.
@@ -319,19 +319,29 @@ fn rounds() -> Vec<Sample> {
     samples.push(("committed-share", shares[0].1.net.to_bytes()));
     samples.push(("committed-output", shares[0].1.nets[0].to_bytes()));
     samples.push(("bank-result", settled.results[0].to_bytes()));
-    let receipts: Vec<_> = settled
-        .outcomes
-        .iter()
-        .zip(&world.committee)
-        .flat_map(|(outcome, party)| {
-            let settlement = TransactionId(Digest([3; 32]));
-            outcome.receipts(&bank.id(), settlement, party.me, &party.receipt_key)
-        })
-        .collect();
-    samples.push(("receipt-share", receipts[0].to_bytes()));
-    samples.push(("subject", receipts[0].subject.to_bytes()));
-    let receipt = Receipt::gather(receipts).into_iter().find_map(Result::ok).unwrap();
-    samples.push(("receipt", receipt.to_bytes()));
+    samples.push(("notices", shares[0].1.notices[0].to_bytes()));
+    let parties = settled.outcomes.iter().zip(&world.committee);
+    let words = parties.map(|(outcome, party)| {
+        outcome.attest(TransactionId(Digest([3; 32])), party.me, &party.receipt_key)
+    });
+    let words: Vec<_> = words.collect();
+    samples.push(("attestation", words[0].to_bytes()));
+    samples.push(("subject", words[0].subject.to_bytes()));
+    let banks = world.banks.iter().zip(&shares[0].1.notices);
+    let queues =
+        banks.map(|(bank, notices)| Queue { payer: bank.id(), root: bank.queue.root(), notices });
+    let found = Statement::new(queues).find(&bank.id(), 0).unwrap();
+    samples.push(("notice", found.0.to_bytes()));
+    let disclosure = Disclosure {
+        leaf,
+        inclusion: bank.queue.inclusion(0).unwrap(),
+        payee: bank.queue.payee(0),
+        pad: bank.queue.pads(0)[0].clone(),
+    };
+    samples.push(("disclosure", disclosure.to_bytes()));
+    samples.push(("pad", disclosure.pad.to_bytes()));
+    samples.push(("payees", payees().to_bytes()));
+    samples.push(("receipt", Receipt::new(&words, found, disclosure).ok().unwrap().to_bytes()));
     let signed =
         Signed::sign(settled.start, "CORDZZ01".parse().unwrap(), &world.committee[0].round_key);
     samples.push(("signed-start", signed.to_bytes()));
@@ -436,8 +446,15 @@ fn circuits() -> Vec<Sample> {
         payload: Zeroizing::new(vec![1; 64]),
     };
     let secrets = [(Fr::from(4u64), Blinding::from_scalar(Scalar::from(31u64)))];
-    let (dealing, shares) = vss::deal(Parties::new(3, 1).unwrap(), &secrets, &mut rng());
+    let parties = Parties::new(3, 1).unwrap();
+    let (dealing, shares) = vss::deal(parties, &secrets, &mut rng());
+    let vector = [Fr::from(1u64); 2];
+    let (published, compressed) = vss::deal_compressed(parties, Owner(0), &vector, &mut rng());
     vec![
+        // One that is a seed, and one that is shares.
+        ("compressed-shares", compressed[0].to_bytes()),
+        ("compressed-shares", compressed[1].to_bytes()),
+        ("compressed-dealing", published.to_bytes()),
         ("circuit", circuit.to_bytes()),
         ("program", program.to_bytes()),
         ("frame", frame.to_bytes()),

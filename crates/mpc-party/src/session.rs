@@ -10,9 +10,9 @@ use quittance_crypto::signature::{Purpose, Signature, VerifyingKey};
 use quittance_ledger::ids::InstitutionId;
 use quittance_ledger::state::Role;
 use quittance_mpc::session::{Abort, Evidence, Machine, Session, Signer};
-use quittance_mpc::{Engine, Inputs, Output, PartyId, Shared};
+use quittance_mpc::{Engine, Output, PartyId};
 use quittance_round::book::{Book, RoundFacts};
-use quittance_round::committee::{Assignment, Computed, Outcome};
+use quittance_round::committee::{Assignment, Computed, Outcome, SessionInputs};
 use quittance_round::envelope::Signed;
 use quittance_round::message::Reason;
 use quittance_round::start::Start;
@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::core::{Core, Seat, State};
 use crate::desk::{Begin, Ended};
-use crate::programs::Made;
+use crate::programs::{Made, Maker};
 
 /// How long a start waits for the block that opens its round.
 const CHAIN_WAIT: Duration = Duration::from_secs(10);
@@ -41,7 +41,7 @@ const PREPARED_STEPS: u32 = 2;
 struct Job {
     assignment: Assignment,
     cancel: CancellationToken,
-    make: fn(Vec<Vec<quittance_circuit::Owner>>) -> Result<Made, String>,
+    make: Maker,
     seat: Seat,
     /// The parties' round keys, party 1 first.
     keys: Vec<VerifyingKey>,
@@ -196,8 +196,8 @@ async fn compute(core: &Arc<Core>, job: Job) -> Result<(Outcome, Computed), Brok
     let Job { assignment, cancel, make, seat, keys, .. } = job;
     let deadline = Instant::now() + core.compute;
     let began = Instant::now();
-    let queues = assignment.queues();
-    let made = tokio::task::spawn_blocking(move || make(queues)).await;
+    let places = assignment.places();
+    let made = tokio::task::spawn_blocking(move || make(places)).await;
     let Made { program, sort } = made.map_err(|_| "the program's builder has panicked")??;
 
     let chain = core.state().book.chain();
@@ -229,11 +229,11 @@ async fn compute(core: &Arc<Core>, job: Job) -> Result<(Outcome, Computed), Brok
 /// The protocol with entropy of the operating system, fresh for each session.
 async fn protocol(
     session: Session,
-    inputs: Inputs,
+    inputs: SessionInputs,
     program: Program,
 ) -> Result<Run<Output>, Abort> {
     let engine = Engine::start(session, OsRng).await?;
-    let mut shared = Shared::new(engine, inputs);
+    let mut shared = inputs.check(engine).await?;
     shared.prepare(&program, PREPARED_STEPS).await?;
     let run = shared.run(&program).await?;
     shared.engine().compare_transcripts().await?;

@@ -1,7 +1,6 @@
 //! Circuits on shares: the interpreter of a committee.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ark_ff::Field;
 use quittance_circuit::price::{Committee, Price, Task};
@@ -10,6 +9,7 @@ use quittance_circuit::{
     Operand, OutputRequest, Owner, Part, Product, Program, Run, RunError, evaluate,
 };
 use quittance_crypto::field::Fr;
+use quittance_crypto::planted;
 
 use crate::engine::{Engine, LessThan, OneHot, Products};
 use crate::output::{CommittedOutput, CommittedShare};
@@ -28,8 +28,25 @@ impl Inputs {
     }
 
     /// Sets what an owner dealt, as returned by [`Dealing::verify`](crate::vss::Dealing::verify).
+    /// Nothing is known of the values.
     pub fn set(&mut self, owner: Owner, shares: Vec<InputShare>) {
-        self.0.insert(owner.0, shares);
+        self.set_proven(owner, shares.into_iter().map(|share| (share, None)).collect());
+    }
+
+    /// As [`set`](Self::set), with the number of bits within which the commitment to each value has
+    /// been proven to be, by a range proof that every party has verified or that the ledger vouches
+    /// for. The session does not check these again: the shares lie on the one polynomial whose value
+    /// at 0 is what the commitment binds to, and the proof is about that. So it says nothing of an
+    /// input without a commitment, and of such inputs a width is ignored.
+    ///
+    /// All parties must say the same.
+    pub fn set_proven(&mut self, owner: Owner, shares: Vec<(InputShare, Option<u32>)>) {
+        let noted = shares.into_iter().map(|(input, bits)| {
+            let covered = planted!("proof-without-commitment-taken", true, input.committed);
+            let width = bits.filter(|_| covered).and_then(|bits| u8::try_from(bits).ok());
+            InputShare { width, ..input }
+        });
+        self.0.insert(owner.0, noted.collect());
     }
 
     fn get(&self, owner: Owner, index: u32, committed: bool) -> Result<&InputShare, Abort> {
@@ -38,23 +55,24 @@ impl Inputs {
         input.ok_or(Abort::Input { owner, index })
     }
 
-    /// Notes that inputs have been found to be within a width.
-    fn found(&mut self, owner: Owner, places: Range<u32>, width: u32) {
-        let places = places.start as usize..places.end as usize;
-        let inputs = self.0.get_mut(&owner.0).and_then(|inputs| inputs.get_mut(places));
-        inputs.into_iter().flatten().for_each(|input| input.width = u8::try_from(width).ok());
+    /// Notes that an input has been found to be within a width.
+    fn found(&mut self, owner: Owner, index: u32, width: u32) {
+        let inputs = self.0.get_mut(&owner.0);
+        if let Some(input) = inputs.and_then(|inputs| inputs.get_mut(index as usize)) {
+            input.width = u8::try_from(width).ok();
+        }
     }
 }
 
-/// Where the inputs are that make up a vector to be checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A vector that an owner has dealt beside its inputs, to be checked.
+#[derive(Clone)]
 pub struct VectorInput {
     /// Who dealt it.
     pub owner: Owner,
-    /// The place of the committed index among the owner's inputs.
-    pub index: u32,
-    /// The places of the entries.
-    pub entries: Range<u32>,
+    /// The committed index.
+    pub index: InputShare,
+    /// The entries.
+    pub entries: Vec<InputShare>,
 }
 
 /// An output as one party has it.
@@ -85,7 +103,8 @@ pub enum Output {
 ///
 /// Inputs must have been found to be in the range that the circuit promises before it can use them:
 /// [`run`](Self::run) and [`evaluate`](Self::evaluate) see to it. A value out of range would break
-/// the masks of comparisons, and show secrets of others.
+/// the masks of comparisons, and show secrets of others. Inputs whose commitments were proven to be
+/// in range beforehand ([`Inputs::set_proven`]) are not checked again.
 pub struct Shared {
     engine: Engine,
     inputs: Inputs,
@@ -133,26 +152,34 @@ impl Shared {
             if !in_range {
                 return Err(Abort::OutOfRange { owner, index });
             }
-            self.inputs.found(owner, index..index + 1, bits);
+            self.inputs.found(owner, index, bits);
         }
         Ok(())
     }
 
-    /// Checks that vectors of inputs are 1 at one place and 0 elsewhere, and that the label of that
-    /// place is the committed index; see [`Engine::one_hot`]. `None` as a label fits any index.
-    /// Each entry is then known to be a bit, and [`check_inputs`](Self::check_inputs) has nothing
-    /// left to do for it. The first owner with a wrong vector is named to all parties.
+    /// Checks that vectors are 1 at one place and 0 elsewhere, and that the label of that place is
+    /// the committed index; see [`Engine::one_hot`]. The first owner with a wrong vector is named to
+    /// all parties.
+    ///
+    /// Then each vector, in this order, gives further inputs of its owner, behind those that are
+    /// there: the sum of the entries at the places `kept`, then these entries. They are bits, for
+    /// different entries of a one-hot vector are, and so is their sum:
+    /// [`check_inputs`](Self::check_inputs) has nothing left to do for them.
     pub async fn check_one_hot(
         &mut self,
         vectors: &[VectorInput],
-        labels: &[Option<Fr>],
+        labels: &[Fr],
+        kept: &[usize],
     ) -> Result<(), Abort> {
+        let distinct: BTreeSet<_> = kept.iter().filter(|place| **place < labels.len()).collect();
+        if distinct.len() < kept.len() || vectors.iter().any(|vector| !vector.index.committed) {
+            let what = "entries that are kept twice, or an index without commitment";
+            return Err(Abort::Unsupported(what.to_owned()));
+        }
         let mut dealers = BTreeMap::<u16, Vec<OneHot<'_>>>::new();
         for VectorInput { owner, index, entries } in vectors {
-            let entry = |place| self.inputs.get(*owner, place, false).map(|input| &input.share);
-            let entries = entries.clone().map(entry).collect::<Result<_, _>>()?;
-            let index = &self.inputs.get(*owner, *index, true)?.share;
-            dealers.entry(owner.0).or_default().push(OneHot { entries, index });
+            let entries = entries.iter().map(|entry| &entry.share).collect();
+            dealers.entry(owner.0).or_default().push(OneHot { entries, index: &index.share });
         }
         let dealers: Vec<_> = dealers.into_iter().map(|(owner, of)| (Owner(owner), of)).collect();
         let verdicts = self.engine.one_hot(&dealers, labels).await?;
@@ -161,10 +188,19 @@ impl Shared {
                 return Err(Abort::NotOneHot { owner });
             }
         }
-        for VectorInput { owner, entries, .. } in vectors {
-            self.inputs.found(*owner, entries.clone(), 1);
-        }
+        vectors.iter().for_each(|vector| self.keep(vector, kept));
         Ok(())
+    }
+
+    /// Makes inputs of a vector that is one-hot.
+    fn keep(&mut self, vector: &VectorInput, kept: &[usize]) {
+        let entries: Vec<_> = kept.iter().filter_map(|&place| vector.entries.get(place)).collect();
+        let mut sum = Share::zero();
+        entries.iter().for_each(|entry| sum += &entry.share);
+        let owner = vector.owner.0;
+        let inputs = self.inputs.0.entry(owner).or_default();
+        let shares = [sum].into_iter().chain(entries.into_iter().map(|entry| entry.share.clone()));
+        inputs.extend(shares.map(|share| InputShare { share, committed: false, width: Some(1) }));
     }
 
     /// Makes what the checks of a program's inputs (those that are left, if some have been checked

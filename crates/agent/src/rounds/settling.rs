@@ -1,11 +1,10 @@
 //! From the start to the settlement.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quittance_crypto::encoding::Encode;
-use quittance_ledger::ids::{InstitutionId, RoundId};
+use quittance_ledger::ids::RoundId;
 use quittance_ledger::transaction::Transaction;
 use quittance_mpc::PartyId;
 use quittance_round::envelope::Signed;
@@ -13,7 +12,7 @@ use quittance_round::message::{Attempt, Instruction, Reason, Report};
 use quittance_round::participant::{self, Answer, BeginError, Participant};
 use quittance_round::queue::FrozenQueue;
 use quittance_round::result::{
-    BankResult, CheckError, Expected, ResultError, ResultShare, combine,
+    Announced, BankResult, CheckError, Expected, ResultError, ResultShare, combine,
 };
 use quittance_round::settlement::StartError;
 use quittance_round::start::Start;
@@ -45,7 +44,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// parties may have told it themselves.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// How often a result is looked at that contains payments which have not been announced yet.
+/// How often a result is looked at whose inflow is not yet what was announced.
 const LOOKS: u32 = 50;
 
 /// Why a result is not accepted.
@@ -198,7 +197,7 @@ impl Core {
         let shares = seat.results.shares.iter();
         let shares: Vec<_> = shares.map(|(party, share)| (*party, share.clone())).collect();
         self.compute(
-            move || accept(&expected, &shares, &queue, &announced),
+            move || accept(&expected, &shares, &queue, announced),
             move |core, result| match result {
                 Err(panicked) => core.refuse(attempt, &panicked.to_string()),
                 Ok(Ok(result)) => core.post(attempt, &result),
@@ -217,17 +216,15 @@ impl Core {
         Ok(())
     }
 
-    /// The amounts that others have announced, and that the ledger confirms.
-    fn announced(&self, round: &RoundId) -> BTreeMap<(InstitutionId, u32), u64> {
+    /// The payments that others have announced, and that the ledger confirms.
+    fn announced(&self, round: &RoundId) -> Vec<Announced> {
         let facts = self.parts.rounds.book.round(round);
         let register = self.setting.registry.institution(&self.setting.institution);
-        let (Some(facts), Some(register)) = (facts, register) else { return BTreeMap::new() };
+        let (Some(facts), Some(register)) = (facts, register) else { return vec![] };
         let believed = self.parts.inbox.of(round).filter_map(|announcement| {
             let payer = &facts.members.get(&announcement.payer)?.joined;
             match announcement.check(payer, register.number) {
-                Ok(()) => {
-                    Some(((announcement.payer, announcement.place), announcement.amount.value))
-                }
+                Ok(()) => Some(Announced::from(announcement)),
                 Err(error) => {
                     let payer = announcement.payer;
                     tracing::warn!(%round, %payer, %error, "an announcement is not believed");
@@ -249,6 +246,7 @@ impl Core {
         seat.results.milliseconds = result.milliseconds;
         seat.results.bytes = seat.results.shares.values().map(|share| share.bytes_sent).collect();
         seat.results.shares.clear();
+        seat.results.notices = result.notices.clone();
         let asset = seat.asset;
         let mut changes = Changes::now();
         changes.batch.put(ROUNDS, &round.0.0, result);
@@ -348,18 +346,17 @@ fn accept(
     expected: &Expected,
     shares: &[(PartyId, Arc<ResultShare>)],
     queue: &FrozenQueue,
-    announced: &BTreeMap<(InstitutionId, u32), u64>,
+    announced: Vec<Announced>,
 ) -> Result<BankResult, Unaccepted> {
     let shares: Vec<_> =
         shares.iter().map(|(party, share)| (*party, ResultShare::clone(share))).collect();
     let combined = combine(expected, &shares);
     let combined = combined.map_err(Unaccepted::None)?;
-    combined.check(queue, |payer, place| announced.get(&(*payer, place)).copied()).map_err(
-        |error| match error {
-            CheckError::Unannounced { .. } => Unaccepted::NotYet(error),
-            error => Unaccepted::Wrong(error),
-        },
-    )
+    combined.check(queue, announced).map_err(|error| match error {
+        // Who pays what is missing cannot be told: nobody but payer and payee knows of it.
+        CheckError::Inflow => Unaccepted::NotYet(error),
+        error => Unaccepted::Wrong(error),
+    })
 }
 
 /// Asks a party until it has a result, or never will.

@@ -8,7 +8,7 @@ use quittance_crypto::signature::{Purpose, SigningKey};
 use quittance_ledger::build::{BuildError, Terms, Unsigned};
 use quittance_ledger::ids::{AssetId, Height, InstitutionId, RoundId};
 use quittance_ledger::state::{Committee, State};
-use quittance_ledger::transaction::{Action, RoundOpen, Transaction};
+use quittance_ledger::transaction::{Action, MAX_ATTEMPTS, RoundOpen, Transaction};
 use quittance_round::coordinator::Coordinator;
 use quittance_round::program;
 use quittance_rpc::convert::FieldError;
@@ -174,13 +174,14 @@ impl Hub {
     }
 }
 
-/// An attempt can be made without each party that the committee has to spare.
+/// An attempt can be made without each party that the committee has to spare, as far as banks have
+/// pads for so many.
 fn attempts(committee: Option<&Committee>) -> u8 {
     let spare = committee.map_or(0, |committee| {
         let active = 2 * usize::from(committee.threshold) + 1;
         committee.parties.len().saturating_sub(active)
     });
-    u8::try_from(spare).unwrap_or(u8::MAX).saturating_add(1)
+    u8::try_from(spare).unwrap_or(u8::MAX).saturating_add(1).min(MAX_ATTEMPTS)
 }
 
 /// Builds and signs the opening of a round in `asset` after the block at `height`, and tells the

@@ -15,8 +15,9 @@ use quittance_ledger::genesis::{Genesis, GenesisInstitution};
 use quittance_ledger::ids::{AssetId, CommitteeId, InstitutionId, RoundId, Timestamp};
 use quittance_ledger::state::{Asset, Committee, Limits, PublicKey, Role};
 use quittance_ledger::transaction::{
-    Action, Body, Entry, Posting, RoundJoin, RoundOpen, Transaction,
+    Action, Body, Entry, MAX_ATTEMPTS, Posting, RoundJoin, RoundOpen, Transaction,
 };
+use quittance_round::Joined;
 use quittance_round::book::Book;
 use quittance_round::program;
 use quittance_rpc::convert::FinalBlock;
@@ -158,9 +159,10 @@ impl Chain {
         sign(body, &openings, rings, rng)
     }
 
-    /// One more than the committee has parties to spare.
+    /// One more than the committee has parties to spare, as far as there may be so many.
     fn attempts(&self) -> u8 {
-        self.genesis.committees[&CommitteeId(1)].parties.len() as u8 - 2
+        let spare = self.genesis.committees[&CommitteeId(1)].parties.len() as u8 - 3;
+        MAX_ATTEMPTS.min(spare + 1)
     }
 
     pub fn opening(&self, rings: &Rings, salt: u8) -> (Transaction, RoundId) {
@@ -195,6 +197,19 @@ impl Chain {
         }));
         let mut rng = <ChaCha20Rng as rand_chacha::rand_core::SeedableRng>::seed_from_u64(0);
         sign(body.unwrap(), &[], rings, &mut rng)
+    }
+
+    /// What the ledger says of a bank, as soon as it has joined.
+    pub fn joined(&self, round: RoundId, bank: &Bank) -> Joined {
+        Joined {
+            round,
+            chain: self.genesis.chain_id(),
+            asset: euro(),
+            institution: bank.id,
+            number: self.book.registry().institution(&bank.id).unwrap().number,
+            queue_root: bank.queue.root(),
+            bucket: bank.queue.bucket(),
+        }
     }
 
     /// The settlement with these new balances, in the order of the banks.

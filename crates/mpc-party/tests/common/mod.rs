@@ -23,9 +23,10 @@ use quittance_mpc::{Parties, PartyId};
 use quittance_mpc_party::{Config, Party};
 use quittance_round::dealing::{Acknowledgement, Dealings, deal};
 use quittance_round::message::Attempt;
+use quittance_round::payees::Payees;
 use quittance_round::queue::{FrozenQueue, QueueSeed, QueuedPayment};
-use quittance_round::receipt::ReceiptShare;
-use quittance_round::result::{BankResult, Expected, ResultShare, combine};
+use quittance_round::receipt::Attestation;
+use quittance_round::result::{Announced, BankResult, Expected, ResultShare, combine};
 use quittance_round::start::{Roster, Seat, Start};
 use quittance_rpc::client::Dialer;
 use quittance_rpc::config::Target;
@@ -66,6 +67,20 @@ pub struct Bank {
     pub id: InstitutionId,
     pub balance: Opening,
     pub queue: FrozenQueue,
+}
+
+impl Bank {
+    /// What it announces to a payee.
+    pub fn announced_to(&self, payee: InstitutionId) -> impl Iterator<Item = Announced> + '_ {
+        let payments = self.queue.payments().iter().enumerate();
+        let to_payee = payments.filter(move |(_, payment)| payment.payee == payee);
+        to_payee.map(|(place, payment)| Announced {
+            payer: self.id,
+            place: place as u32,
+            amount: payment.amount,
+            pads: self.queue.pads(place),
+        })
+    }
 }
 
 /// A running party.
@@ -285,7 +300,12 @@ impl World {
         bank: &Bank,
         ranges: Vec<RangeProof>,
     ) -> Dealings {
-        deal(round, &bank.balance, &bank.queue, ranges, self.parties(), &mut self.rng)
+        let joined = self.chain.joined(round, bank);
+        let payees = Payees::of(self.chain.book.registry());
+        let (balance, queue) = (&bank.balance, &bank.queue);
+        let parties = self.parties();
+        deal(&joined, balance, queue, ranges, &payees, parties, &mut self.rng)
+            .unwrap_or_else(|error| panic!("{error}"))
     }
 
     pub fn dealings(&mut self, round: RoundId, bank: &Bank) -> Dealings {
@@ -356,11 +376,8 @@ impl World {
         let expected = Expected::new(start, &bank.queue).unwrap();
         let shares = self.shares(bank, start).await;
         let unchecked = combine(&expected, &shares).unwrap_or_else(|error| panic!("{error}"));
-        let announced = |payer: &InstitutionId, place: u32| {
-            let payer = banks.iter().find(|bank| bank.id == *payer)?;
-            Some(payer.queue.payments().get(place as usize)?.amount)
-        };
-        unchecked.check(&bank.queue, announced).unwrap_or_else(|error| panic!("{error}"))
+        let told = banks.iter().flat_map(|payer| payer.announced_to(bank.id));
+        unchecked.check(&bank.queue, told.collect()).unwrap_or_else(|error| panic!("{error}"))
     }
 
     async fn shares(&self, bank: &Bank, start: &Start) -> Vec<(PartyId, ResultShare)> {
@@ -378,10 +395,10 @@ impl World {
         bank: InstitutionId,
         party: &str,
         round: RoundId,
-    ) -> Result<Vec<ReceiptShare>, Status> {
-        let request = proto::ReceiptsRequest { round_id: round.to_bytes(), from: 0 };
+    ) -> Result<Attestation, Status> {
+        let request = proto::ReceiptsRequest { round_id: round.to_bytes() };
         let answer = self.agent(bank, party).receipts(request).await?.into_inner();
-        Ok(answer.receipts.iter().map(|one| ReceiptShare::from_bytes(one).unwrap()).collect())
+        Ok(Attestation::from_bytes(&answer.attestation).unwrap())
     }
 }
 

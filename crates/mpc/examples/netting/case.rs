@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use quittance_circuit::{Fr, Owner, Part, Program, ProgramError};
-use quittance_circuit_library::netting::hidden::{Hidden, HiddenBank, HiddenPayment, PayeeInput};
+use quittance_circuit_library::netting::hidden::{Hidden, HiddenBank, HiddenPayment};
 use quittance_circuit_library::netting::{Bank, Netting};
 use quittance_crypto::commitment::{Blinding, commit_scalar};
 use quittance_crypto::field::{random_field, to_scalar};
@@ -43,8 +43,8 @@ pub fn gridlock(banks: usize, payments: usize, percent: u64, rng: &mut ChaCha20R
 pub struct Work {
     pub program: Program,
     inputs: Vec<Vec<Fr>>,
-    /// The payees to be checked, if they are hidden.
-    pub vectors: Vec<VectorInput>,
+    /// By owner, if payees are hidden: the label and the vector of each payment.
+    vectors: Vec<Vec<(Fr, Vec<Fr>)>>,
 }
 
 impl Work {
@@ -70,17 +70,18 @@ impl Work {
             let payment = |&(to, amount): &(Owner, u64)| HiddenPayment {
                 amount,
                 payee: Some(to),
-                index: Fr::from(1 + to.0),
                 pad: random_field(rng),
             };
             let queued = queue.payments.iter().map(payment).collect();
             HiddenBank { liquidity: queue.liquidity, queue: queued }
         };
         let inputs = hidden.inputs(&queues.iter().map(&mut bank).collect::<Vec<_>>())?;
-        let vector =
-            |at: PayeeInput| VectorInput { owner: at.owner, index: at.index, entries: at.entries };
-        let vectors = hidden.payees().map(vector).collect();
-        Ok(Self { program: hidden.until_settled()?, inputs, vectors })
+        let vector = |&(to, _): &(Owner, u64)| {
+            let is = |k| Fr::from(u64::from(k == 1 + usize::from(to.0)));
+            (Fr::from(1 + to.0), (0..=queues.len()).map(is).collect())
+        };
+        let vectors = queues.iter().map(|queue| queue.payments.iter().map(vector).collect());
+        Ok(Self { program: hidden.until_settled()?, inputs, vectors: vectors.collect() })
     }
 
     /// How many steps it takes.
@@ -88,40 +89,51 @@ impl Work {
         Ok(self.program.run_in_clear(self.inputs.clone())?.steps)
     }
 
-    /// What stands for each place of a payee's vector: nobody, then the banks.
-    pub fn labels(&self) -> Vec<Option<Fr>> {
-        let banks = (1..=self.program.owners()).map(|k| Some(Fr::from(k)));
-        [None].into_iter().chain(banks).collect()
+    /// What the places of a payee's vector are called: nobody, then the banks.
+    pub fn labels(&self) -> Vec<Fr> {
+        (0..=self.program.owners()).map(Fr::from).collect()
     }
 
-    /// All owners deal: committed inputs with commitments, the rest compressed. Inputs are marked as
-    /// being in their ranges, as if range proofs had been verified; that is not measured here.
+    /// All owners deal: inputs and indices with commitments, vectors compressed. Inputs are said to be
+    /// proven to be in their ranges, as in a round; range proofs are not measured here.
     pub fn deal(&self, parties: Parties, rng: &mut ChaCha20Rng) -> Result<Dealt> {
         let start = Instant::now();
         let mut verifying = Duration::ZERO;
-        let mut inputs: Vec<_> = parties.ids().map(|_| Inputs::new()).collect();
+        let mut inputs: Vec<_> = parties.ids().map(|_| (Inputs::new(), vec![])).collect();
         for (owner, values) in (0..).map(Owner).zip(&self.inputs) {
             let kinds = self.program.part(Part::Start).inputs_of(owner);
             let committed = kinds.filter(|(committed, _)| *committed).map(|(_, kind)| kind);
             let kinds: Vec<_> = committed.collect();
-            let (values, vectors) = values.split_at(kinds.len());
-            let secrets: Vec<_> =
-                values.iter().map(|value| (*value, Blinding::random(rng))).collect();
+            let vectors = self.vectors.get(usize::from(owner.0)).map_or(&[][..], Vec::as_slice);
+            let indices = vectors.iter().map(|(index, _)| index);
+            let secrets: Vec<_> = values[..kinds.len()]
+                .iter()
+                .chain(indices)
+                .map(|value| (*value, Blinding::random(rng)))
+                .collect();
             let commitments: Vec<_> = secrets
                 .iter()
                 .map(|(value, r)| Some(commit_scalar(&to_scalar(value), r.as_scalar())))
                 .collect();
             let (dealing, dealt) = deal(parties, &secrets, rng);
-            let (public, compressed) = deal_compressed(parties, owner, vectors, rng);
+            let entries = vectors.iter().flat_map(|(_, entries)| entries).copied();
+            let entries: Vec<_> = entries.collect();
+            let (public, compressed) = deal_compressed(parties, owner, &entries, rng);
             let received = Instant::now();
             let receivers = parties.ids().zip(&mut inputs);
-            for ((me, inputs), (dealt, compressed)) in receivers.zip(dealt.iter().zip(compressed)) {
+            for ((me, (inputs, own_vectors)), (dealt, compressed)) in
+                receivers.zip(dealt.iter().zip(compressed))
+            {
                 let mut own = dealing.verify(owner, parties, me, &commitments, dealt, rng)?;
-                let widths =
-                    kinds.iter().map(|kind| kind.bits().and_then(|bits| bits.try_into().ok()));
-                own.iter_mut().zip(widths).for_each(|(input, width)| input.width = width);
-                own.extend(public.verify(owner, parties, me, &compressed, vectors.len())?);
-                inputs.set(owner, own);
+                let indices = own.split_off(kinds.len());
+                let widths = kinds.iter().map(|kind| kind.bits());
+                inputs.set_proven(owner, own.into_iter().zip(widths).collect());
+                let entries = public.verify(owner, parties, me, &compressed, entries.len())?;
+                let mut entries = entries.into_iter();
+                own_vectors.extend(indices.into_iter().zip(vectors).map(|(index, (_, vector))| {
+                    let entries = entries.by_ref().take(vector.len()).collect();
+                    VectorInput { owner, index, entries }
+                }));
             }
             verifying += received.elapsed();
         }
@@ -132,8 +144,8 @@ impl Work {
 
 /// Dealt inputs.
 pub struct Dealt {
-    /// By party.
-    pub inputs: Vec<Inputs>,
+    /// By party: inputs, and the payees to be checked, if they are hidden.
+    pub inputs: Vec<(Inputs, Vec<VectorInput>)>,
     /// How long all dealers took, one after the other.
     pub dealing: Duration,
     /// How long a party took to verify.

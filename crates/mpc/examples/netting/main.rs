@@ -49,7 +49,8 @@ fn main() -> Result<()> {
 
 fn run(parties: Parties, work: Work, dealt: Dealt, steps: u32) -> Result<()> {
     let labels = work.labels();
-    let Work { program, vectors, .. } = work;
+    let kept: Vec<_> = (1..labels.len()).collect();
+    let Work { program, .. } = work;
     let name = |text| Digest::of(text, &[]);
     let binding = Binding {
         chain: name("chain"),
@@ -65,11 +66,11 @@ fn run(parties: Parties, work: Work, dealt: Dealt, steps: u32) -> Result<()> {
     println!("{} gates per step", program.part(Part::Step).gates().len());
     let (program, inputs) = (Arc::new(program), Arc::new(dealt.inputs));
     let network = Network::of_engines(&binding, 1, move |engine| async move {
-        let own = inputs[engine.me().position()].clone();
+        let (own, vectors) = inputs[engine.me().position()].clone();
         let mut shared = Shared::new(engine, own);
         let start = Instant::now();
         if !vectors.is_empty() {
-            shared.check_one_hot(&vectors, &labels).await?;
+            shared.check_one_hot(&vectors, &labels, &kept).await?;
         }
         let checked = start.elapsed();
         let start = Instant::now();

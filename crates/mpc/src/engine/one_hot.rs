@@ -6,7 +6,7 @@
 //!
 //! 1. *one of squares*, `E(r)^2 = E_2(r)`, where `E_2(X) = E(X^2) = sum of e_k X^2k`;
 //! 2. *sum*, `E(1) = 1`;
-//! 3. *index*, `sum of label_k e_k = index * (sum of e_k)` over the places k that have a label.
+//! 3. *index*, `sum of label_k e_k = index`.
 //!
 //! *Sound.* If `E(X)^2 = E(X^2)` as polynomials, then E is 0 or a power of X. For let `e_d` be the
 //! last coefficient that is not 0. That of `X^2d` gives `e_d^2 = e_d`, thus `e_d = 1`. If there were
@@ -14,8 +14,6 @@
 //! left and, on the right, 0 or `e_((d+m)/2)`, which is 0 as it lies between the two. So `e_m = 0`.
 //! The sum excludes 0. At a random r two different polynomials of degree below 2K agree with
 //! probability below `2K / l`. Sum and index alone are linear, and (2, -1, 0) passes them.
-//!
-//! A place without a label stands for a payee that is none of the others: then the index is free.
 //!
 //! *One residual for a dealer.* The residuals of all three, over all vectors of a dealer, are taken
 //! with different powers of r: exponents 0 to 2K - 2 for the squares, 2K - 1 for the sum, 2K for
@@ -27,7 +25,7 @@
 //! its shares on the dealer's polynomials before the session began: see
 //! [`CompressedDealing`](crate::vss::CompressedDealing). They were fixed then, thus before r.
 
-use ark_ff::{AdditiveGroup, Field};
+use ark_ff::Field;
 use quittance_circuit::Owner;
 use quittance_crypto::field::Fr;
 use quittance_crypto::planted;
@@ -40,14 +38,13 @@ use crate::share::Share;
 pub struct OneHot<'a> {
     /// The vector.
     pub entries: Vec<&'a Share>,
-    /// What the label at the place of the 1 must equal, if that place has one.
+    /// What the label at the place of the 1 must equal.
     pub index: &'a Share,
 }
 
 impl Engine {
     /// By dealer, whether all its vectors are one-hot and fit their indices; see the module. If
-    /// not, the dealer is to blame. `labels` are those of the places, `None` for a place that fits
-    /// any index. Nothing else is learnt.
+    /// not, the dealer is to blame. `labels` are those of the places. Nothing else is learnt.
     ///
     /// Five exchanges and a check of products, whatever the number of vectors; two products and an
     /// opened element for each dealer. The shares must be those that the parties held before the
@@ -55,7 +52,7 @@ impl Engine {
     pub async fn one_hot(
         &mut self,
         dealers: &[(Owner, Vec<OneHot<'_>>)],
-        labels: &[Option<Fr>],
+        labels: &[Fr],
     ) -> Result<Vec<bool>, Abort> {
         let mut vectors = dealers.iter().flat_map(|(_, vectors)| vectors);
         if labels.is_empty() || vectors.any(|vector| vector.entries.len() != labels.len()) {
@@ -105,30 +102,23 @@ impl Powers {
 /// returns what is to be added to it.
 fn residual(
     vectors: &[OneHot<'_>],
-    labels: &[Option<Fr>],
+    labels: &[Fr],
     powers: &Powers,
     products: &mut Products,
 ) -> Share {
     let (last_but_one, last) = powers.last();
-    let of_squares = planted!("one-hot-squares-not-checked", Fr::ZERO, Fr::ONE);
-    let of_sum = planted!("one-hot-sum-not-checked", Fr::ZERO, last_but_one);
-    let of_index = planted!("one-hot-index-not-checked", Fr::ZERO, last);
+    let of_squares = planted!("one-hot-squares-not-checked", Fr::from(0u64), Fr::ONE);
+    let of_sum = planted!("one-hot-sum-not-checked", Fr::from(0u64), last_but_one);
+    let of_index = planted!("one-hot-index-not-checked", Fr::from(0u64), last);
     let (mut pairs, mut rest, mut weight) = (vec![], Share::zero(), Fr::ONE);
     for OneHot { entries, index } in vectors {
         let value = powers.at(entries, 1);
         let squares = powers.at(entries, 2);
         let sum: Fr = entries.iter().map(|entry| entry.0).sum();
-        // Of the places that have a label: the sum of the labels, and of the entries.
-        let (mut label, mut count) = (Fr::ZERO, Fr::ZERO);
-        for (entry, of_place) in entries.iter().zip(labels) {
-            if let Some(of_place) = of_place {
-                label += *of_place * entry.0;
-                count += entry.0;
-            }
-        }
+        let label: Fr = entries.iter().zip(labels).map(|(entry, label)| *label * entry.0).sum();
         pairs.push((Share(weight * of_squares * value), Share(value)));
-        pairs.push((Share(-weight * of_index * index.0), Share(count)));
-        rest.0 += weight * (of_sum * (sum - Fr::ONE) + of_index * label - of_squares * squares);
+        let linear = of_sum * (sum - Fr::ONE) + of_index * (label - index.0);
+        rest.0 += weight * (linear - of_squares * squares);
         weight *= powers.stride;
     }
     products.push(pairs.iter().map(|(left, right)| (left, right)));

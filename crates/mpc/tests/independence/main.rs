@@ -74,7 +74,7 @@ fn circuits() -> Vec<Circuit> {
             Box::pin(async move {
                 let (index, entries) = shares.split_last().unwrap();
                 let vector = OneHot { entries: entries.iter().collect(), index };
-                let labels = [10u64, 11].map(|label| Some(Fr::from(label)));
+                let labels = [10u64, 11].map(Fr::from);
                 let sound = engine.one_hot(&[(Owner(0), vec![vector])], &labels).await?;
                 assert_eq!(sound, [true]);
                 Ok(())

@@ -21,11 +21,11 @@ use quittance_circuit::{Fr, Owner, Part, Run};
 use quittance_circuit_library::netting::{Bank, Netting};
 use quittance_mpc::memory::Outcome;
 use quittance_mpc::session::Frame;
-use quittance_mpc::{Inputs, Output, Shared};
+use quittance_mpc::{Inputs, Output, Shared, VectorInput};
 
 use cells::{Cell, Field, How, Recording};
 use committee::Committee;
-use committee::hidden::{Party, committed, hide, protocol};
+use committee::hidden::{Party, Scene};
 use committee::reference::Case;
 use verdict::Judge;
 
@@ -33,8 +33,8 @@ use verdict::Judge;
 struct Round {
     name: &'static str,
     committee: Committee,
-    inputs: Vec<Inputs>,
-    protocol: Arc<dyn Fn(Shared) -> Party + Send + Sync>,
+    inputs: Vec<(Inputs, Vec<VectorInput>)>,
+    protocol: Arc<dyn Fn(Shared, Vec<VectorInput>) -> Party + Send + Sync>,
     expected: Vec<Fr>,
 }
 
@@ -44,11 +44,13 @@ fn case() -> Case {
 }
 
 fn hidden(committee: Committee) -> Round {
-    let (hidden, inputs) = hide(&case(), 1);
+    let scene = Scene::whole(case(), 1);
+    let hidden = scene.hidden();
     let program = hidden.until_settled().unwrap();
-    let expected = program.run_in_clear(inputs.clone()).unwrap().outputs;
-    let inputs = committee.compressed(&inputs, |_| committed(1));
-    let protocol = Arc::new(protocol(&hidden, &program));
+    let inputs = hidden.inputs(&scene.banks()).unwrap();
+    let expected = program.run_in_clear(inputs).unwrap().outputs;
+    let inputs = committee.hidden(&scene.dealt());
+    let protocol = Arc::new(scene.protocol(&program));
     Round { name: "hidden payees", committee, inputs, protocol, expected }
 }
 
@@ -64,8 +66,8 @@ fn public(committee: Committee) -> Round {
     let expected = program.run_in_clear(inputs.clone()).unwrap().outputs;
     let start = program.part(Part::Start).clone();
     let statement = |owner| start.inputs_of(owner).map(|(committed, _)| committed).collect();
-    let inputs = committee.inputs(&inputs, statement);
-    let protocol = Arc::new(move |mut shared: Shared| -> Party {
+    let inputs = committee.inputs(&inputs, statement).into_iter().map(|it| (it, vec![])).collect();
+    let protocol = Arc::new(move |mut shared: Shared, _| -> Party {
         let program = program.clone();
         Box::pin(async move { shared.run(&program).await })
     });
@@ -79,10 +81,11 @@ impl Round {
         attempt: u8,
         attack: Option<(&Cell, &Recording, &Recording)>,
     ) -> Outcome<Run<Output>> {
-        let mut committee = Committee { attempt, ..self.committee };
-        committee.seed = 100 + u64::from(attempt);
+        let mut committee = self.committee.clone();
+        (committee.attempt, committee.seed) = (attempt, 100 + u64::from(attempt));
         let protocol = Arc::clone(&self.protocol);
-        let network = committee.network(self.inputs.clone(), move |shared| protocol(shared));
+        let network = committee
+            .network_with(self.inputs.clone(), move |shared, vectors| protocol(shared, vectors));
         let Some((cell, run, other)) = attack else { return network.recording().run() };
         let held = RefCell::new(Vec::<Frame>::new());
         let interfere = |frame: Frame| match (cell.field, cell.how) {
