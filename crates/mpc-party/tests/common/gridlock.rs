@@ -30,7 +30,7 @@ pub async fn long_round(world: &mut World) -> (Vec<Bank>, RoundId, Start) {
     let all: Vec<_> = (1..=8)
         .map(|number| {
             let payments: Vec<_> =
-                (0..100).map(|k| (1 + (number + k % 7) % 8, 100 + 7 * k as u64)).collect();
+                (0..50).map(|k| (1 + (number + k % 7) % 8, 100 + 7 * k as u64)).collect();
             world.bank(number, 100, &payments)
         })
         .collect();

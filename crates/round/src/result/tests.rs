@@ -250,7 +250,7 @@ fn notices_under_other_pads_are_refused() {
 
     let own = |attempt: u8| {
         let start = Start { attempt, ..start() };
-        let expected = Expected::new(&start, &queue(), parties()).unwrap();
+        let expected = Expected::new(&start, &queue()).unwrap();
         let mut shares = computed().shares();
         shares.iter_mut().for_each(|(_, share)| share.attempt = attempt);
         combine(&expected, &shares).ok().unwrap().check(&queue(), announced()).err()

@@ -63,7 +63,7 @@ fn other_parts_than_those_published_are_named() {
     let other = DealtProblem::OtherVectors;
     for place in [0, 1, 79, 80] {
         let mut dealt = dealt();
-        shares(&mut dealt.private[0])[place].0 += Fr::from(1u64);
+        shares(&mut dealt.private[0])[place] += &Share::constant(Fr::from(1u64));
         assert_eq!(dealt.problems(), [Some(other.clone()), None, None]);
     }
     let lengths: [fn(&mut Vec<Share>); 2] = [|it| drop(it.pop()), |it| it.push(it[0].clone())];
@@ -114,7 +114,7 @@ fn no_changed_byte_of_what_is_published_of_vectors_passes() {
 #[test]
 fn shares_of_vectors_on_no_polynomial_are_named() {
     let mut dealt = dealt();
-    shares(&mut dealt.private[0])[3].0 += Fr::from(1u64);
+    shares(&mut dealt.private[0])[3] += &Share::constant(Fr::from(1u64));
     let part = dealt.private[0].vectors.to_bytes();
     let digest = Digest::of("quittance/v1/mpc-dealt-part", &[&[0, 1, 1], &part]);
     let mut bytes = dealt.common.vectors.to_bytes();
