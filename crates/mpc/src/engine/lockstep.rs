@@ -118,18 +118,18 @@ impl Engine {
     /// One round of those claims for which there are so many left.
     async fn round(&mut self, claims: Claims, left: u32) -> Result<Claims, Abort> {
         let Claims { mut elements, mut bits } = claims;
-        let compression = elements.take_if(|claim| claim.rounds() == left).map(|claim| match left {
-            1 => claim.mask(&self.random(2)),
-            _ => claim.compress(),
-        });
-        let bit_compression = bits.take_if(|claim| claim.rounds() == left).and_then(|claim| {
-            claim.compress(|count| random_elements(&mut self.keys, count))
-        });
+        let compression =
+            elements.take_if(|claim| claim.rounds() == left).map(|claim| match left {
+                1 => claim.mask(&self.random(2)),
+                _ => claim.compress(),
+            });
+        let bit_compression = bits
+            .take_if(|claim| claim.rounds() == left)
+            .and_then(|claim| claim.compress(|count| random_elements(&mut self.keys, count)));
         let points = compression.as_ref().map(|it| it.points()).unwrap_or_default();
         let summands = bit_compression.as_ref().map(|it| it.summands()).unwrap_or_default();
         let (shares, products) = self.reduce_both(&points, summands).await?;
-        let (p, p_bits) =
-            self.challenges(compression.is_some(), bit_compression.is_some()).await?;
+        let (p, p_bits) = self.challenges(compression.is_some(), bit_compression.is_some()).await?;
         Ok(Claims {
             elements: compression.map(|it| it.at(&shares, p)).or(elements),
             bits: bit_compression.map(|it| it.at(products, p_bits)).or(bits),
@@ -173,7 +173,8 @@ impl Engine {
         let mut outgoing = vec![message; self.parties().count()];
         if elements.len() > 0 {
             // What each of the others misses.
-            for (to, component) in [(self.after(), &elements.next), (self.before(), &elements.last)] {
+            for (to, component) in [(self.after(), &elements.next), (self.before(), &elements.last)]
+            {
                 let message = &mut outgoing[to.position()];
                 *message = joined(message, &pack_elements(component));
             }

@@ -147,9 +147,11 @@ impl Unchecked {
     /// Of products that share their left vector, the sum is `<left, sum of r^k * right_k>`: the same
     /// number in another form, so that only one vector of that length is left to be shown.
     pub(super) fn combine(self, r: &Fr) -> Claim {
-        let groups = || self.batches.iter().flat_map(|(products, results)| {
-            products.groups(results).map(move |(rows, results)| (products, rows, results))
-        });
+        let groups = || {
+            self.batches.iter().flat_map(|(products, results)| {
+                products.groups(results).map(move |(rows, results)| (products, rows, results))
+            })
+        };
         let length = groups().map(|(_, rows, _)| rows[0].length).sum::<usize>().max(1);
         let mut left = Zeroizing::new(Vec::with_capacity(length));
         let mut right = Zeroizing::new(Vec::with_capacity(length));
