@@ -165,7 +165,7 @@ fn private(owner: u16, value: u64) -> Output {
 fn committed(owner: u16) -> Output {
     let share = CommittedShare::from_bytes(&[0; 64]).ok().unwrap();
     let published = vec![Commitment::identity(); 3];
-    let public = Box::new(CommittedOutput::new(parties(), published).unwrap());
+    let public = Box::new(CommittedOutput::new(parties().first_active(), published).unwrap());
     Output::Committed { owner: Owner(owner), share, public }
 }
 
