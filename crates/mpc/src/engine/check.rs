@@ -49,11 +49,11 @@ const LONG: usize = 1 << 15;
 
 /// In how many rounds a claim about so many pairs is shown. Each but the last compresses it.
 fn rounds(length: usize) -> u32 {
-    match length {
-        0..=MAX_BLOCKS => 1,
-        ..=LONG => 1 + rounds(length.div_ceil(MAX_BLOCKS)),
-        _ => 1 + rounds(length.div_ceil(FEW_BLOCKS)),
+    if length <= MAX_BLOCKS {
+        return 1;
     }
+    let blocks = if length <= LONG { MAX_BLOCKS } else { FEW_BLOCKS };
+    1 + rounds(length.div_ceil(blocks))
 }
 
 /// Into how many blocks such a claim is cut: no more than make it short enough for the next rounds,

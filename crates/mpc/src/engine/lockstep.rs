@@ -95,16 +95,19 @@ impl Engine {
         }
         let shares = claims.elements.map(|claim| claim.last());
         let masked = match claims.bits {
+            None => None,
             Some(BitClaim::Masked(masked)) => Some(masked),
-            _ => None,
+            // There is a round left, which cannot be.
+            Some(_) => return Err(Abort::WrongProduct { exchange: self.last_exchange() }),
         };
         let nothing = Elements::default();
         let left = masked.as_ref().map_or(&nothing, |masked| &masked.left);
-        let (opened, left) =
-            self.open_both(shares.as_ref().map_or(&[], |it| it.as_slice()), left).await?;
+        let shares = shares.as_ref().map_or(&[][..], |it| it.as_slice());
+        let (opened, left) = self.open_both(shares, left).await?;
         let mut right = match opened[..] {
             [left, right, value] => left * right == value,
-            _ => true,
+            // No products over Z_l.
+            _ => shares.is_empty(),
         };
         if let Some(masked) = masked {
             let (_, rest) = self.open_both(&[], &masked.rest(&left)).await?;

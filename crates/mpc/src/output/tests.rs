@@ -1,6 +1,5 @@
 use super::*;
 use crate::parties::Parties;
-use crate::session::hash_of_announced;
 use quittance_crypto::field::random_field;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -22,11 +21,25 @@ type Made = Vec<(CommittedShare, CommittedOutput)>;
 
 /// The nets 5, -8, 3 in group 0 and twice 11 in group 1, as all parties make them.
 fn make(n: u8, t: u8, interfere: impl FnMut(Frame) -> Vec<Frame>) -> Vec<Result<Made, Abort>> {
+    make_with(n, t, 0, interfere)
+}
+
+/// The same where party number `liar` takes other shares than it has.
+fn make_with(
+    n: u8,
+    t: u8,
+    liar: u8,
+    interfere: impl FnMut(Frame) -> Vec<Frame>,
+) -> Vec<Result<Made, Abort>> {
     let network = Network::of_engines(&binding(n, t), 1, move |mut engine| async move {
         let mut rng = ChaCha20Rng::seed_from_u64(5);
         let share = |value: Fr| {
             let mut shares = split(value, Parties::new(n.into(), t).unwrap(), &mut rng);
-            shares.swap_remove(engine.me().position())
+            let mut own = shares.swap_remove(engine.me().position());
+            if engine.me().number() == liar {
+                own += &Share::constant(Fr::from(1u64));
+            }
+            own
         };
         let values = values().map(share);
         let groups = [0, 0, 1, 0, 1];
@@ -146,22 +159,20 @@ fn commitments_of_too_high_a_degree_are_refused() {
 
 #[test]
 fn a_party_that_publishes_another_commitment_ends_the_session() {
-    let mut published = None;
+    let results = make_with(3, 1, 2, |frame| vec![frame]);
+    let expected = Abort::InconsistentCommitments { output: 0 };
+    assert!(results.iter().all(|result| result.as_ref().err() == Some(&expected)));
+
+    // Different ones to different parties.
     let swap = |mut frame: Frame| {
-        if frame.kind == Kind::Publish && frame.from == 2 {
+        if frame.kind == Kind::Publish && (frame.from, frame.to) == (2, 3) {
             frame.payload[..5 * 32].rotate_left(32);
-            published = Some(hash_of_announced(&frame.payload));
-        }
-        // It also says so when all tell each other what they have received.
-        if let (Kind::Echo, 2, Some(hash)) = (frame.kind, frame.from, published) {
-            frame.payload[36..68].copy_from_slice(hash.as_bytes());
         }
         vec![frame]
     };
     let results = make(3, 1, swap);
-    let expected = Abort::InconsistentCommitments { output: 0 };
-    assert_eq!(results[0].as_ref().err(), Some(&expected));
-    assert_eq!(results[2].as_ref().err(), Some(&expected));
+    let told_otherwise = |result: &Result<_, _>| matches!(result, Err(Abort::Equivocation { .. }));
+    assert!(results.iter().all(told_otherwise));
 
     let garbage = |mut frame: Frame| {
         if frame.kind == Kind::Publish && frame.from == 2 {
