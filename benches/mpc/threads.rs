@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, Encode};
-use quittance_mpc::Engine;
+use quittance_mpc::{Engine, Parties};
 use quittance_mpc::session::{Abort, Binding, Frame, Machine, Progress};
 use rand_core::OsRng;
 
