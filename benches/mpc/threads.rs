@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, Encode};
-use quittance_mpc::{Engine, Parties};
 use quittance_mpc::session::{Abort, Binding, Frame, Machine, Progress};
+use quittance_mpc::{Engine, Parties};
 use rand_core::OsRng;
 
 const PARTIES: u8 = 3;
