@@ -56,7 +56,7 @@ pub fn vectors(hidden: &Hidden) -> Vec<VectorInput> {
 /// What one party does.
 pub type Party = Pin<Box<dyn Future<Output = Result<Run<Output>, Abort>> + Send>>;
 
-/// Checks payees and runs.
+/// Checks payees and runs, as a party of a round does: to the comparison of transcripts.
 pub fn protocol(
     hidden: &Hidden,
     program: &Program,
@@ -67,7 +67,9 @@ pub fn protocol(
         let (program, vectors, labels) = (program.clone(), vectors.clone(), labels.clone());
         Box::pin(async move {
             shared.check_one_hot(&vectors, &labels).await?;
-            shared.run(&program).await
+            let run = shared.run(&program).await?;
+            shared.engine().compare_transcripts().await?;
+            Ok(run)
         })
     }
 }
