@@ -40,7 +40,7 @@ type Interference<'a> = Box<dyn FnMut(Frame) -> Vec<Frame> + 'a>;
 type Arrival<'a> = Box<dyn FnMut(&mut Frame) -> bool + 'a>;
 
 impl<'a, T> Network<'a, T> {
-    /// A network of all active parties of a session, each running `protocol` on its engine. The parties'
+    /// A network of all active parties of a session, each running `protocol` on its engine. Their
     /// entropy is derived from the seed as well: for simulation only.
     pub fn of_engines<F, P>(binding: &Binding, seed: u64, protocol: P) -> Result<Self, PartiesError>
     where

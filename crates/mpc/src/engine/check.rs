@@ -8,8 +8,8 @@
 //!
 //! 1. *Combine.* With a common random `r`, the claims `<x_k, y_k> = z_k` become one claim
 //!    `<X, Y> = Z`: X is made of the `r^k x_k`, Y of the `y_k`, and `Z = sum of r^k z_k`.
-//! 2. *Compress.* X and Y are dealt out into κ blocks (at most 32); `F` and `G` are the vectors of polynomials of
-//!    degree κ - 1 with `F(j) = X_j`, `G(j) = Y_j` for j < κ. Then `h = <F, G>` has degree
+//! 2. *Compress.* X and Y are dealt out into κ blocks, at most 32; `F` and `G` are the vectors of
+//!    polynomials of degree κ - 1 with `F(j) = X_j`, `G(j) = Y_j` for j < κ. Then `h = <F, G>` has degree
 //!    2κ - 2. The parties compute its points 0 .. 2κ - 2, of which the point κ - 1 follows from
 //!    `Z = sum over j < κ of h(j)`, and go on with `<F(p), G(p)> = h(p)` at a common random `p`:
 //!    a claim κ times shorter.

@@ -95,7 +95,7 @@ impl Scene {
         Case { liquidity, queues: self.roster.iter().map(queue).collect() }
     }
 
-    /// What each party does: it checks payees and runs.
+    /// What each party does, as a party of a round: to the comparison of transcripts.
     pub fn protocol(
         &self,
         program: &Program,
@@ -106,7 +106,9 @@ impl Scene {
             let (program, labels, kept) = (program.clone(), labels.clone(), kept.clone());
             Box::pin(async move {
                 shared.check_one_hot(&vectors, &labels, &kept).await?;
-                shared.run(&program).await
+                let run = shared.run(&program).await?;
+                shared.engine().compare_transcripts().await?;
+                Ok(run)
             })
         }
     }

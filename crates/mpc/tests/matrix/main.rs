@@ -69,7 +69,11 @@ fn public(committee: Committee) -> Round {
     let inputs = committee.inputs(&inputs, statement).into_iter().map(|it| (it, vec![])).collect();
     let protocol = Arc::new(move |mut shared: Shared, _| -> Party {
         let program = program.clone();
-        Box::pin(async move { shared.run(&program).await })
+        Box::pin(async move {
+            let run = shared.run(&program).await?;
+            shared.engine().compare_transcripts().await?;
+            Ok(run)
+        })
     });
     Round { name: "public payees", committee, inputs, protocol, expected }
 }

@@ -94,6 +94,7 @@ impl Judge<'_> {
             Abort::Inconsistent { .. }
             | Abort::WrongProduct { .. }
             | Abort::InconsistentCommitments { .. }
+            | Abort::OtherTranscript { .. }
             | Abort::Equivocation { .. } => Ok(Verdict::Disputed),
             // Whoever waits for somebody honest waits for somebody who waits, or has aborted.
             Abort::Ended { missing } => {

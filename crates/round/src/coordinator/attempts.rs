@@ -1,10 +1,13 @@
 //! Which parties compute, attempt by attempt.
 //!
 //! A failed attempt leaves words of parties about others: whose messages were missing or wrong. Such
-//! a word convinces nobody. But of a party and the one that it names, one is at fault: either the
-//! named one, or the one that names it. (Or the network between them, which both need.) So the next
-//! attempt is made without one of each such pair, as far as the committee has parties to spare. With
-//! n >= 3t + 1 there are always 2t + 1 parties that do not name each other: honest ones.
+//! a word convinces nobody. Where a message was wrong, either the named party is at fault, or the
+//! one that names it, or the network between them, which both need. So the next attempt is made
+//! without one of each such pair, as far as the committee has parties to spare.
+//!
+//! *Missing* says less: an honest party that a liar keeps waiting is missing for the others, which
+//! are honest as well. So a liar can have an honest party left out in its place, once for each
+//! attempt. The choice is a matter of getting on, not of safety.
 
 use std::collections::BTreeSet;
 
@@ -92,9 +95,8 @@ impl Attempts {
     }
 
     /// Who computes: with the fewest parties that do not attend, then that have contradicted
-    /// themselves, then with the fewest pairs of which
-    /// one names the other, the fewest that are named, that name others, and not as before. The
-    /// first of those that are equally good.
+    /// themselves, then with the fewest pairs of which one names the other, the fewest that are
+    /// named, that name others, and not as before. The first of those that are equally good.
     pub(super) fn choose(&self, scene: &Scene<'_>) -> Result<ActiveSet, PartiesError> {
         let candidates = Candidates::of(scene)?;
         let cost = |active: &ActiveSet| {
