@@ -135,7 +135,7 @@ async fn a_party_that_goes_away_in_the_middle_ends_the_session_for_all() {
     let all: Vec<_> = (1..=8)
         .map(|number| {
             let payments: Vec<_> =
-                (0..100).map(|k| (1 + (number + k % 7) % 8, 100 + 7 * k as u64)).collect();
+                (0..50).map(|k| (1 + (number + k % 7) % 8, 100 + 7 * k as u64)).collect();
             world.bank(number, 100, &payments)
         })
         .collect();
