@@ -347,7 +347,7 @@ async fn nobody_holds_what_is_not_addressed_to_it() {
     let ownership = reader.read(&tape);
     let large = ownership.amounts.keys().filter(|cents| **cents >= LEAST).count();
     // Funds, transfers, payments, nets, and balances after each of them.
-    assert!(large >= 24 && ownership.blindings.len() > 250, "{large} amounts");
+    assert!(large >= 24 && ownership.blindings.len() > 160, "{large} amounts");
     assert_eq!(ownership.debts.len(), 5, "a circle, and what cannot settle");
     let search = Search::new(&ownership, &round);
     assert_eq!(search.balances.len(), banks.len() + 1, "of all banks and the central bank");
