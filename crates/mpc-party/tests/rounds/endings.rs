@@ -132,11 +132,13 @@ async fn a_party_that_was_restarted_has_forgotten_and_says_so() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_party_that_goes_away_in_the_middle_ends_the_session_for_all() {
     let mut world = World::new(8).await;
-    let all: Vec<_> = (1..=8)
+    // In a circle without any liquidity; one payment is too small, and so one payment of each bank
+    // after the other falls out, all the way round, until nothing settles.
+    let all: Vec<_> = (1..=8usize)
         .map(|number| {
-            let payments: Vec<_> =
-                (0..50).map(|k| (1 + (number + k % 7) % 8, 100 + 7 * k as u64)).collect();
-            world.bank(number, 100, &payments)
+            let amount = |k| if number == 8 && k == 0 { 1 } else { 2 };
+            let payments: Vec<_> = (0..20).map(|k| (1 + number % 8, amount(k))).collect();
+            world.bank(number, 0, &payments)
         })
         .collect();
     let round = world.open_round(&all);
