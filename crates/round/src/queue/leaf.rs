@@ -65,8 +65,8 @@ impl QueueSeed {
     /// Both of its scalars are `hash_to_scalar(label, seed, place, attempt)`, under the labels
     /// `quittance/v1/queue-pad` and `quittance/v1/queue-pad-blinding`.
     pub(super) fn pad(&self, place: usize, attempt: usize) -> Pad {
-        let (place, attempt) = ((place as u32).to_be_bytes(), [attempt as u8]);
-        let attempt = planted!("pad-of-another-attempt", [0], attempt);
+        let place = (place as u32).to_be_bytes();
+        let attempt = [planted!("pad-of-another-attempt", 0, attempt as u8)];
         let scalar = |label| hash_to_scalar(label, &[&self.0[..], &place, &attempt]);
         let blinding = Blinding::from_scalar(scalar("quittance/v1/queue-pad-blinding"));
         Pad::new(scalar("quittance/v1/queue-pad"), blinding)

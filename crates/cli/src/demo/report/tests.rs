@@ -189,7 +189,8 @@ an exchange are one transaction.
   11     exchange  AAAAZZ01  BBBBZZ01    0.01  EUR
   11     exchange  BBBBZZ01  AAAAZZ01     200  JPY
 
-What the committee did: it netted on secret shares and saw no amount.
+What the committee did: it netted on secret shares and saw neither amounts nor
+payees.
 
   currency  iterations  computation     sent by each party
   --------  ----------  -----------  ---------------------

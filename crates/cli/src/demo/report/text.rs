@@ -191,7 +191,7 @@ impl Report {
         }
         section(
             text,
-            "What the committee did: it netted on secret shares and saw no amount.",
+            "What the committee did: it netted on secret shares and saw neither amounts nor payees.",
             &table,
         );
     }
