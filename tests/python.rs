@@ -239,7 +239,10 @@ fn the_verifier_in_python_notices_a_changed_byte() {
         ("chain.json", "/blocks/1/header"),
         ("chain.json", "/blocks/0/transaction/credits/0/payload"),
         ("chain.json", "/proofs/0/proof"),
-        ("receipts.json", "/outcomes/1/shares/0/digest"),
+        ("receipts.json", "/outcomes/1/attestations/0/digest"),
+        ("receipts.json", "/outcomes/1/notice"),
+        ("receipts.json", "/outcomes/0/notices"),
+        ("receipts.json", "/leaf"),
     ] {
         let text = std::fs::read_to_string(docs("vectors").join(file)).expect("a file");
         let mut vectors: Value = serde_json::from_str(&text).expect("JSON");
