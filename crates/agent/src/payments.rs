@@ -42,6 +42,11 @@ impl Payments {
         std::mem::take(&mut self.changed)
     }
 
+    /// The queue of an asset is to be looked at again.
+    pub(crate) fn is_changed(&mut self, asset: AssetId) {
+        self.changed.insert(asset);
+    }
+
     /// Payments of an asset that are still to be settled, also those in a round, in queue order.
     pub(crate) fn open(&self, asset: AssetId) -> impl Iterator<Item = &Payment> {
         self.open.values().filter(move |payment| payment.asset == asset)

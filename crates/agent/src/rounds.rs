@@ -184,6 +184,11 @@ impl Rounds {
         self.seats.values().any(waiting)
     }
 
+    /// Whether the bank takes part in a round, or is about to.
+    fn is_busy(&self) -> bool {
+        self.seats.values().any(|seat| seat.stage != Stage::Left)
+    }
+
     /// The committee of a round: its parties in order, as shares are dealt.
     fn committee(&self, round: &RoundId) -> Option<(Vec<InstitutionId>, Parties)> {
         let committee = self.book.committee(self.book.round(round)?)?;

@@ -289,6 +289,7 @@ impl Core {
             pending: decimal::format_signed(pending, decimals),
             commitment: commitment.to_string(),
             locked_by_round: lock.map(|lock| lock.round.to_string()).unwrap_or_default(),
+            queue_proven: self.is_queue_proven(asset),
         })
     }
 

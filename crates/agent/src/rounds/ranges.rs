@@ -2,7 +2,7 @@
 //!
 //! As soon as payments of an asset wait, the seed of their next queue is drawn, and the amounts are
 //! proven to be in range group after group, in the background: one group of an asset at a time, so
-//! that transfers find a free processor. Seed and proofs are stored, and are good until the queue
+//! that transfers find a free processor, and none while the bank is in a round. Seed and proofs are stored, and are good until the queue
 //! joins a round; only groups whose payments change are proven anew. What is missing when the queue
 //! is frozen is proven then, on all processors, while the join is on its way.
 //!
@@ -101,10 +101,27 @@ impl Core {
         self.payments.open(asset).filter(is_free).take(self.parts.rounds.payees.largest_bucket())
     }
 
-    /// Prepares what has changed since the last time.
+    /// Prepares what has changed since the last time, unless the bank is in a round: whoever waits for
+    /// that needs the processors more than a queue for a later one does.
     pub(crate) fn prepare_queues(&mut self) -> Result<(), Failure> {
+        if self.parts.rounds.is_busy() {
+            return Ok(());
+        }
         let changed = self.payments.take_changed();
         changed.into_iter().try_for_each(|asset| self.prepare(asset))
+    }
+
+    /// What the next queue of an asset holds.
+    fn next_amounts(&self, asset: AssetId) -> Zeroizing<Vec<u64>> {
+        Zeroizing::new(self.next_in_queue(asset).map(|payment| payment.amount).collect())
+    }
+
+    /// Whether all that the next queue of an asset holds is proven.
+    pub(crate) fn is_queue_proven(&self, asset: AssetId) -> bool {
+        let amounts = self.next_amounts(asset);
+        let preparation = self.parts.rounds.prepared.get(&asset);
+        amounts.is_empty()
+            || preparation.is_some_and(|it| it.first_missing(groups(&amounts)).is_none())
     }
 
     /// Has the first group proven that is not; the others follow.
@@ -113,8 +130,7 @@ impl Core {
         if preparation.is_some_and(|preparation| preparation.proving) {
             return Ok(());
         }
-        let next = self.next_in_queue(asset).map(|payment| payment.amount);
-        let amounts = Zeroizing::new(next.collect::<Vec<u64>>());
+        let amounts = self.next_amounts(asset);
         if amounts.is_empty() {
             return Ok(());
         }
@@ -174,7 +190,8 @@ impl Core {
         changes.batch.put_proven(asset, group, &proven);
         preparation.queue.groups.insert(group, proven);
         self.commit(changes)?;
-        self.prepare(asset)
+        self.payments.is_changed(asset);
+        self.prepare_queues()
     }
 
     /// Proves what is missing for the queue with which a round is joined.

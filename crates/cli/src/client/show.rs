@@ -163,6 +163,7 @@ mod tests {
                 pending: "0.00".into(),
                 commitment: "ab12".into(),
                 locked_by_round: "0123456789abcdef0123456789abcdef".into(),
+                queue_proven: true,
             }],
         };
         assert_eq!(

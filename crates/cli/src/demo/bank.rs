@@ -156,6 +156,7 @@ impl Bank {
             asset: currency.code().to_owned(),
             balance: currency.format(0),
             pending: currency.format(0),
+            queue_proven: true,
             ..Default::default()
         };
         let found = balances.into_iter().find(|balance| balance.asset == currency.code());

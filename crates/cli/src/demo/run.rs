@@ -29,6 +29,9 @@ const RECEIVERS: usize = 32;
 /// How long banks may take to take in what they were paid.
 const ABSORB: Duration = Duration::from_secs(120);
 
+/// How long banks may take to prove what waits. Forty banks on a small machine need minutes.
+const PROVE: Duration = Duration::from_secs(1200);
+
 /// Every account of every bank.
 type Accounts = BTreeMap<Currency, BTreeMap<InstitutionId, Account>>;
 
@@ -94,6 +97,7 @@ impl Run<'_> {
         let mut rounds = BTreeMap::new();
         for currency in input.currencies() {
             if input.payments_in(currency).next().is_some() {
+                self.prove(&mut banks).await?;
                 rounds.insert(currency, self.net(&mut banks, currency).await?);
             }
         }
@@ -157,6 +161,27 @@ impl Run<'_> {
             done.unwrap_or(Err(DemoError::Interrupted))?;
         }
         self.progress.end(stage, &format!("{} payments", self.options.input.payments.len()));
+        Ok(())
+    }
+
+    /// Waits until each bank has proven its queued amounts to be in range, as it does in the
+    /// background long before a round in real life.
+    async fn prove(&mut self, banks: &mut [Bank]) -> Result<(), DemoError> {
+        let stage = self.progress.begin("prove the queued amounts in advance");
+        let deadline = Instant::now() + PROVE;
+        for bank in banks.iter_mut() {
+            for currency in self.options.input.currencies() {
+                stage.note(&format!("{} in {currency}", bank.id));
+                while !bank.account(currency).await?.queue_proven {
+                    if Instant::now() > deadline {
+                        let what = format!("proving the queue of {} in {currency}", bank.id);
+                        return Err(DemoError::TooSlow { what, seconds: PROVE.as_secs() });
+                    }
+                    sleep(POLL).await;
+                }
+            }
+        }
+        self.progress.end(stage, "none is negative or too large");
         Ok(())
     }
 

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use quittance_crypto::digest::Digest;
 use quittance_ledger::ids::Uetr;
 use quittance_ledger::payload::Particulars;
 use quittance_round::queue::QueuedPayment;
 use quittance_rpc::proto::agent::v1 as api;
 
+use super::super::{Seat, Stage};
 use super::*;
 use crate::core::{Handle, View};
 use crate::site::{Bank, ONE, Site, TWO, uetr};
@@ -102,6 +104,34 @@ async fn queued_payments_are_proven_at_once_and_the_proofs_survive_a_restart() {
     cancel(&one, 3).await;
     let other = proven(&view, &cents([1, 4, 5, 6, 7, 8, 9, 10])).await;
     assert!(other.seed != first.seed);
+    drop((core, view));
+    one.stop().await;
+    node.stop().await;
+}
+
+/// What can wait leaves the processors to a round.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_proven_in_advance_while_the_bank_is_in_a_round() {
+    let site = Site::new();
+    let node = site.node().await;
+    let (one, core, view) = start(&site).await;
+    let round = RoundId(Digest([7; 32]));
+    let seat = |stage| {
+        core.call(move |core| {
+            core.parts.rounds.seats.insert(round, Seat::new(eur(), stage));
+            core.prepare_queues()
+        })
+    };
+    let is_proven = || core.call(|core| Ok(core.is_queue_proven(eur())));
+    assert!(is_proven().await.unwrap(), "there is nothing to prove");
+    seat(Stage::Dealing).await.unwrap();
+    queue(&one, 1..=3).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(view.store.prepared().unwrap().is_empty());
+    assert!(!is_proven().await.unwrap());
+    seat(Stage::Left).await.unwrap();
+    proven(&view, &cents([1, 2, 3])).await;
+    assert!(is_proven().await.unwrap());
     drop((core, view));
     one.stop().await;
     node.stop().await;
