@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use crate::core::{Core, State};
 use crate::deal;
 use crate::desk::Standing;
+use crate::stock::making;
 
 /// The longest wait for a result, in milliseconds.
 const MAX_WAIT_MS: u32 = 60_000;
@@ -91,6 +92,14 @@ impl party_server::Party for Service {
             Some(receipts) => Ok(Response::new(page(receipts, from as usize))),
             None => Err(no_receipts(&self.core.state(), round, bank)),
         }
+    }
+
+    async fn prepare(
+        &self,
+        request: Request<proto::PrepareRequest>,
+    ) -> Result<Response<proto::PrepareResponse>, Status> {
+        let caller = Peer::of(&request)?.require_process(Process::Party)?.institution;
+        making::answer(&self.core, caller, request.get_ref()).map(Response::new)
     }
 
     async fn frames(

@@ -24,12 +24,15 @@ use tokio_util::sync::CancellationToken;
 use crate::core::{Core, Seat, State};
 use crate::desk::Begin;
 use crate::programs::Made;
+use crate::stock::Draw;
+use crate::stock::making::Making;
 
 /// How long a start waits for the block that opens its round.
 const CHAIN_WAIT: Duration = Duration::from_secs(10);
 
-/// For so many steps of the program random bits are made in advance, in three exchanges for all of
-/// them. All parties must have the same number here: it is part of the protocol.
+/// For so many steps of the program masks and random bits are made in advance, in a dozen exchanges
+/// for all of them, as far as the stock lacks them. All parties must have the same number here: it
+/// is part of the protocol.
 const PREPARED_STEPS: u32 = 2;
 
 /// A computation that is to be done.
@@ -164,8 +167,13 @@ async fn compute(core: &Arc<Core>, job: Job) -> Result<(Outcome, Computed), Stri
     let threshold = seat.parties.threshold() as u8;
     let binding = assignment.binding(chain, program.fingerprint(), keys, threshold);
     let (session, inputs) = (binding.session(), assignment.inputs());
-    let machine =
-        Machine::new(&binding, seat.me.number(), move |session| protocol(session, inputs, program));
+    // Nothing is made for later rounds meanwhile.
+    let _computing = core.making.as_ref().map(Making::computing);
+    let stock = core.making.as_ref().map(|making| making.stock.clone());
+    let draw = Draw::new(stock, binding.committee_digest());
+    let machine = Machine::new(&binding, seat.me.number(), move |session| {
+        protocol(session, draw, inputs, program)
+    });
     let machine = machine.map_err(|error| error.to_string())?;
     let how = frames::Assignment { session, committee: seat.members, deadline, cancel };
     let run = core.frames.drive(machine, how).await;
@@ -181,11 +189,17 @@ async fn compute(core: &Arc<Core>, job: Job) -> Result<(Outcome, Computed), Stri
 /// The protocol with entropy of the operating system, fresh for each session.
 async fn protocol(
     session: Session,
+    mut draw: Draw,
     inputs: Inputs,
     program: Program,
 ) -> Result<Run<Output>, Abort> {
-    let engine = Engine::start(session, OsRng).await?;
+    let mut engine = Engine::start(session, OsRng).await?;
+    if let Some(batch) = engine.draw(&mut draw).await? {
+        tracing::info!(%batch, "stored preprocessing is used");
+    }
     let mut shared = Shared::new(engine, inputs);
     shared.prepare(&program, PREPARED_STEPS).await?;
-    shared.run(&program).await
+    let run = shared.run(&program).await?;
+    draw.finish();
+    Ok(run)
 }

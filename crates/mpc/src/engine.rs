@@ -9,7 +9,9 @@ mod bits;
 mod check;
 mod compare;
 mod decompose;
+mod draw;
 mod mask;
+mod material;
 mod one_hot;
 mod open;
 mod products;
@@ -19,6 +21,7 @@ mod zero;
 
 pub use compare::LessThan;
 pub use mask::{MIN_STATISTICAL_BITS, STATISTICAL_BITS};
+pub use material::Material;
 pub use one_hot::OneHot;
 pub use products::Products;
 
@@ -58,6 +61,8 @@ pub struct Engine {
     unchecked_bits: UncheckedBits,
     /// What comparisons on bits need, by width, made in advance and not yet used.
     masks: BTreeMap<u32, Masks>,
+    /// Masks of a stored batch that was adopted, for comparisons of any width up to theirs.
+    stored: Option<Masks>,
     /// What checks have sent so far.
     checking: Traffic,
     /// How many elements are sent to a party at once, at most; the same at all parties.
@@ -89,6 +94,7 @@ impl Engine {
             unchecked: Unchecked::default(),
             unchecked_bits: UncheckedBits::default(),
             masks: BTreeMap::new(),
+            stored: None,
             checking: Traffic::default(),
             batch: MAX_BATCH,
             #[cfg(test)]

@@ -26,6 +26,7 @@ pub mod session;
 mod shamir;
 mod share;
 mod shared;
+pub mod stock;
 pub mod vss;
 mod wire;
 

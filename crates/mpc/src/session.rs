@@ -56,6 +56,17 @@ impl Binding {
         Digest::of_value("quittance/v1/mpc-session", self)
     }
 
+    /// Names the committee: the chain, the parties' keys in order, and t. Stored preprocessing is
+    /// good for the same committee only.
+    pub fn committee_digest(&self) -> Digest {
+        let Self { chain, committee, threshold, .. } = self;
+        let mut out = Writer::new();
+        chain.encode(&mut out);
+        out.list(committee);
+        out.u8(*threshold);
+        Digest::of("quittance/v1/mpc-committee", &[&out.into_bytes()])
+    }
+
     /// The committee's size and threshold.
     pub fn parties(&self) -> Result<Parties, PartiesError> {
         Parties::new(self.committee.len(), self.threshold)
@@ -111,6 +122,13 @@ pub enum Abort {
     #[error("{party} received other seed commitments than this party did")]
     Equivocation {
         /// Whose echo differs.
+        party: PartyId,
+    },
+    /// Two parties were told different things about stored preprocessing, by one of the others or by
+    /// each other.
+    #[error("{party} was told other things about stored preprocessing than this party was")]
+    OtherStock {
+        /// Whose statement differs.
         party: PartyId,
     },
     /// The shares of an opened value lie on no polynomial of degree t. Some party lied; with
@@ -230,6 +248,7 @@ fn list(parties: &[PartyId]) -> String {
 /// One party's end of a running session. Only a [`Machine`] makes one.
 pub struct Session {
     id: Digest,
+    committee: Digest,
     parties: Parties,
     me: PartyId,
     mailbox: Arc<Mutex<Mailbox>>,
@@ -239,6 +258,11 @@ impl Session {
     /// The session's name; see [`Binding::session`].
     pub fn id(&self) -> &Digest {
         &self.id
+    }
+
+    /// The name of the committee; see [`Binding::committee_digest`].
+    pub fn committee(&self) -> &Digest {
+        &self.committee
     }
 
     /// The committee.

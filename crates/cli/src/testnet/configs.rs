@@ -116,7 +116,14 @@ fn settings(process: Process) -> &'static str {
         }
         Process::Party => {
             "# The longest computation.\n\
-             # compute_ms = 300000\n"
+             # compute_ms = 300000\n\
+             \n\
+             # What is made ahead of rounds with the other parties. Not to be backed up.\n\
+             # [preprocessing]\n\
+             # folder = \"stock\"\n\
+             # batches = 4\n\
+             # comparisons = 4096\n\
+             # bits = 16384\n"
         }
     }
 }

@@ -30,10 +30,12 @@ pub enum Kind {
     BinaryProduct = 7,
     /// Components of a value over Z_2, or of a check of such, that everybody learns.
     BinaryOpen = 8,
+    /// Which stored preprocessing there is, and which of it is to be used.
+    Stock = 9,
 }
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Commit,
         Self::Echo,
         Self::Reveal,
@@ -43,6 +45,7 @@ impl Kind {
         Self::Publish,
         Self::BinaryProduct,
         Self::BinaryOpen,
+        Self::Stock,
     ];
 }
 
@@ -58,6 +61,7 @@ impl std::fmt::Display for Kind {
             Self::Publish => "commitments to outputs",
             Self::BinaryProduct => "components of binary products",
             Self::BinaryOpen => "binary opening",
+            Self::Stock => "stored preprocessing",
         })
     }
 }
@@ -171,8 +175,8 @@ mod tests {
         assert_eq!(error.problem, Problem::TooLong { found, limit });
 
         let mut bytes = sample().to_bytes();
-        bytes[38] = 9;
-        assert_eq!(Frame::from_bytes(&bytes).unwrap_err().problem, Problem::UnknownTag(9));
+        bytes[38] = 10;
+        assert_eq!(Frame::from_bytes(&bytes).unwrap_err().problem, Problem::UnknownTag(10));
         bytes[38] = 4;
         bytes[41] = 2;
         assert_eq!(Frame::from_bytes(&bytes).unwrap_err().problem, Problem::UnknownTag(2));

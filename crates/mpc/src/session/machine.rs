@@ -58,7 +58,8 @@ impl<T> Machine<T> {
         let me = parties.id(me).ok_or(PartiesError::Unknown { number: me })?;
         let id = binding.session();
         let mailbox = Arc::new(Mutex::new(Mailbox::new(id, parties, me)));
-        let session = Session { id, parties, me, mailbox: Arc::clone(&mailbox) };
+        let committee = binding.committee_digest();
+        let session = Session { id, committee, parties, me, mailbox: Arc::clone(&mailbox) };
         let state = State::Running(Box::pin(protocol(session)));
         Ok(Self { me, mailbox, state })
     }

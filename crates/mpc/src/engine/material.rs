@@ -1,0 +1,151 @@
+//! Preprocessing of one session for another: made, checked, and taken over.
+
+use quittance_crypto::digest::Digest;
+use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};
+use zeroize::Zeroizing;
+
+use super::binary::Masks;
+use super::{BitPair, Engine};
+use crate::session::Abort;
+use crate::share::Share;
+use crate::stock::{Amount, BatchId, MAX_STORED_BITS, STORED_WIDTH};
+use crate::wire::ELEMENT;
+
+/// Committee, party, number and maker, the count of pairs, and the tag of the masks.
+const HEAD: usize = 32 + 1 + 8 + 32 + 4 + 1;
+
+/// One party's side of a batch: shares of random bits, and masks of comparisons. All products on
+/// which they depend have been checked. Erased on drop, never printed, and good for one session.
+pub struct Material {
+    /// See [`Binding::committee_digest`](crate::session::Binding::committee_digest).
+    committee: Digest,
+    /// The number of the party.
+    party: u8,
+    id: BatchId,
+    pairs: Vec<BitPair>,
+    masks: Option<Masks>,
+}
+
+impl Material {
+    /// Which batch it belongs to.
+    pub fn id(&self) -> &BatchId {
+        &self.id
+    }
+
+    /// The committee that made it: the digest of chain, keys and threshold.
+    pub fn committee(&self) -> &Digest {
+        &self.committee
+    }
+
+    /// The number of the party whose side it is.
+    pub fn party(&self) -> u8 {
+        self.party
+    }
+
+    /// How much it holds.
+    pub fn amount(&self) -> Amount {
+        let comparisons = self.masks.as_ref().map_or(0, Masks::len) as u32;
+        Amount { comparisons, bits: 2 * self.pairs.len() as u32 }
+    }
+
+    /// The canonical bytes, in a buffer that never grew and is erased: as secret as the shares.
+    pub fn to_secret_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let masks = self.masks.as_ref().map_or(0, Masks::encoded_length);
+        let length = HEAD + 3 * ELEMENT * self.pairs.len() + masks;
+        let mut out = Writer::with_capacity(length);
+        self.encode(&mut out);
+        debug_assert_eq!(out.offset(), length);
+        Zeroizing::new(out.into_bytes())
+    }
+}
+
+impl std::fmt::Debug for Material {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Material({}, {:?})", self.id, self.amount())
+    }
+}
+
+impl Engine {
+    /// Makes a batch for a later session of the same committee, with this number. The engine is
+    /// spent with it, and its seeds are erased.
+    ///
+    /// All products are checked before this returns, and nobody has its side before all have
+    /// passed the check. In committees of more than three parties comparisons need random bits, so
+    /// these are what is made for them. An error if the amount is beyond the bounds of a batch.
+    pub async fn into_material(mut self, number: u64, amount: Amount) -> Result<Material, Abort> {
+        let Amount { comparisons, bits } = amount;
+        let on_elements = match self.has_binary() {
+            true => 0,
+            false => u64::from(comparisons) * u64::from(STORED_WIDTH.next_multiple_of(2)),
+        };
+        let bits = u64::from(bits.next_multiple_of(2)) + on_elements;
+        if !amount.is_possible() || bits > u64::from(MAX_STORED_BITS) {
+            return Err(Abort::Unsupported(format!("a batch of {amount:?} in this committee")));
+        }
+        if self.has_binary() {
+            self.prepare_comparisons(&[(STORED_WIDTH, comparisons as usize)]).await?;
+        }
+        self.prepare(bits as usize).await?;
+        self.check().await?;
+        self.confirm().await?;
+        Ok(Material {
+            committee: *self.session.committee(),
+            party: self.me().number(),
+            id: BatchId { number, maker: *self.session() },
+            pairs: std::mem::take(&mut self.pairs),
+            masks: self.masks.remove(&STORED_WIDTH),
+        })
+    }
+
+    /// Whether a batch is this party's, of this committee.
+    pub(super) fn owns(&self, material: &Material) -> bool {
+        let masks = material.masks.is_none() || self.has_binary();
+        material.committee == *self.session.committee()
+            && material.party == self.me().number()
+            && masks
+    }
+
+    /// Takes a batch over, which is used before anything is made.
+    pub(super) fn adopt(&mut self, material: Material) {
+        let Material { mut pairs, masks, .. } = material;
+        pairs.reserve_exact(self.pairs.len());
+        pairs.append(&mut self.pairs);
+        self.pairs = pairs;
+        self.stored = masks;
+    }
+}
+
+impl Encode for Material {
+    fn encode(&self, out: &mut Writer) {
+        self.committee.encode(out);
+        out.u8(self.party);
+        self.id.encode(out);
+        out.list(&self.pairs);
+        out.option(self.masks.as_ref());
+    }
+}
+
+impl Decode for Material {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            committee: Digest::decode(input)?,
+            party: input.u8("party")?,
+            id: BatchId::decode(input)?,
+            pairs: input.list(MAX_STORED_BITS as usize / 2, "pairs of bits")?,
+            masks: input.option("masks")?,
+        })
+    }
+}
+
+impl Encode for BitPair {
+    fn encode(&self, out: &mut Writer) {
+        [&self.low, &self.high, &self.both].into_iter().for_each(|share| share.encode(out));
+    }
+}
+
+impl Decode for BitPair {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let [low, high, both] = [Share::decode(input)?, Share::decode(input)?, Share::decode(input)?];
+        Ok(Self { low, high, both })
+    }
+}
