@@ -30,6 +30,7 @@ use quittance_ledger::verify::Directory;
 use quittance_ledger::{merkle, tree};
 use quittance_mpc::output::{CommittedOutput, CommittedShare};
 use quittance_mpc::session::Frame;
+use quittance_mpc::stock::{Holdings, Material, Naming};
 use quittance_mpc::vss;
 use quittance_round::announcement::Announcement;
 use quittance_round::dealing::{Acknowledgement, CommonPart, Dealing, PrivatePart};
@@ -158,6 +159,9 @@ pub const TARGETS: &[(&str, &[Decoder])] = &[
             ("dealt-share", canonical::<vss::DealtShare>),
             ("circuit", canonical::<Circuit>),
             ("program", canonical::<Program>),
+            ("holdings", canonical::<Holdings>),
+            ("naming", canonical::<Naming>),
+            ("material", canonical::<Material>),
         ],
     ),
     (

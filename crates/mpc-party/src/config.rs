@@ -14,7 +14,7 @@
 //! # [preprocessing]                 # made ahead of rounds, with the other parties
 //! # folder = "stock"                # encrypted; not to be backed up
 //! # batches = 4                     # so many are kept ready; with 0, none is made or used
-//! # comparisons = 4096              # in each batch; party 1 of the committee decides, as long as
+//! # comparisons = 1024              # in each batch; party 1 of the committee decides, as long as
 //! # bits = 16384                    # no other party has set less
 //!
 //! [listen]

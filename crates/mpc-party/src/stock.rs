@@ -293,7 +293,8 @@ impl Stock {
         shelf.batches.get(&id.number).filter(|(maker, _)| *maker == id.maker)?;
         let key = record::key(committee, Some(id.number));
         let row = self.database.get_bytes(BATCHES, &key);
-        let row = row.inspect_err(|error| tracing::error!(%error, "stored preprocessing")).ok()??;
+        let row =
+            row.inspect_err(|error| tracing::error!(%error, "stored preprocessing")).ok()??;
 
         let mut batch = Batch::new();
         let rest = shelf.batches.split_off(&(id.number + 1));

@@ -122,7 +122,7 @@ fn settings(process: Process) -> &'static str {
              # [preprocessing]\n\
              # folder = \"stock\"\n\
              # batches = 4\n\
-             # comparisons = 4096\n\
+             # comparisons = 1024\n\
              # bits = 16384\n"
         }
     }

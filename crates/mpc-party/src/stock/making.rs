@@ -93,7 +93,11 @@ impl Place {
         committees.iter().filter_map(|committee| Self::new(book, committee, own)).collect()
     }
 
-    fn new(book: &Book, Committee { parties, threshold }: &Committee, own: InstitutionId) -> Option<Self> {
+    fn new(
+        book: &Book,
+        Committee { parties, threshold }: &Committee,
+        own: InstitutionId,
+    ) -> Option<Self> {
         let position = parties.iter().position(|party| *party == own)?;
         let me = Parties::new(parties.len(), *threshold).ok()?.ids().nth(position)?;
         let key = |party| book.key(party, Purpose::Round).map(|key| key.fingerprint());
@@ -199,9 +203,10 @@ pub(crate) fn answer(
         .map_err(|error| Status::invalid_argument(format!("committee: {error}")))?;
     let off = || Status::failed_precondition("this party keeps no stock of preprocessing");
     let making = core.making.as_ref().ok_or_else(off)?;
-    let place = making.places.iter().position(|place| place.name == committee).ok_or_else(|| {
-        Status::failed_precondition("this party is in no such committee, with these keys")
-    })?;
+    let place =
+        making.places.iter().position(|place| place.name == committee).ok_or_else(|| {
+            Status::failed_precondition("this party is in no such committee, with these keys")
+        })?;
     let of = |place: usize| making.places.get(place);
     let Some(Place { members, .. }) = of(place) else { return Err(off()) };
     if members.first() != Some(&caller) {
@@ -210,18 +215,17 @@ pub(crate) fn answer(
     }
     let amount = Amount { comparisons: request.comparisons, bits: request.bits };
     let (_, highest) = making.stock.stand(&committee);
-    let refused = |reason: &str| {
-        Ok(PrepareResponse { accepted: false, highest, reason: reason.to_owned() })
-    };
+    let refused =
+        |reason: &str| Ok(PrepareResponse { accepted: false, highest, reason: reason.to_owned() });
     let Amount { comparisons, bits } = making.settings.amount;
     if !amount.is_possible() || amount.comparisons > comparisons || amount.bits > bits {
         return refused("batches are smaller here: see [preprocessing] in its configuration");
     }
-    if !(1..=MAX_JUMP).contains(&request.number.saturating_sub(highest)) {
-        return refused("the number is given, or too far from those that are");
-    }
     if !making.is_short(&committee) {
         return refused("there are enough batches");
+    }
+    if !(1..=MAX_JUMP).contains(&request.number.saturating_sub(highest)) {
+        return refused("the number is given, or too far from those that are");
     }
     let turn = match making.begin(&core.stopping) {
         Ok(turn) => turn,

@@ -84,6 +84,8 @@ pub struct World {
     addresses: BTreeMap<InstitutionId, SocketAddr>,
     parties: BTreeMap<InstitutionId, Running>,
     pub rng: ChaCha20Rng,
+    /// How many batches of preprocessing a party keeps.
+    batches: usize,
 }
 
 fn process(name: &str, process: Process) -> ProcessName {
@@ -93,6 +95,11 @@ fn process(name: &str, process: Process) -> ProcessName {
 impl World {
     /// With so many banks, three running parties, and nobody's queue yet.
     pub async fn new(banks: usize) -> Self {
+        Self::stocked(banks, [0; 3]).await
+    }
+
+    /// The same, with parties that keep so many batches of preprocessing.
+    pub async fn stocked(banks: usize, batches: [usize; 3]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::create("test").unwrap();
         let ids: Vec<_> = (1..=banks).map(bank).collect();
@@ -114,16 +121,18 @@ impl World {
             addresses,
             parties: BTreeMap::new(),
             rng: ChaCha20Rng::seed_from_u64(1),
+            batches: 0,
         };
         world.write_directory();
-        for party in PARTIES {
+        for (party, batches) in PARTIES.into_iter().zip(batches) {
+            world.batches = batches;
             world.write_party(party);
             world.start_party(party).await;
         }
         world
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -153,10 +162,13 @@ impl World {
         secret(&folder.join("tls.key"), issued.key_pem.as_bytes());
         secret(&folder.join("passphrase"), b"a passphrase\n");
         let address = self.addresses[&id(name)];
+        let batches = self.batches;
         let text = format!(
             "institution = \"{name}\"\ngenesis = \"../genesis.json\"\ndata = \"data\"\n\
              keys = \"keys.age\"\npassphrase = \"passphrase\"\ndirectory = \"../directory.toml\"\n\
-             compute_ms = 60000\n[listen]\naddress = \"{address}\"\n\
+             compute_ms = 60000\n\
+             [preprocessing]\nbatches = {batches}\ncomparisons = 40\nbits = 1000\n\
+             [listen]\naddress = \"{address}\"\n\
              [tls]\ncertificate = \"tls.pem\"\nkey = \"tls.key\"\n\
              [[tls.trust]]\nfile = \"../ca.pem\"\n"
         );

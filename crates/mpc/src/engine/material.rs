@@ -145,7 +145,8 @@ impl Encode for BitPair {
 
 impl Decode for BitPair {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let [low, high, both] = [Share::decode(input)?, Share::decode(input)?, Share::decode(input)?];
+        let [low, high, both] =
+            [Share::decode(input)?, Share::decode(input)?, Share::decode(input)?];
         Ok(Self { low, high, both })
     }
 }

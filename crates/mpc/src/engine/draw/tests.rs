@@ -90,10 +90,7 @@ fn stocks(held: &[&[u64]]) -> (Vec<Shared>, BTreeMap<u64, BatchId>) {
 type Compared = (Option<BatchId>, Vec<Fr>, Traffic);
 
 /// Draws, compares nine pairs of different widths, uses some random bits, and opens the results.
-fn session(
-    stocks: &[Shared],
-    interfere: impl FnMut(Frame) -> Vec<Frame>,
-) -> Outcome<Compared> {
+fn session(stocks: &[Shared], interfere: impl FnMut(Frame) -> Vec<Frame>) -> Outcome<Compared> {
     let committee = (stocks.len() as u8, (stocks.len() as u8 - 1) / 2);
     let stocks = stocks.to_vec();
     let secrets = [Fr::from(12u64), Fr::from(13u64)];
@@ -208,9 +205,8 @@ fn a_party_without_a_stock_makes_none_use_theirs() {
         let shelf = stock.0.lock().unwrap();
         assert!(shelf.taken.is_empty() && shelf.batches.contains_key(&ids[&1]));
     }
-    let outcome = network(&binding(3, 1), &[], |mut engine, _| async move {
-        engine.draw(&mut Empty).await
-    });
+    let outcome =
+        network(&binding(3, 1), &[], |mut engine, _| async move { engine.draw(&mut Empty).await });
     assert!(outcome.run().results.iter().all(|drawn| *drawn == Ok(None)));
 }
 
@@ -305,8 +301,7 @@ fn the_side_of_another_party_or_committee_is_not_used() {
     elsewhere.chain = Digest([9; 32]);
     let made = Network::of_engines(&elsewhere, 1, |engine| engine.into_material(1, AMOUNT));
     let made = made.unwrap().run().results.into_iter().map(Result::unwrap);
-    let foreign: Vec<_> =
-        made.map(|made| (*made.id(), made.to_secret_bytes().to_vec())).collect();
+    let foreign: Vec<_> = made.map(|made| (*made.id(), made.to_secret_bytes().to_vec())).collect();
     for sides in [swapped, foreign] {
         let stocks = sides.into_iter().map(|(id, side)| {
             let stock = Shared::default();
@@ -345,7 +340,9 @@ fn a_wrong_product_is_found_before_a_batch_leaves_its_session() {
     let mut tried = 0;
     for (exchange, (kind, length)) in sent {
         let results = match kind {
-            Kind::BinaryProduct => run(BTreeSet::from([(exchange, 8 * length / 2)]), BTreeMap::new()),
+            Kind::BinaryProduct => {
+                run(BTreeSet::from([(exchange, 8 * length / 2)]), BTreeMap::new())
+            }
             Kind::Multiply => run(BTreeSet::new(), BTreeMap::from([((exchange, 0), Fr::ONE)])),
             _ => continue,
         };
