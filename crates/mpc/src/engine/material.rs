@@ -1,7 +1,7 @@
 //! Preprocessing of one session for another: made, checked, and taken over.
 
 use quittance_crypto::digest::Digest;
-use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};
+use quittance_crypto::encoding::{Decode, DecodeError, Encode, Problem, Reader, Writer};
 use zeroize::Zeroizing;
 
 use super::binary::Masks;
@@ -131,10 +131,32 @@ impl Decode for Material {
             committee: Digest::decode(input)?,
             party: input.u8("party")?,
             id: BatchId::decode(input)?,
-            pairs: input.list(MAX_STORED_BITS as usize / 2, "pairs of bits")?,
+            pairs: pairs(input)?,
             masks: input.option("masks")?,
         })
     }
+}
+
+fn pairs(input: &mut Reader<'_>) -> Result<Vec<BitPair>, DecodeError> {
+    let offset = input.offset();
+    let (found, limit) = (input.u32("pairs of bits")? as usize, MAX_STORED_BITS as usize / 2);
+    if found > limit {
+        return Err(input.error_at(offset, "pairs of bits", Problem::TooLong { found, limit }));
+    }
+    secrets(input, found)
+}
+
+/// So many secrets, in a list that never grows: growing leaves copies behind. Stored batches are
+/// authenticated, so their counts can be believed within their bounds.
+pub(super) fn secrets<T: Decode>(
+    input: &mut Reader<'_>,
+    count: usize,
+) -> Result<Vec<T>, DecodeError> {
+    let mut secrets = Vec::with_capacity(count);
+    for _ in 0..count {
+        secrets.push(T::decode(input)?);
+    }
+    Ok(secrets)
 }
 
 impl Encode for BitPair {

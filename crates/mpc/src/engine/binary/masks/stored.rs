@@ -4,7 +4,7 @@ use quittance_crypto::encoding::{Decode, DecodeError, Encode, Problem, Reader, W
 
 use super::{BitString, Bits, Masks};
 use crate::engine::Engine;
-use crate::share::Share;
+use crate::engine::material::secrets;
 use crate::stock::{MAX_STORED_COMPARISONS, STORED_WIDTH};
 use crate::wire::ELEMENT;
 
@@ -77,8 +77,7 @@ impl Decode for Masks {
         if !(1..=limit).contains(&found) {
             return Err(input.error_at(offset, "masks", Problem::TooLong { found, limit }));
         }
-        let integers = shares(input, found)?;
-        let coins = shares(input, found)?;
+        let (integers, coins) = (secrets(input, found)?, secrets(input, found)?);
         let [sums, carries, with_sums, with_carries] = Self::counts(bits);
         Ok(Self {
             bits,
@@ -91,15 +90,6 @@ impl Decode for Masks {
             coin_bits: string(input, found)?,
         })
     }
-}
-
-/// So many shares, in a list that never grows.
-fn shares(input: &mut Reader<'_>, count: usize) -> Result<Vec<Share>, DecodeError> {
-    let mut shares = Vec::with_capacity(count);
-    for _ in 0..count {
-        shares.push(Share::decode(input)?);
-    }
-    Ok(shares)
 }
 
 fn strings(input: &mut Reader<'_>, count: usize, len: usize) -> Result<Vec<Bits>, DecodeError> {
