@@ -31,6 +31,7 @@ demo: prepare
 # make bench ONLY="transfers range-proofs block node". For the whole workspace, as for `make test`, so
 # that RocksDB is not built a second time.
 bench: prepare
+	cargo build --release --workspace --bins --test sample --locked
 	cargo bench --workspace --features quittance-benches/measure --bench bench --locked -- $(ONLY)
 
 fmt:
@@ -49,14 +50,17 @@ prepare-tests:
 	@scripts/prepare tests
 
 # 100,000 changed transactions (a minute), kills, losses of power and damage in numbers (minutes), a
-# flooded node measured (minutes, on a machine that does nothing else), and 100,000 operations against
-# the model (a quarter of an hour on two processors).
+# flooded node measured (minutes, on a machine that does nothing else), 100,000 operations against the
+# model (a quarter of an hour on two processors), thousands of rounds of netting, every attack on every
+# step of one, and what parties see in 10,000 runs (hours).
 slow: prepare
 	cargo test --release --locked --workspace --test mutants -- --ignored --nocapture
 	cargo test --release --locked --workspace --test disk -- --ignored --nocapture
 	cargo test --release --locked --workspace --test kill -- --ignored --nocapture
 	cargo test --release --locked --workspace --test floods -- --ignored --nocapture
 	cargo test --release --locked --workspace --test execution -- --ignored --nocapture
+	cargo test --release --locked --workspace --test netting --test hidden -- --ignored --nocapture
+	cargo test --release --locked --workspace --test matrix --test independence -- --ignored --nocapture
 
 # Real objects of today's formats in fuzz/corpus, which the decoders' tests start from.
 corpus: prepare

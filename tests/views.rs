@@ -1,6 +1,7 @@
-//! Who sees what: after transfers and a round, no process holds an amount, a balance, a blinding or
-//! an opening that is not its own bank's or addressed to it: neither on disk, nor in a log that
-//! tells everything, nor in memory.
+//! Who sees what: after transfers and a round, no process holds an amount, a balance, a blinding, a
+//! pad or an opening, be it of an amount or of a payee, that is not its own bank's or addressed to
+//! it: neither on disk, nor in a log that tells everything, nor in memory. So no party has what says
+//! who is paid, or whether a payment settles.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -37,6 +38,8 @@ type Holders = BTreeSet<InstitutionId>;
 struct Ownership {
     amounts: BTreeMap<u64, Holders>,
     blindings: BTreeMap<[u8; 32], Holders>,
+    /// Payments of queues: payer and payee.
+    debts: BTreeSet<(InstitutionId, InstitutionId)>,
     /// What was found out of a bank's present balance.
     balances: BTreeMap<InstitutionId, u64>,
 }
@@ -48,8 +51,11 @@ impl Ownership {
 
     fn opening(&mut self, opening: &Opening, holders: &[InstitutionId]) {
         self.amount(opening.value, holders);
-        let blinding = opening.blinding.as_scalar().to_bytes();
-        self.blindings.entry(blinding).or_default().extend(holders);
+        self.scalar(opening.blinding.as_scalar().to_bytes(), holders);
+    }
+
+    fn scalar(&mut self, bytes: [u8; 32], holders: &[InstitutionId]) {
+        self.blindings.entry(bytes).or_default().extend(holders);
     }
 }
 
@@ -121,6 +127,18 @@ impl Reader {
             let payee = queue.payments().get(place).map(|payment| payment.payee);
             let holders: Vec<_> = [Some(payer), payee].into_iter().flatten().collect();
             ownership.opening(&queue.amount(place), &holders);
+            // The number of the payee is small; what opens it is found nowhere by chance.
+            ownership.scalar(queue.payee(place).blinding.as_scalar().to_bytes(), &holders);
+            for (attempt, pad) in queue.pads(place).iter().enumerate() {
+                let [value, blinding] = *pad.to_bytes().as_chunks().0 else { panic!("64 bytes") };
+                ownership.scalar(blinding, &holders);
+                // All are told the pads of the attempt that was made, plus 1 where a payment
+                // settles: which of the two it is says the opening alone.
+                if attempt > 0 {
+                    ownership.scalar(value, &holders);
+                }
+            }
+            ownership.debts.extend(payee.map(|payee| (payer, payee)));
         }
     }
 }
@@ -329,7 +347,8 @@ async fn nobody_holds_what_is_not_addressed_to_it() {
     let ownership = reader.read(&tape);
     let large = ownership.amounts.keys().filter(|cents| **cents >= LEAST).count();
     // Funds, transfers, payments, nets, and balances after each of them.
-    assert!(large >= 24 && ownership.blindings.len() > 50, "{large} amounts");
+    assert!(large >= 24 && ownership.blindings.len() > 160, "{large} amounts");
+    assert_eq!(ownership.debts.len(), 5, "a circle, and what cannot settle");
     let search = Search::new(&ownership, &round);
     assert_eq!(search.balances.len(), banks.len() + 1, "of all banks and the central bank");
     let mut wrong = search.memory(&network, |_| true);
@@ -337,6 +356,22 @@ async fn nobody_holds_what_is_not_addressed_to_it() {
     network.stop();
     for member in network.members.iter() {
         wrong.extend(search.folder(member, network.directory()));
+        wrong.extend(debts(&ownership, member, network.directory()));
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// What a party has written that names payer and payee of a payment together: in a line of its log,
+/// or in what it stores. All parties name all banks, but none says who pays whom.
+fn debts(ownership: &Ownership, member: &Member, directory: &Path) -> Vec<String> {
+    if member.name.process != Process::Party {
+        return vec![];
+    }
+    let folder = member.path(directory);
+    let log = std::fs::read_to_string(folder.join("log")).expect("a log");
+    let lines = log.lines().filter(|line| {
+        let names = |bank: &InstitutionId| line.contains(bank.as_str());
+        ownership.debts.iter().any(|(payer, payee)| names(payer) && names(payee))
+    });
+    lines.map(|line| format!("{}/log: {line}", member.folder)).collect()
 }

@@ -177,14 +177,22 @@ impl Netting {
         Ok(Results { banks, converged: outputs.next() })
     }
 
-    /// Takes over the state, in the order in which [`State::carry`] hands it on.
+    /// Takes what [`State::keep`] keeps, and the state in the order in which [`State::carry`] hands
+    /// it on.
     fn take<'b>(&self, b: &'b Builder) -> State<'b> {
-        let banks = self.queues.iter().map(|queue| {
-            let liquidity = b.carried().uint(AMOUNT_BITS);
-            let amount = |_| (b.carried().uint(AMOUNT_BITS), b.carried().bit());
-            BankState { liquidity, queue: queue.iter().map(amount).collect() }
-        });
-        State { banks: banks.collect() }
+        let kept: Vec<(_, Vec<_>)> = self
+            .queues
+            .iter()
+            .map(|queue| {
+                let liquidity = b.kept().uint(AMOUNT_BITS);
+                (liquidity, queue.iter().map(|_| b.kept().uint(AMOUNT_BITS)).collect())
+            })
+            .collect();
+        let bank = |(liquidity, amounts): (_, Vec<_>)| {
+            let queue = amounts.into_iter().map(|amount| (amount, b.carried().bit())).collect();
+            BankState { liquidity, queue }
+        };
+        State { banks: kept.into_iter().map(bank).collect() }
     }
 
     /// For each bank the sum of the settling payments addressed to it.
@@ -198,7 +206,18 @@ impl Netting {
     }
 }
 
-/// What is carried from step to step.
+/// Whether as many payments settle as before, given that there are no more.
+///
+/// In public, testing the difference for zero takes one product. Otherwise comparing the counts is
+/// cheaper, for they are narrow.
+fn unchanged<'b>(before: Uint<'b>, after: Uint<'b>, shown: bool) -> Bit<'b> {
+    match shown {
+        true => before.equals(after),
+        false => before.at_most(after),
+    }
+}
+
+/// What is known at each step. Liquidity and amounts are kept, and the bits are carried on.
 struct State<'b> {
     banks: Vec<BankState<'b>>,
 }
@@ -210,14 +229,16 @@ struct BankState<'b> {
 }
 
 impl<'b> State<'b> {
-    fn carry(&self, b: &'b Builder) {
+    fn keep(&self, b: &'b Builder) {
         for bank in &self.banks {
-            b.carry(bank.liquidity);
-            for &(amount, settles) in &bank.queue {
-                b.carry(amount);
-                b.carry(settles);
-            }
+            b.keep(bank.liquidity);
+            bank.queue.iter().for_each(|&(amount, _)| b.keep(amount));
         }
+    }
+
+    fn carry(&self, b: &'b Builder) {
+        let queues = self.banks.iter().flat_map(|bank| &bank.queue);
+        queues.for_each(|&(_, settles)| b.carry(settles));
     }
 
     /// How many payments settle.
@@ -259,21 +280,22 @@ impl Loop for Netting {
             let liquidity = input();
             BankState { liquidity, queue: queue.iter().map(|_| (input(), all)).collect() }
         });
-        State { banks: banks.collect() }.carry(b);
+        let state = State { banks: banks.collect() };
+        state.keep(b);
+        state.carry(b);
     }
 
     /// Cuts each queue to what its bank can pay with the present inflow.
     ///
     /// Inflows never grow from step to step, so no payment comes back, and nothing has changed
-    /// exactly if no fewer payments settle than before. Comparing the counts is cheaper than
-    /// testing their difference for zero, for they are narrow.
-    fn step<'b>(&self, b: &'b Builder) -> Bit<'b> {
+    /// exactly if no fewer payments settle than before.
+    fn step<'b>(&self, b: &'b Builder, shown: bool) -> Bit<'b> {
         let state = self.take(b);
         let inflows = self.inflows(b, &state);
         let cut = |(bank, inflow): (&BankState<'b>, Uint<'b>)| bank.cut(b, inflow, self.levels);
         let next = State { banks: state.banks.iter().zip(inflows).map(cut).collect() };
         next.carry(b);
-        state.count(b).at_most(next.count(b))
+        unchanged(state.count(b), next.count(b), shown)
     }
 
     fn finish(&self, b: &Builder) {

@@ -29,16 +29,17 @@ use quittance_ledger::transaction::{
 use quittance_ledger::verify::Directory;
 use quittance_ledger::{merkle, tree};
 use quittance_mpc::output::{CommittedOutput, CommittedShare};
-use quittance_mpc::session::Frame;
-use quittance_mpc::stock::{Holdings, Material, Naming};
+use quittance_mpc::session::{Evidence, Frame};
+use quittance_mpc::stock::{Holdings, Material};
 use quittance_mpc::vss;
 use quittance_round::announcement::Announcement;
 use quittance_round::dealing::{Acknowledgement, CommonPart, Dealing, PrivatePart};
 use quittance_round::envelope::Signed;
 use quittance_round::message::{Attempt, Instruction, Reason, Refusal, Report};
-use quittance_round::queue::{Details, Leaf};
-use quittance_round::receipt::{Receipt, ReceiptShare, Subject};
-use quittance_round::result::{BankResult, ResultShare};
+use quittance_round::payees::Payees;
+use quittance_round::queue::{Details, Leaf, Pad};
+use quittance_round::receipt::{Attestation, Disclosure, Notice, Receipt, Subject};
+use quittance_round::result::{BankResult, Notices, ResultShare};
 use quittance_round::start::{Roster, Start};
 use quittance_rpc::convert::{AccountView, ChainView, FinalBlock, RoundView, TransactionStatus};
 use quittance_rpc::decimal;
@@ -121,7 +122,7 @@ pub const TARGETS: &[(&str, &[Decoder])] = &[
             ("sealed", canonical::<Sealed>),
             ("result-share", canonical::<ResultShare>),
             ("bank-result", canonical::<BankResult>),
-            ("receipt-share", canonical::<ReceiptShare>),
+            ("attestation", canonical::<Attestation>),
             ("receipt", canonical::<Receipt>),
             ("subject", canonical::<Subject>),
             ("committed-output", canonical::<CommittedOutput>),
@@ -129,6 +130,10 @@ pub const TARGETS: &[(&str, &[Decoder])] = &[
             ("bit-message", canonical::<BitMessage>),
             ("polynomial-message", canonical::<PolynomialMessage>),
             ("share-message", canonical::<ShareMessage>),
+            ("notices", canonical::<Notices>),
+            ("notice", canonical::<Notice>),
+            ("disclosure", canonical::<Disclosure>),
+            ("pad", canonical::<Pad>),
         ],
     ),
     (
@@ -149,18 +154,21 @@ pub const TARGETS: &[(&str, &[Decoder])] = &[
             ("instruction", canonical::<Instruction>),
             ("report", canonical::<Report>),
             ("refusal", canonical::<Signed<Refusal>>),
+            ("payees", canonical::<Payees>),
         ],
     ),
     (
         "session",
         &[
             ("frame", canonical::<Frame>),
+            ("evidence", canonical::<Evidence>),
             ("vss-dealing", canonical::<vss::Dealing>),
             ("dealt-share", canonical::<vss::DealtShare>),
             ("circuit", canonical::<Circuit>),
             ("program", canonical::<Program>),
+            ("compressed-shares", canonical::<vss::CompressedShares>),
+            ("compressed-dealing", canonical::<vss::CompressedDealing>),
             ("holdings", canonical::<Holdings>),
-            ("naming", canonical::<Naming>),
             ("material", canonical::<Material>),
         ],
     ),

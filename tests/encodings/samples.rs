@@ -21,13 +21,13 @@ use quittance_ledger::payload::{CreditPayload, Particulars};
 use quittance_ledger::state::{Event, EventKind, Key};
 use quittance_ledger::transaction::Unverified;
 use quittance_mpc::memory::Network;
-use quittance_mpc::session::{Binding, Frame, Kind};
-use quittance_mpc::stock::{Amount, BatchId, Holdings, Naming};
+use quittance_mpc::session::{Binding, Evidence, Frame, Kind};
+use quittance_mpc::stock::{Amount, BatchId, Holdings};
 use quittance_mpc::{Parties, vss};
 use quittance_round::envelope::Signed;
 use quittance_round::message::{Attempt, Instruction, Reason, Refusal, Report};
 use quittance_round::queue::Details;
-use quittance_round::receipt::Receipt;
+use quittance_round::receipt::{Disclosure, Queue, Receipt, Statement};
 use quittance_rpc::convert::{AccountView, ChainView, FinalBlock, RoundView, TransactionStatus};
 use quittance_tests::chain::{self, Chain};
 use rand_chacha::ChaCha20Rng;
@@ -35,7 +35,7 @@ use rand_core::SeedableRng;
 use std::io::Read;
 use zeroize::Zeroizing;
 
-use crate::bank::round;
+use crate::bank::{payees, round};
 use crate::world::{World, result_shares};
 
 /// The name of a decoder, and what it has to accept.
@@ -322,19 +322,29 @@ fn rounds() -> Vec<Sample> {
     samples.push(("committed-share", shares[0].1.net.to_bytes()));
     samples.push(("committed-output", shares[0].1.nets[0].to_bytes()));
     samples.push(("bank-result", settled.results[0].to_bytes()));
-    let receipts: Vec<_> = settled
-        .outcomes
-        .iter()
-        .zip(&world.committee)
-        .flat_map(|(outcome, party)| {
-            let settlement = TransactionId(Digest([3; 32]));
-            outcome.receipts(&bank.id(), settlement, party.me, &party.receipt_key)
-        })
-        .collect();
-    samples.push(("receipt-share", receipts[0].to_bytes()));
-    samples.push(("subject", receipts[0].subject.to_bytes()));
-    let receipt = Receipt::gather(receipts).into_iter().find_map(Result::ok).unwrap();
-    samples.push(("receipt", receipt.to_bytes()));
+    samples.push(("notices", shares[0].1.notices[0].to_bytes()));
+    let parties = settled.outcomes.iter().zip(&world.committee);
+    let words = parties.map(|(outcome, party)| {
+        outcome.attest(TransactionId(Digest([3; 32])), party.me, &party.receipt_key)
+    });
+    let words: Vec<_> = words.collect();
+    samples.push(("attestation", words[0].to_bytes()));
+    samples.push(("subject", words[0].subject.to_bytes()));
+    let banks = world.banks.iter().zip(&shares[0].1.notices);
+    let queues =
+        banks.map(|(bank, notices)| Queue { payer: bank.id(), root: bank.queue.root(), notices });
+    let found = Statement::new(queues).find(&bank.id(), 0).unwrap();
+    samples.push(("notice", found.0.to_bytes()));
+    let disclosure = Disclosure {
+        leaf,
+        inclusion: bank.queue.inclusion(0).unwrap(),
+        payee: bank.queue.payee(0),
+        pad: bank.queue.pads(0)[0].clone(),
+    };
+    samples.push(("disclosure", disclosure.to_bytes()));
+    samples.push(("pad", disclosure.pad.to_bytes()));
+    samples.push(("payees", payees().to_bytes()));
+    samples.push(("receipt", Receipt::new(&words, found, disclosure).ok().unwrap().to_bytes()));
     let signed =
         Signed::sign(settled.start, "CORDZZ01".parse().unwrap(), &world.committee[0].round_key);
     samples.push(("signed-start", signed.to_bytes()));
@@ -348,6 +358,7 @@ fn rounds() -> Vec<Sample> {
 fn messages() -> Vec<Sample> {
     let attempt = Attempt { round: round(), number: 0 };
     let reason = Reason::new("nothing to settle");
+    let bank = "BANKZZ01".parse().unwrap();
     let key = SigningKey::from_seed(Suite::MlDsa65MlKem768, &[4; 32]);
     let refusal = Refusal { attempt, reason: reason.clone() };
     let refusal = Signed::sign(refusal, "BANKZZ01".parse().unwrap(), &key);
@@ -372,7 +383,20 @@ fn messages() -> Vec<Sample> {
         ("report", Report::Bits { attempt, message: bits }.to_bytes()),
         ("report", Report::Polynomials { attempt, message: polynomials }.to_bytes()),
         ("report", Report::Share { attempt, message: share }.to_bytes()),
-        ("report", Report::Failed { attempt, reason: reason.clone() }.to_bytes()),
+        (
+            "report",
+            Report::Failed {
+                attempt,
+                named: vec![bank],
+                evidence: Some(evidence(&key)),
+                reason: reason.clone(),
+            }
+            .to_bytes(),
+        ),
+        (
+            "report",
+            Report::NoResult { attempt, parties: vec![bank], reason: reason.clone() }.to_bytes(),
+        ),
         ("report", Report::Declined { round: round(), reason: reason.clone() }.to_bytes()),
         ("instruction", Instruction::AllBits { attempt, messages: all_bits }.to_bytes()),
         (
@@ -381,6 +405,16 @@ fn messages() -> Vec<Sample> {
         ),
         ("instruction", Instruction::Abandoned { attempt, reason }.to_bytes()),
     ]
+}
+
+/// Two statements of party 2 in one place of a session.
+fn evidence(key: &SigningKey) -> Evidence {
+    let place = [&[8; 32][..], &[0, 0, 0, 5], &[Kind::Publish as u8], &[2]].concat();
+    let said = [[1; 32], [2; 32]].map(|content| {
+        let signature = key.sign(Purpose::Round, &Digest(content));
+        [content.to_vec(), signature.to_bytes()].concat()
+    });
+    Evidence::from_bytes(&[place, said.concat()].concat()).unwrap()
 }
 
 fn circuits() -> Vec<Sample> {
@@ -415,11 +449,19 @@ fn circuits() -> Vec<Sample> {
         payload: Zeroizing::new(vec![1; 64]),
     };
     let secrets = [(Fr::from(4u64), Blinding::from_scalar(Scalar::from(31u64)))];
-    let (dealing, shares) = vss::deal(Parties::new(3, 1).unwrap(), &secrets, &mut rng());
+    let parties = Parties::new(3, 1).unwrap();
+    let (dealing, shares) = vss::deal(parties, &secrets, &mut rng());
+    let vector = [Fr::from(1u64); 2];
+    let (published, compressed) = vss::deal_compressed(parties, Owner(0), &vector, &mut rng());
     vec![
+        // One that is a seed, and one that is shares.
+        ("compressed-shares", compressed[0].to_bytes()),
+        ("compressed-shares", compressed[1].to_bytes()),
+        ("compressed-dealing", published.to_bytes()),
         ("circuit", circuit.to_bytes()),
         ("program", program.to_bytes()),
         ("frame", frame.to_bytes()),
+        ("evidence", evidence(&SigningKey::from_seed(Suite::MlDsa65MlKem768, &[4; 32])).to_bytes()),
         ("vss-dealing", dealing.to_bytes()),
         ("dealt-share", shares[0][0].to_bytes()),
     ]
@@ -429,16 +471,24 @@ fn circuits() -> Vec<Sample> {
 fn stocks() -> Vec<Sample> {
     let [chain, round, circuit, roster, dealings] = [Digest([7; 32]); 5];
     let committee = vec![Digest([1; 32]), Digest([2; 32]), Digest([3; 32])];
-    let binding =
-        Binding { chain, round, attempt: 0, circuit, roster, dealings, committee, threshold: 1 };
+    let active = Parties::new(3, 1).unwrap().first_active();
+    let binding = Binding {
+        chain,
+        round,
+        attempt: 0,
+        circuit,
+        roster,
+        dealings,
+        committee,
+        threshold: 1,
+        active,
+    };
     let amount = Amount { comparisons: 1, bits: 2 };
     let network = Network::of_engines(&binding, 1, move |engine| engine.into_material(5, amount));
     let material = network.unwrap().run().results.swap_remove(0).unwrap();
     let next = BatchId { number: 6, maker: Digest([6; 32]) };
     vec![
         ("holdings", Holdings { agreed: 4, ready: vec![*material.id(), next] }.to_bytes()),
-        ("naming", Naming(Some(*material.id())).to_bytes()),
-        ("naming", Naming(None).to_bytes()),
         ("material", material.to_bytes()),
     ]
 }

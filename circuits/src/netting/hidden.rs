@@ -1,25 +1,37 @@
 //! Netting that hides who is paid, and how long queues are beyond a padded length.
 //!
 //! The circuit depends on nothing but the number of banks n and, for each, the number of places in
-//! its queue. A payment comes with a vector of bits `e_0, ..., e_n`: 1 at `k + 1` for a payment to
-//! bank k, 1 at 0 for one to *nobody*, 0 elsewhere. With `v_p = x_p * a_p` for what settles of
-//! payment p, the inflow of bank k is one inner product over all payments,
+//! its queue. Payment p of a queue comes with bits: `s_p`, 1 if it is addressed to *somebody*, a
+//! bank of the roster, and `e_p1, ..., e_pn`, 1 for the bank that it is addressed to. Of padding,
+//! and of a payment to a bank that takes no part, all are 0. With `v_p` for what settles of the
+//! payment, the inflow of bank k is one inner product over all payments of all queues,
 //!
 //! ```text
-//! inflow_k = sum over all p of v_p * e_p,(k+1).
+//! inflow_k = sum over all p of v_p * e_pk.
 //! ```
 //!
-//! **The vectors must be one-hot**, and at the place that the payer is committed to. The circuit
-//! cannot check this: it takes a random number drawn after they have been dealt. Whoever runs the
-//! circuit checks the vectors at [`Hidden::payees`] first.
+//! **The bits must be right**: `s_p` the sum of the `e_pk`, at most one of these 1, and that one at
+//! the payee that the payer is committed to. The circuit cannot check this: it takes a random number
+//! drawn after they have been dealt. Who deals does not know the roster, so it deals longer vectors,
+//! with an entry for padding and one for each institution that could be paid; whoever runs the
+//! circuit checks that these are one-hot, and takes the bits from them. The entry of a bank of the
+//! roster is `e_pk`, and the sum of these entries `s_p`: a bit, being a sum of different entries of
+//! a one-hot vector.
 //!
-//! **Nobody.** Padding is payments of zero to nobody; a payment to a bank that takes no part, and
-//! all behind it, are payments of whatever amount to nobody. The start sets amounts to nobody to
-//! zero, and refuses a queue with a payment to somebody behind one to nobody, since that would skip
-//! payments. So payments to nobody stand at the end, change no sum, and no bit before them: the
-//! result is that of [`Netting`](super::Netting) on queues that end there, with the same number of
-//! steps. On shares all payments look alike. An arbitrary one-hot vector would do for padding in
-//! sums, but its payee would be somebody, for whom a payment of nothing settled.
+//! **A payment to nobody ends its queue**, as queues are strictly first in, first out. Payment p is
+//! *alive* if it and all before it are addressed to somebody:
+//!
+//! ```text
+//! alive_p = s_1 * ... * s_p,    a'_p = a_p * alive_p,
+//! ```
+//!
+//! all prefixes of the product at once, in a number of levels that is the logarithm of the length.
+//! The circuit nets the amounts `a'`. They are 0 from the first payment to nobody on, so prefix sums
+//! do not change there, no sum or condition depends on the payments behind, and their bits are those
+//! of the last payment before them, or 1 where there is none. So the steps change something exactly
+//! when those of [`Netting`](super::Netting) on the queues that end there do, as
+//! [`truncate`](super::truncate) makes them: same results, same number of steps. What settles in the
+//! end is `x_p * alive_p`. No queue is refused, and on shares all look alike, padding included.
 //!
 //! A payment to oneself, which [`Netting`](super::Netting) refuses, is possible and harmless: it
 //! adds the same to both sides of the payer's condition, and the maximal result is unique as before.
@@ -27,8 +39,8 @@
 //!
 //! **Notices.** A committee that does not know payees cannot send them anything. So each payment
 //! has a *pad* w, a uniform field element which the payer is committed to and gives to the payee
-//! with the opening of the payment. Everybody is shown the *notice* `s + w`, s being 1 if the
-//! payment settles and 0 if not. It is uniform for whoever does not know w. Payer and payee read s
+//! with the opening of the payment. Everybody is shown the *notice* `x + w`, x being 1 if the
+//! payment settles and 0 if not. It is uniform for whoever does not know w. Payer and payee read x
 //! from it, and cannot be told different things, since the pad is committed to; signed by t + 1
 //! parties it is a receipt which the opening of the pad makes readable for others. A pad serves
 //! once: two notices with one pad show whether they say the same.
@@ -36,18 +48,13 @@
 mod values;
 
 use quittance_circuit::{
-    Bit, Builder, Destination, Field, Fr, Gate, GateId, Loop, MAX_STEPS, Owner, Part, Program,
-    ProgramError, Repetition, Uint,
+    Bit, Builder, Destination, Field, Fr, Loop, MAX_STEPS, Owner, Program, ProgramError,
+    Repetition, Uint,
 };
 
-use super::{AMOUNT_BITS, NETS, NettingError, prefix};
+use super::{AMOUNT_BITS, NETS, NettingError, prefix, unchanged};
 
-pub use values::{
-    HiddenBank, HiddenBankResult, HiddenPayment, HiddenResults, PayeeInput, places, settled,
-};
-
-/// How many committed inputs a payment has: amount, index of the payee, pad.
-const COMMITTED: usize = 3;
+pub use values::{HiddenBank, HiddenBankResult, HiddenPayment, HiddenResults, places, settled};
 
 /// Netting with hidden payees, for queues of certain padded lengths.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,30 +104,9 @@ impl Hidden {
         Program::build(self, repetition)
     }
 
-    /// Where the vectors are that must be one-hot, by payer and place.
-    pub fn payees(&self) -> impl Iterator<Item = PayeeInput> + '_ {
-        let length = self.places.len() + 1;
-        (0u16..).map(Owner).zip(&self.places).flat_map(move |(owner, &places)| {
-            (0..places).map(move |place| {
-                let start = (1 + COMMITTED * places + length * place) as u32;
-                let index = (2 + COMMITTED * place) as u32;
-                PayeeInput { owner, index, entries: start..start + length as u32 }
-            })
-        })
-    }
-
-    /// Whose queue is refused where this assertion of the start fails: one with a payment to
-    /// somebody behind one to nobody.
-    pub fn refused(&self, program: &Program, assertion: GateId) -> Option<Owner> {
-        let gates = program.part(Part::Start).gates().iter().zip((0..).map(GateId));
-        let mut assertions = gates.filter(|(gate, _)| matches!(gate, Gate::AssertZero(_)));
-        let place = assertions.position(|(_, id)| id == assertion)?;
-        let long = self.places.iter().zip((0u16..).map(Owner)).filter(|(places, _)| **places > 1);
-        long.map(|(_, owner)| owner).nth(place)
-    }
-
     /// The inputs of all banks in the order of the circuit: the committed ones, which are liquidity
-    /// and, by place, amount, index and pad; then the vectors, which are private, by place.
+    /// and, by place, amount and pad; then the private ones, by place: whether somebody is paid,
+    /// and for each bank whether it is.
     pub fn inputs(&self, banks: &[HiddenBank]) -> Result<Vec<Vec<Fr>>, NettingError> {
         let (expected, found) = (self.places.len(), banks.len());
         if expected != found {
@@ -136,18 +122,17 @@ impl Hidden {
         }
         let mut inputs = vec![Fr::from(bank.liquidity)];
         for payment in &bank.queue {
-            inputs.extend([Fr::from(payment.amount), payment.index, payment.pad]);
+            inputs.extend([Fr::from(payment.amount), payment.pad]);
         }
         for (place, payment) in bank.queue.iter().enumerate() {
-            let one = match payment.payee {
-                None => 0,
-                Some(payee) if usize::from(payee.0) < self.places.len() => 1 + usize::from(payee.0),
-                Some(payee) => {
-                    return Err(NettingError::UnknownPayee { payer: owner, place, payee });
-                }
-            };
-            let entry = |k| Fr::from(u64::from(k == one));
-            inputs.extend((0..=self.places.len()).map(entry));
+            if let Some(payee) = payment.payee
+                && usize::from(payee.0) >= self.places.len()
+            {
+                return Err(NettingError::UnknownPayee { payer: owner, place, payee });
+            }
+            let is = |payee| Fr::from(u64::from(payment.payee == Some(payee)));
+            inputs.push(Fr::from(u64::from(payment.payee.is_some())));
+            inputs.extend(self.banks().map(is));
         }
         Ok(inputs)
     }
@@ -173,13 +158,13 @@ impl Hidden {
     }
 }
 
-/// A payment as it is carried from step to step.
+/// A payment. All but whether it settles is kept; that is carried from step to step.
 struct Entry<'b> {
-    /// Zero for a payment to nobody.
+    /// Zero from the first payment to nobody on.
     amount: Uint<'b>,
     settles: Bit<'b>,
-    /// Whether it is addressed to somebody.
-    somebody: Bit<'b>,
+    /// Whether it and all before it are addressed to somebody.
+    alive: Bit<'b>,
     pad: Field<'b>,
     /// By bank: whether it is addressed to it.
     payee: Vec<Bit<'b>>,
@@ -191,21 +176,38 @@ struct Queue<'b> {
 }
 
 impl<'b> Queue<'b> {
-    fn carry(&self, b: &'b Builder) {
-        b.carry(self.liquidity);
+    fn keep(&self, b: &'b Builder) {
+        b.keep(self.liquidity);
         for entry in &self.entries {
-            b.carry(entry.amount);
-            b.carry(entry.settles);
-            b.carry(entry.somebody);
-            b.carry(entry.pad);
-            entry.payee.iter().for_each(|&bit| b.carry(bit));
+            b.keep(entry.amount);
+            b.keep(entry.alive);
+            b.keep(entry.pad);
+            entry.payee.iter().for_each(|&bit| b.keep(bit));
         }
+    }
+
+    fn carry(&self, b: &'b Builder) {
+        self.entries.iter().for_each(|entry| b.carry(entry.settles));
     }
 
     /// What settles, by payment.
     fn settled_amounts(&self) -> Vec<Uint<'b>> {
         self.entries.iter().map(|entry| entry.settles * entry.amount).collect()
     }
+}
+
+/// The products of all prefixes, after each bit: Sklansky's network, *Conditional-sum addition
+/// logic* (IRE Transactions on Electronic Computers, 1960). Of m bits at most m/2 * log2(m)
+/// products, in log2(m) levels.
+fn products_up_to<'b>(bits: &[Bit<'b>]) -> Vec<Bit<'b>> {
+    let (first, second) = bits.split_at(bits.len().div_ceil(2));
+    if second.is_empty() {
+        return first.to_vec();
+    }
+    let mut all = products_up_to(first);
+    let before = all[all.len() - 1];
+    all.extend(products_up_to(second).into_iter().map(|product| before & product));
+    all
 }
 
 /// How many payments settle.
@@ -219,39 +221,44 @@ impl Hidden {
         (0..self.places.len() as u16).map(Owner)
     }
 
-    /// A bank's inputs; payments to nobody become payments of nothing.
+    /// A bank's inputs, cut at the first payment to nobody.
     fn dealt<'b>(&self, b: &'b Builder, owner: Owner, places: usize) -> Queue<'b> {
         let liquidity = b.committed(owner).uint(AMOUNT_BITS);
-        let payment = |_| {
-            let amount = b.committed(owner).uint(AMOUNT_BITS);
-            // The index of the payee, which the check of the vector takes.
-            b.committed(owner).field();
-            (amount, b.committed(owner).field())
-        };
+        let payment = |_| (b.committed(owner).uint(AMOUNT_BITS), b.committed(owner).field());
         let payments: Vec<_> = (0..places).map(payment).collect();
-        let vector = |(amount, pad): (Uint<'b>, Field<'b>)| {
-            let somebody = !b.private(owner).bit();
-            let payee = self.banks().map(|_| b.private(owner).bit()).collect();
-            let (amount, settles) = (somebody * amount, b.bit(true));
-            Entry { amount, settles, somebody, pad, payee }
+        let payee = |_| {
+            let somebody = b.private(owner).bit();
+            (somebody, self.banks().map(|_| b.private(owner).bit()).collect())
         };
-        Queue { liquidity, entries: payments.into_iter().map(vector).collect() }
+        let (somebody, payees): (Vec<_>, Vec<Vec<_>>) = (0..places).map(payee).unzip();
+        let rest = payments.into_iter().zip(payees).zip(products_up_to(&somebody));
+        let entry = |(((amount, pad), payee), alive): (((Uint<'b>, _), _), Bit<'b>)| Entry {
+            amount: alive * amount,
+            settles: b.bit(true),
+            alive,
+            pad,
+            payee,
+        };
+        Queue { liquidity, entries: rest.map(entry).collect() }
     }
 
-    /// Takes over the state, in the order in which [`Queue::carry`] hands it on.
+    /// Takes what [`Queue::keep`] keeps, and the state in the order in which [`Queue::carry`] hands
+    /// it on.
     fn take<'b>(&self, b: &'b Builder) -> Vec<Queue<'b>> {
-        let entry = |_| Entry {
-            amount: b.carried().uint(AMOUNT_BITS),
-            settles: b.carried().bit(),
-            somebody: b.carried().bit(),
-            pad: b.carried().field(),
-            payee: self.banks().map(|_| b.carried().bit()).collect(),
+        let entry = |_| {
+            let (amount, alive) = (b.kept().uint(AMOUNT_BITS), b.kept().bit());
+            let (pad, payee) = (b.kept().field(), self.banks().map(|_| b.kept().bit()).collect());
+            // Whether it settles is known once the carried bits are taken, behind all that is kept.
+            Entry { amount, settles: alive, alive, pad, payee }
         };
         let queue = |&places: &usize| {
-            let liquidity = b.carried().uint(AMOUNT_BITS);
+            let liquidity = b.kept().uint(AMOUNT_BITS);
             Queue { liquidity, entries: (0..places).map(entry).collect() }
         };
-        self.places.iter().map(queue).collect()
+        let mut queues: Vec<_> = self.places.iter().map(queue).collect();
+        let entries = queues.iter_mut().flat_map(|queue| &mut queue.entries);
+        entries.for_each(|entry| entry.settles = b.carried().bit());
+        queues
     }
 
     /// The inflow of each bank, given what settles by payer and place.
@@ -284,19 +291,14 @@ impl Loop for Hidden {
     fn start(&self, b: &Builder) {
         for (owner, &places) in self.banks().zip(&self.places) {
             let queue = self.dealt(b, owner, places);
-            if places > 1 {
-                // How often somebody is paid behind nobody.
-                let pairs = queue.entries.windows(2);
-                let pairs = pairs.map(|pair| (!pair[0].somebody, pair[1].somebody));
-                b.assert_zero(b.inner_product(pairs.map(|(a, c)| (Uint::from(a), Uint::from(c)))));
-            }
+            queue.keep(b);
             queue.carry(b);
         }
     }
 
     /// Cuts each queue to what its bank can pay with the present inflow, as in
     /// [`Netting`](super::Netting).
-    fn step<'b>(&self, b: &'b Builder) -> Bit<'b> {
+    fn step<'b>(&self, b: &'b Builder, shown: bool) -> Bit<'b> {
         let queues = self.take(b);
         let settled: Vec<_> = queues.iter().map(Queue::settled_amounts).collect();
         let inflows = self.inflows(b, &queues, &settled);
@@ -311,7 +313,7 @@ impl Loop for Hidden {
             queue
         };
         let next: Vec<_> = queues.into_iter().zip(inflows).map(cut).collect();
-        before.at_most(count(b, &next))
+        unchanged(before, count(b, &next), shown)
     }
 
     fn finish(&self, b: &Builder) {
@@ -322,7 +324,7 @@ impl Loop for Hidden {
             self.banks().zip(queues).zip(settled.into_iter().zip(inflows))
         {
             for entry in &queue.entries {
-                let notice = Field::from(entry.settles & entry.somebody) + entry.pad;
+                let notice = Field::from(entry.settles & entry.alive) + entry.pad;
                 b.output(notice, Destination::Public);
             }
             b.output(inflow, Destination::Owner(owner));

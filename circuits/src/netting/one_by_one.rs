@@ -48,7 +48,7 @@ impl Loop for OneByOne {
     }
 
     /// Takes the last settling payment out of the queue of each bank that is overdrawn.
-    fn step<'b>(&self, b: &'b Builder) -> Bit<'b> {
+    fn step<'b>(&self, b: &'b Builder, _: bool) -> Bit<'b> {
         let state = self.0.take(b);
         let inflows = self.0.inflows(b, &state);
         let short = state.banks.iter().zip(inflows).map(|(bank, inflow)| {

@@ -44,7 +44,7 @@ use quittance_circuit::{Bit, Builder, Uint};
 ///
 /// A level adds some 25 messages that wait for each other, most of them for the check of products
 /// before something is opened: 2 ms between processes on one machine, 25 ms at 1 ms each way. A
-/// comparison adds a few hundred products, about 0.1 ms for three parties on one machine.
+/// comparison of three parties on one machine takes some 0.03 ms, preparing included.
 const LEVEL: usize = 64;
 
 /// The number of levels with which searches through queues of these lengths, all at once, cost

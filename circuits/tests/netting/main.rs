@@ -370,10 +370,10 @@ fn the_circuits_are_pinned() {
         OneByOne::new(netting).until_settled().unwrap(),
     ];
     let pinned = [
-        "5fccc7e54a7c824a0c8ecc2f325b23d6cf43efa15f72dea191683e37cd95a1bd",
-        "c3c5cd9ccb4be3b838163b05cec7da335a3d20eaa34f2214f52015e6868e75d4",
-        "7c45180857d2aae17b4652f713e66f118db2668443e3ff1cfc2f792ab60474d0",
-        "58ae653b5563f549956705995e0c8025402c4765d58416857859b0e59f7ffdef",
+        "b76126934348de67fa94dc51bbcd3f2ddd0f8bfeb49b3c1d3f144d1c67d50279",
+        "4c9b3de7451c413a46a370a3e3d83ac4cfc1852ceec8c2974902d6cf4f189a98",
+        "851bf3fc3b17fdf326a36b99512c5c0f5c0034a707936d14c16ed15725963b93",
+        "ff2ff5fafe7227bf0f5b32e07153efb0ac149d90df15199b460177b56ca6a887",
     ];
     assert_eq!(programs.map(|program| program.fingerprint().to_string()), pinned);
 }

@@ -32,14 +32,15 @@ use quittance_crypto::range_proof::RangeProof;
 use quittance_crypto::signature::Purpose;
 use quittance_ledger::block::Block;
 use quittance_ledger::ids::{AssetId, Height, InstitutionId, RoundId};
-use quittance_mpc::Parties;
+use quittance_mpc::{Parties, PartyId};
 use quittance_round::book::Book;
 use quittance_round::dealing::Acknowledgement;
 use quittance_round::envelope::Signed;
 use quittance_round::message::{Reason, Report};
 use quittance_round::participant::{Keys, Participant};
+use quittance_round::payees::Payees;
 use quittance_round::queue::FrozenQueue;
-use quittance_round::result::ResultShare;
+use quittance_round::result::{Notices, ResultShare};
 use quittance_round::start::Start;
 use quittance_rpc::proto::agent::v1 as api;
 use quittance_rpc::proto::agent::v1::event::Event;
@@ -63,6 +64,8 @@ use ranges::Preparation;
 /// All rounds that concern the bank.
 pub(crate) struct Rounds {
     book: Book,
+    /// Who can be paid: does not change.
+    payees: Payees,
     peers: Arc<Peers>,
     parties: BTreeMap<InstitutionId, PartyClient<Channel>>,
     /// To the coordinator, while it is connected.
@@ -125,12 +128,14 @@ struct Seat {
 /// The parties' answers.
 #[derive(Default)]
 struct Results {
-    shares: BTreeMap<u8, Arc<ResultShare>>,
+    shares: BTreeMap<PartyId, Arc<ResultShare>>,
     /// Why there is none from these.
-    failed: BTreeMap<u8, String>,
+    failed: BTreeMap<PartyId, String>,
     steps: u32,
     bytes: Vec<u64>,
     milliseconds: u64,
+    /// By place in the roster: what all were told, for the receipts.
+    notices: Vec<Notices>,
 }
 
 impl Seat {
@@ -160,6 +165,7 @@ impl Rounds {
         let prepared = prepared.map(|(asset, queue)| (asset, Preparation::new(queue))).collect();
         Ok(Self {
             book: Book::from_registry(setting.registry.clone()),
+            payees: Payees::of(&setting.registry),
             peers: Arc::new(Peers::new(setting)),
             parties: BTreeMap::new(),
             outbox: None,
@@ -275,12 +281,12 @@ impl Core {
             Unlocked::Settled(None) => None,
             _ => self.parts.rounds.queues.remove(&round),
         };
-        let seat = self.parts.rounds.seats.remove(&round);
-        let took_part = seat.is_some_and(|seat| seat.participant.is_some());
-        if let (true, Unlocked::Settled(_), Some(queue)) = (fresh && took_part, by, queue) {
+        let seat = self.parts.rounds.seats.remove(&round).filter(|_| fresh);
+        if let (Unlocked::Settled(_), Some(queue), Some(seat)) = (by, queue, seat) {
             // Announcements are erased with the round.
-            let leaves = self.leaves(&round, &queue);
-            changes.afterwards(move |core| core.fetch_receipts(round, leaves));
+            let source = self.receipts_of(round, queue, &seat);
+            changes
+                .afterwards(move |core| source.into_iter().for_each(|it| core.fetch_receipts(it)));
         }
         Ok(())
     }

@@ -60,6 +60,12 @@ pub struct Circuit {
     kinds: Vec<Kind>,
     /// The first wire of each gate.
     first: Vec<u32>,
+    /// How many kept values are taken: the first gates and wires.
+    kept: usize,
+    /// All other inputs.
+    inputs: Vec<GateId>,
+    /// By owner, its inputs.
+    owned: Vec<Vec<GateId>>,
     schedule: Schedule,
 }
 
@@ -128,13 +134,32 @@ impl Circuit {
 
     /// The inputs of `owner` in order: whether committed, and of which kind.
     pub fn inputs_of(&self, owner: Owner) -> impl Iterator<Item = (bool, Kind)> + '_ {
-        self.gates.iter().filter_map(move |gate| match gate {
-            Gate::Input { source: Source::Private(of), kind } if *of == owner => {
-                Some((false, *kind))
-            }
-            Gate::Input { source: Source::Committed(of), kind } if *of == owner => {
-                Some((true, *kind))
-            }
+        let inputs = self.owned.get(usize::from(owner.0)).into_iter().flatten();
+        inputs.filter_map(|id| match &self.gates[id.0 as usize] {
+            Gate::Input { source, kind } => Some((matches!(source, Source::Committed(_)), *kind)),
+            _ => None,
+        })
+    }
+
+    /// The inputs other than kept values, of owners and carried, in order.
+    pub(crate) fn inputs(&self) -> &[GateId] {
+        &self.inputs
+    }
+
+    /// How many kept values the circuit takes: its first gates, and its first wires.
+    pub(crate) fn kept(&self) -> usize {
+        self.kept
+    }
+
+    /// The kinds of the kept values that the circuit takes, in order.
+    pub fn kept_inputs(&self) -> impl Iterator<Item = Kind> + '_ {
+        self.kinds[..self.kept].iter().copied()
+    }
+
+    /// The kinds of the values that the circuit keeps, in order.
+    pub fn keeps(&self) -> impl Iterator<Item = Kind> + '_ {
+        self.gates.iter().filter_map(|gate| match gate {
+            Gate::Keep(wire) => Some(self.kind(*wire)),
             _ => None,
         })
     }
@@ -184,6 +209,9 @@ pub(crate) struct Assembly {
     gates: Vec<Gate>,
     kinds: Vec<Kind>,
     first: Vec<u32>,
+    kept: usize,
+    inputs: Vec<GateId>,
+    owned: Vec<Vec<GateId>>,
     operands: usize,
 }
 
@@ -199,6 +227,9 @@ impl Assembly {
             gates: Vec::new(),
             kinds: Vec::new(),
             first: Vec::new(),
+            kept: 0,
+            inputs: Vec::new(),
+            owned: vec![Vec::new(); usize::from(owners)],
             operands: 0,
         })
     }
@@ -221,6 +252,10 @@ impl Assembly {
     pub(crate) fn push(&mut self, gate: Gate) -> Result<Range<u32>, GateError> {
         self.check_owners(&gate)?;
         let produced = infer(&gate, &self.kinds)?;
+        let kept = matches!(gate, Gate::Input { source: Source::Kept, .. });
+        if kept && self.kept < self.gates.len() {
+            return Err(GateError::LateKept);
+        }
         let operands = self.operands + gate.operands().len();
         let wires = self.kinds.len() + produced.len();
         if self.gates.len() >= MAX_GATES || wires > MAX_WIRES || operands > MAX_OPERANDS {
@@ -229,9 +264,26 @@ impl Assembly {
         let first = self.kinds.len() as u32;
         self.first.push(first);
         self.kinds.extend(produced);
+        self.kept += usize::from(kept);
+        self.list_input(&gate);
         self.gates.push(gate);
         self.operands = operands;
         Ok(first..wires as u32)
+    }
+
+    /// Notes the next gate if it is an input that is not a kept value.
+    fn list_input(&mut self, gate: &Gate) {
+        let Gate::Input { source, .. } = gate else { return };
+        let id = self.next_gate();
+        match source {
+            Source::Kept => return,
+            Source::Private(owner) | Source::Committed(owner) => {
+                let owned = self.owned.get_mut(usize::from(owner.0));
+                owned.into_iter().for_each(|owned| owned.push(id));
+            }
+            Source::Carried => {}
+        }
+        self.inputs.push(id);
     }
 
     fn check_owners(&self, gate: &Gate) -> Result<(), GateError> {
@@ -260,8 +312,8 @@ impl Assembly {
             return Err(CircuitError::LonelyCommitment { circuit: self.name, gate, group });
         }
         let schedule = Schedule::of(&self.gates, &self.first, self.kinds.len());
-        let Self { name, owners, gates, kinds, first, .. } = self;
-        Ok(Circuit { name, owners, gates, kinds, first, schedule })
+        let Self { name, owners, gates, kinds, first, kept, inputs, owned, .. } = self;
+        Ok(Circuit { name, owners, gates, kinds, first, kept, inputs, owned, schedule })
     }
 }
 

@@ -68,6 +68,7 @@ fn reason(error: &GateError) -> &'static str {
         GateError::TermsOutOfOrder => "the wires of the terms do not ascend",
         GateError::ZeroCoefficient => "a coefficient is zero",
         GateError::InputKind => "no such kind of input",
+        GateError::LateKept => "a kept value behind another gate",
         GateError::UnknownOwner(_) => "the owner is outside the roster",
         GateError::TooLarge => "too many wires or operands",
         GateError::Foreign => "an operand belongs to another circuit",
@@ -131,16 +132,18 @@ impl Encode for Source {
                 out.u16(owner.0);
             }
             Self::Carried => out.u8(2),
+            Self::Kept => out.u8(3),
         }
     }
 }
 
 impl Decode for Source {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(match input.tag(3, "source of an input")? {
+        Ok(match input.tag(4, "source of an input")? {
             0 => Self::Private(Owner(input.u16("owner")?)),
             1 => Self::Committed(Owner(input.u16("owner")?)),
-            _ => Self::Carried,
+            2 => Self::Carried,
+            _ => Self::Kept,
         })
     }
 }
@@ -208,6 +211,7 @@ impl Encode for Gate {
                 to.encode(out);
             }
             Self::Carry(wire) => wires(out, 12, &[*wire]),
+            Self::Keep(wire) => wires(out, 13, &[*wire]),
         }
     }
 }
@@ -223,7 +227,7 @@ fn wires(out: &mut Writer, tag: u8, operands: &[Wire]) {
 /// Reads a gate by itself; only [`Circuit`]'s decoder knows whether it is valid in its place.
 impl Decode for Gate {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let tag = input.tag(13, "gate")?;
+        let tag = input.tag(14, "gate")?;
         let wire = Wire::decode;
         Ok(match tag {
             0 => Self::Input { source: Source::decode(input)?, kind: input_kind(input)? },
@@ -245,7 +249,8 @@ impl Decode for Gate {
             9 => Self::AssertZero(wire(input)?),
             10 => Self::Reveal(wire(input)?),
             11 => Self::Output(wire(input)?, Destination::decode(input)?),
-            _ => Self::Carry(wire(input)?),
+            12 => Self::Carry(wire(input)?),
+            _ => Self::Keep(wire(input)?),
         })
     }
 }

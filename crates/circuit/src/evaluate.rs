@@ -1,5 +1,7 @@
 //! Walks a circuit with an interpreter.
 
+use std::collections::BTreeMap;
+
 use thiserror::Error;
 
 use crate::Fr;
@@ -63,6 +65,16 @@ pub enum EvaluationError<E: std::error::Error + 'static> {
         /// How many there were.
         found: usize,
     },
+    /// The kept values handed over are not what the circuit takes.
+    #[error("circuit {circuit} takes {expected} kept values, got {found}")]
+    Kept {
+        /// The circuit's name.
+        circuit: String,
+        /// How many values the circuit takes.
+        expected: usize,
+        /// How many there were.
+        found: usize,
+    },
     /// The interpreter did not give one answer per request.
     #[error("circuit {circuit}, {what}: {found} answers to {expected} requests")]
     Answers {
@@ -84,6 +96,8 @@ pub struct Evaluation<V, O> {
     pub revealed: Vec<Fr>,
     /// The state for the next circuit of the program, in gate order.
     pub carried: Vec<V>,
+    /// What the circuit keeps for all that follow, in gate order.
+    pub kept: Vec<V>,
     /// The outputs, in gate order.
     pub outputs: Vec<O>,
 }
@@ -94,13 +108,27 @@ pub type EvaluationResult<I> = Result<
     EvaluationError<<I as Interpreter>::Error>,
 >;
 
-/// Evaluates `circuit`, with `carried` as the state that it takes over.
+/// Evaluates `circuit`, with `carried` as the state that it takes over and no kept values.
 pub async fn evaluate<I: Interpreter>(
     circuit: &Circuit,
     interpreter: &mut I,
     carried: Vec<I::Value>,
 ) -> EvaluationResult<I> {
-    let mut walk = Walk::start(circuit, interpreter, carried)?;
+    evaluate_with(circuit, interpreter, carried, &[]).await
+}
+
+/// Evaluates `circuit`, with `carried` as the state that it takes over. It takes the first of the
+/// values in `kept`, which may be more.
+pub async fn evaluate_with<I: Interpreter>(
+    circuit: &Circuit,
+    interpreter: &mut I,
+    carried: Vec<I::Value>,
+    kept: &[I::Value],
+) -> EvaluationResult<I> {
+    let (expected, found) = (circuit.kept(), kept.len());
+    let wrong = || EvaluationError::Kept { circuit: circuit.name().into(), expected, found };
+    let kept = kept.get(..expected).ok_or_else(wrong)?;
+    let mut walk = Walk::start(circuit, interpreter, carried, kept)?;
     for (level, step) in circuit.schedule().steps().iter().enumerate() {
         if let (Some(&first), Some(&last)) = (step.interactive.first(), step.interactive.last()) {
             let differences = walk.differences(interpreter, step);
@@ -125,10 +153,14 @@ pub async fn evaluate<I: Interpreter>(
 
 struct Walk<'c, V> {
     circuit: &'c Circuit,
-    /// By wire. Each wire is set at its level, thus before any gate reads it.
+    /// Of the first wires.
+    kept: &'c [V],
+    /// Of all others. Each wire is set at its level, thus before any gate reads it.
     values: Vec<Option<V>>,
     /// What reveals have shown so far, level by level.
     revealed: Vec<(GateId, Fr)>,
+    /// By wire: the bits of tests for zero in public.
+    shown: BTreeMap<usize, Fr>,
 }
 
 impl<'c, V: Clone> Walk<'c, V> {
@@ -137,6 +169,7 @@ impl<'c, V: Clone> Walk<'c, V> {
         circuit: &'c Circuit,
         interpreter: &mut I,
         carried: Vec<V>,
+        kept: &'c [V],
     ) -> Result<Self, EvaluationError<I::Error>> {
         let (expected, found) = (circuit.carried_inputs().count(), carried.len());
         if expected != found {
@@ -146,16 +179,22 @@ impl<'c, V: Clone> Walk<'c, V> {
                 found,
             });
         }
-        let mut walk = Self { circuit, values: vec![None; circuit.wires()], revealed: Vec::new() };
+        let mut walk = Self {
+            circuit,
+            kept,
+            values: vec![None; circuit.wires() - kept.len()],
+            revealed: Vec::new(),
+            shown: BTreeMap::new(),
+        };
         let mut carried = carried.into_iter();
         let mut asked = vec![0u32; usize::from(circuit.owners())];
-        for (index, gate) in circuit.gates().iter().enumerate() {
-            let Gate::Input { source, kind } = gate else { continue };
-            let gate = GateId(index as u32);
+        for &gate in circuit.inputs() {
+            let Gate::Input { source, kind } = walk.gate(gate) else { continue };
             let (owner, committed) = match *source {
+                Source::Kept => continue,
                 Source::Carried => {
-                    let value = carried.next();
-                    walk.values[circuit.produced(gate).start] = value;
+                    let slot = walk.slot(circuit.produced(gate).start);
+                    walk.values[slot] = carried.next();
                     continue;
                 }
                 Source::Private(owner) => (owner, false),
@@ -174,17 +213,30 @@ impl<'c, V: Clone> Walk<'c, V> {
         Ok(walk)
     }
 
+    fn shows(&self, gate: GateId) -> bool {
+        self.circuit.schedule().shows(gate)
+    }
+
     fn gate(&self, id: GateId) -> &'c Gate {
         &self.circuit.gates()[id.0 as usize]
     }
 
     fn get(&self, wire: Wire) -> &V {
-        self.values[wire.0 as usize].as_ref().expect("the schedule sets a wire before it is read")
+        let wire = wire.0 as usize;
+        self.kept.get(wire).unwrap_or_else(|| {
+            let value = self.values[self.slot(wire)].as_ref();
+            value.expect("the schedule sets a wire before it is read")
+        })
+    }
+
+    /// The place in `values` of a wire that is not kept.
+    fn slot(&self, wire: usize) -> usize {
+        wire - self.kept.len()
     }
 
     fn set(&mut self, gate: GateId, value: V) {
-        let wire = self.circuit.produced(gate).start;
-        self.values[wire] = Some(value);
+        let slot = self.slot(self.circuit.produced(gate).start);
+        self.values[slot] = Some(value);
     }
 
     /// Gates without interaction; inputs are set already.
@@ -194,6 +246,11 @@ impl<'c, V: Clone> Walk<'c, V> {
             Gate::Linear { terms, constant } => {
                 let terms: Vec<_> = terms.iter().map(|&(c, wire)| (c, self.get(wire))).collect();
                 interpreter.linear(&terms, *constant)
+            }
+            Gate::Reveal(wire) => {
+                let bit = self.shown.get(&(wire.0 as usize));
+                self.revealed.extend(bit.map(|bit| (id, *bit)));
+                return;
             }
             _ => return,
         };
@@ -238,6 +295,7 @@ impl<'c, V: Clone> Walk<'c, V> {
                     let (left, right) = (self.get(*a), self.get(*b));
                     level.less_than.push(Comparison { gate, left, right, bits });
                 }
+                Gate::IsZero(wire) if self.shows(gate) => level.show_zero.push(operand(*wire)),
                 Gate::IsZero(wire) => level.is_zero.push(operand(*wire)),
                 Gate::Decompose(wire) => level.decompose.push(operand(*wire)),
                 Gate::AssertZero(wire) => level.assert_zero.push(operand(*wire)),
@@ -247,7 +305,8 @@ impl<'c, V: Clone> Walk<'c, V> {
                 | Gate::Constant(_)
                 | Gate::Linear { .. }
                 | Gate::Output(..)
-                | Gate::Carry(_) => {}
+                | Gate::Carry(_)
+                | Gate::Keep(_) => {}
             }
         }
         level
@@ -279,7 +338,8 @@ impl<'c, V: Clone> Walk<'c, V> {
             self.count("bits of a decomposition", expected, bits.len())?;
         }
         self.count("assertions", level.assert_zero.len(), answers.assert_zero.len())?;
-        self.count("reveals", level.reveal.len(), answers.reveal.len())
+        self.count("reveals", level.reveal.len(), answers.reveal.len())?;
+        self.count("tests for zero in public", level.show_zero.len(), answers.show_zero.len())
     }
 
     /// Sets what the level produced. The number of answers has been checked.
@@ -295,6 +355,7 @@ impl<'c, V: Clone> Walk<'c, V> {
         let mut decomposed = answers.decompose.into_iter();
         let mut verdicts = answers.assert_zero.into_iter();
         let mut revealed = answers.reveal.into_iter();
+        let mut shown = answers.show_zero.into_iter();
         for &gate in &step.interactive {
             let value = match self.gate(gate) {
                 Gate::Multiply(..) | Gate::InnerProduct(_) => products.next(),
@@ -304,11 +365,16 @@ impl<'c, V: Clone> Walk<'c, V> {
                     interpreter.linear(&terms, Fr::from(0u64))
                 }),
                 Gate::LessThan(..) => bits.next(),
+                Gate::IsZero(_) if self.shows(gate) => shown.next().map(|zero| {
+                    let bit = Fr::from(u64::from(zero));
+                    self.shown.insert(self.circuit.produced(gate).start, bit);
+                    interpreter.linear(&[], bit)
+                }),
                 Gate::IsZero(_) => zeros.next(),
                 Gate::Decompose(_) => {
-                    let wires = self.circuit.produced(gate);
+                    let first = self.slot(self.circuit.produced(gate).start);
                     let bits = decomposed.next().unwrap_or_default();
-                    for (slot, bit) in self.values[wires].iter_mut().zip(bits) {
+                    for (slot, bit) in self.values[first..].iter_mut().zip(bits) {
                         *slot = Some(bit);
                     }
                     None
@@ -336,7 +402,7 @@ impl<'c, V: Clone> Walk<'c, V> {
         interpreter: &mut I,
     ) -> EvaluationResult<I> {
         let mut requests = Vec::new();
-        let mut carried = Vec::new();
+        let (mut carried, mut kept) = (Vec::new(), Vec::new());
         for &gate in self.circuit.schedule().last() {
             match self.gate(gate) {
                 Gate::Output(wire, to) => requests.push(OutputRequest {
@@ -346,6 +412,7 @@ impl<'c, V: Clone> Walk<'c, V> {
                     to: *to,
                 }),
                 Gate::Carry(wire) => carried.push(self.get(*wire).clone()),
+                Gate::Keep(wire) => kept.push(self.get(*wire).clone()),
                 _ => {}
             }
         }
@@ -359,6 +426,6 @@ impl<'c, V: Clone> Walk<'c, V> {
         self.count("outputs", requests.len(), outputs.len())?;
         self.revealed.sort_by_key(|&(gate, _)| gate);
         let revealed = self.revealed.into_iter().map(|(_, value)| value).collect();
-        Ok(Evaluation { revealed, carried, outputs })
+        Ok(Evaluation { revealed, carried, kept, outputs })
     }
 }

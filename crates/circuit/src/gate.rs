@@ -41,6 +41,9 @@ pub enum Source {
     Committed(Owner),
     /// The state that an earlier circuit of the same [`crate::Program`] carried over.
     Carried,
+    /// What the start of the same [`crate::Program`] keeps for all that follows. Such inputs come
+    /// before all other gates of a circuit.
+    Kept,
 }
 
 /// Who learns an output, and in which form.
@@ -114,6 +117,9 @@ pub enum Gate {
     Output(Wire, Destination),
     /// Hands the wire, still secret, to the next circuit of the [`crate::Program`].
     Carry(Wire),
+    /// Keeps the wire, still secret, for all circuits of the [`crate::Program`] that follow: what
+    /// never changes need not be handed from each to the next.
+    Keep(Wire),
 }
 
 impl Gate {
@@ -130,7 +136,8 @@ impl Gate {
             | Self::AssertZero(wire)
             | Self::Reveal(wire)
             | Self::Output(wire, _)
-            | Self::Carry(wire) => vec![*wire],
+            | Self::Carry(wire)
+            | Self::Keep(wire) => vec![*wire],
         }
     }
 
@@ -150,6 +157,7 @@ impl Gate {
             Self::Reveal(_) => "reveal",
             Self::Output(..) => "output",
             Self::Carry(_) => "carry",
+            Self::Keep(_) => "keep",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a reading of circuits must provide: ten methods, one of them ready-made.
+//! What a reading of circuits must provide: eleven methods, two of them ready-made.
 //!
 //! [`crate::evaluate`] walks a circuit level by level. All interactive gates of a level are
 //! independent of each other, and the interpreter gets them at once, so that a joint computation
@@ -88,6 +88,8 @@ pub struct Level<'a, V> {
     pub assert_zero: Vec<Operand<'a, V>>,
     /// Values to reveal. No assertion that stands before one of them in the circuit is unchecked.
     pub reveal: Vec<Operand<'a, V>>,
+    /// Tests for zero of which everybody is to learn the result, as if its bit were revealed.
+    pub show_zero: Vec<Operand<'a, V>>,
 }
 
 impl<V> Level<'_, V> {
@@ -100,6 +102,7 @@ impl<V> Level<'_, V> {
             decompose: Vec::new(),
             assert_zero: Vec::new(),
             reveal: Vec::new(),
+            show_zero: Vec::new(),
         }
     }
 }
@@ -119,6 +122,8 @@ pub struct Answers<V> {
     pub assert_zero: Vec<bool>,
     /// The revealed values.
     pub reveal: Vec<Fr>,
+    /// Whether the tested values are zero.
+    pub show_zero: Vec<bool>,
 }
 
 /// A reading of circuits. Batches are never empty, and each answer has one result per request, in
@@ -175,6 +180,15 @@ pub trait Interpreter {
     /// The values, made known to everybody.
     async fn reveal(&mut self, batch: &[Operand<'_, Self::Value>]) -> Result<Vec<Fr>, Self::Error>;
 
+    /// Whether values are zero, made known to everybody, and nothing else about them. Ready-made:
+    /// as for assertions.
+    async fn show_zero(
+        &mut self,
+        batch: &[Operand<'_, Self::Value>],
+    ) -> Result<Vec<bool>, Self::Error> {
+        self.assert_zero(batch).await
+    }
+
     /// Delivers all outputs of a circuit, after everything else has succeeded.
     async fn output(
         &mut self,
@@ -202,6 +216,7 @@ pub trait Interpreter {
             decompose: batch!(decompose),
             assert_zero: batch!(assert_zero),
             reveal: batch!(reveal),
+            show_zero: batch!(show_zero),
         })
     }
 }

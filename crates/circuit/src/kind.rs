@@ -128,6 +128,9 @@ pub enum GateError {
     /// An input whose largest value is not one less than a power of two.
     #[error("an input is a Field, a Bit or a Uint of 2 to {MAX_BITS} bits")]
     InputKind,
+    /// A kept value is taken behind a gate of another type.
+    #[error("kept values come before all other gates")]
+    LateKept,
     /// An owner outside the circuit's roster.
     #[error("{0} is outside the roster")]
     UnknownOwner(Owner),
@@ -194,7 +197,11 @@ pub(crate) fn infer(gate: &Gate, kinds: &[Kind]) -> Result<Vec<Kind>, GateError>
             }
             vec![kind(*yes)?.join(kind(*no)?)]
         }
-        Gate::AssertZero(wire) | Gate::Reveal(wire) | Gate::Output(wire, _) | Gate::Carry(wire) => {
+        Gate::AssertZero(wire)
+        | Gate::Reveal(wire)
+        | Gate::Output(wire, _)
+        | Gate::Carry(wire)
+        | Gate::Keep(wire) => {
             kind(*wire)?;
             Vec::new()
         }

@@ -27,7 +27,7 @@ pub use quittance_crypto::field::Fr;
 pub use builder::{Bit, Builder, Field, Input, Number, Uint, Value};
 pub use circuit::{Circuit, CircuitError, MAX_GATES, MAX_NAME, MAX_OPERANDS, MAX_WIRES};
 pub use clear::{Clear, ClearError};
-pub use evaluate::{Evaluation, EvaluationError, EvaluationResult, evaluate};
+pub use evaluate::{Evaluation, EvaluationError, EvaluationResult, evaluate, evaluate_with};
 pub use gate::{Destination, Gate, GateId, Owner, Source, Wire};
 pub use interpreter::{
     Answers, Comparison, InputRequest, Interpreter, Level, Operand, OutputRequest, Product,

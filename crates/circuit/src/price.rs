@@ -10,7 +10,7 @@ use std::ops::{Add, Mul};
 use crate::Fr;
 use crate::circuit::Circuit;
 use crate::clear::now;
-use crate::evaluate::evaluate;
+use crate::evaluate::evaluate_with;
 use crate::gate::Destination;
 use crate::interpreter::{Comparison, InputRequest, Interpreter, Operand, OutputRequest, Product};
 use crate::program::{Part, Program};
@@ -41,6 +41,8 @@ pub enum Task {
     },
     /// An assertion.
     AssertZero,
+    /// A test for zero in public.
+    ShowZero,
     /// A revealed value.
     Reveal,
     /// An output for everybody.
@@ -124,7 +126,8 @@ impl Price {
         let price = Self { levels: circuit.schedule().depth() as u64, ..Self::default() };
         let mut pricer = Pricer { tariff, price };
         let state = vec![(); circuit.carried_inputs().count()];
-        match now(evaluate(circuit, &mut pricer, state)) {
+        let kept = vec![(); circuit.kept()];
+        match now(evaluate_with(circuit, &mut pricer, state, &kept)) {
             Ok(_) => pricer.price,
             Err(error) => unreachable!("pricing cannot fail: {error}"),
         }
@@ -235,6 +238,12 @@ impl<T: Tariff> Interpreter for Pricer<'_, T> {
 
     async fn assert_zero(&mut self, batch: &[Operand<'_, ()>]) -> Result<Vec<bool>, Infallible> {
         self.add(batch.iter().map(|_| Task::AssertZero));
+        Ok(vec![true; batch.len()])
+    }
+
+    async fn show_zero(&mut self, batch: &[Operand<'_, ()>]) -> Result<Vec<bool>, Infallible> {
+        self.add(batch.iter().map(|_| Task::ShowZero));
+        self.constrain(batch.iter().map(|_| 2));
         Ok(vec![true; batch.len()])
     }
 

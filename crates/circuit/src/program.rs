@@ -3,7 +3,8 @@
 //! A program is three circuits: `start` takes the inputs and carries a state; `step` turns a state
 //! into the next one; `finish` turns the last state into the outputs. The state stays secret all
 //! the way: it is handed on as values of the interpreter, thus as shares, and nothing of it is
-//! opened.
+//! opened. What never changes is no part of it: the start *keeps* such values, once, and both others
+//! take them from there, however many steps there are.
 //!
 //! Three ways to end:
 //!
@@ -25,7 +26,7 @@ use crate::Fr;
 use crate::builder::{Bit, Builder};
 use crate::circuit::{Circuit, CircuitError};
 use crate::clear::{Clear, now};
-use crate::evaluate::{EvaluationError, evaluate};
+use crate::evaluate::{Evaluation, EvaluationError, evaluate, evaluate_with};
 use crate::gate::{Destination, Gate, Source};
 use crate::interpreter::Interpreter;
 use crate::kind::Kind;
@@ -113,6 +114,9 @@ pub enum ProgramError {
         /// The circuit that takes over.
         to: String,
     },
+    /// The start does not keep what a circuit takes of kept values.
+    #[error("circuit {0} takes other kept values than the start keeps")]
+    Kept(String),
     /// The number of steps is zero or above [`MAX_STEPS`].
     #[error("{0} steps; a program has 1 to {MAX_STEPS}")]
     Bound(u32),
@@ -138,13 +142,16 @@ pub trait Loop {
     /// The size of the roster.
     fn owners(&self) -> u16;
 
-    /// Takes the inputs and carries the first state.
+    /// Takes the inputs, keeps what never changes, and carries the first state.
     fn start(&self, b: &Builder);
 
-    /// Takes a state, carries the next one, and returns whether nothing changed.
-    fn step<'b>(&self, b: &'b Builder) -> Bit<'b>;
+    /// Takes what is kept, then a state, carries the next one, and returns whether nothing changed.
+    ///
+    /// `shown` says whether that bit is revealed at once, and used for nothing else. Then a test for
+    /// zero is the cheapest way to make it, even of a field element without a width.
+    fn step<'b>(&self, b: &'b Builder, shown: bool) -> Bit<'b>;
 
-    /// Takes the last state and makes the outputs.
+    /// Takes what is kept, then the last state, and makes the outputs.
     fn finish(&self, b: &Builder);
 }
 
@@ -179,6 +186,14 @@ impl Program {
         for (from, to) in [(&start, &step), (&step, &step), (&step, &finish)] {
             check_state(from, to)?;
         }
+        let kept: Vec<_> = start.keeps().collect();
+        for circuit in [&step, &finish] {
+            let taken = circuit.kept_inputs().enumerate();
+            let fits = |(place, taken)| kept.get(place).is_some_and(|kept: &Kind| kept.fits(taken));
+            if !taken.into_iter().all(fits) {
+                return Err(ProgramError::Kept(circuit.name().into()));
+            }
+        }
         Ok(Self { start, step, finish, repetition })
     }
 
@@ -193,7 +208,7 @@ impl Program {
             }
         })?;
         let step = Builder::build(&format!("{name}/step"), owners, |b| {
-            let flag = definition.step(b);
+            let flag = definition.step(b, !carries);
             if carries {
                 // The flag of the step before is taken over only to be replaced.
                 b.carried().bit();
@@ -246,12 +261,12 @@ impl Program {
         let one = Fr::from(1u64);
         let failed = |part, step| move |source| RunError::Evaluation { part, step, source };
         let first = evaluate(&self.start, interpreter, Vec::new()).await;
-        let mut state = first.map_err(failed(Part::Start, 0))?.carried;
+        let Evaluation { carried: mut state, kept, .. } = first.map_err(failed(Part::Start, 0))?;
         let mut steps = 0;
         let mut ended = false;
         while !ended && steps < self.repetition.bound() {
             steps += 1;
-            let step = evaluate(&self.step, interpreter, state).await;
+            let step = evaluate_with(&self.step, interpreter, state, &kept).await;
             let step = step.map_err(failed(Part::Step, steps))?;
             state = step.carried;
             ended = step.revealed.first() == Some(&one);
@@ -263,7 +278,7 @@ impl Program {
         if !ended && !matches!(self.repetition, Repetition::Exactly { .. }) {
             return Err(RunError::NotConverged { circuit: self.step.name().into(), steps });
         }
-        let last = evaluate(&self.finish, interpreter, state).await;
+        let last = evaluate_with(&self.finish, interpreter, state, &kept).await;
         Ok(Run { outputs: last.map_err(failed(Part::Finish, steps))?.outputs, steps })
     }
 
@@ -328,11 +343,12 @@ pub enum RunError<E: std::error::Error + 'static> {
 pub type RunResult<I> =
     Result<Run<<I as Interpreter>::Output>, RunError<<I as Interpreter>::Error>>;
 
-/// Owners' inputs are for the start, outputs for the finish; the start takes no state and reveals
-/// nothing, the finish carries and reveals nothing.
+/// Owners' inputs are for the start, which alone keeps values; outputs are for the finish. The start
+/// takes nothing over and reveals nothing, the finish carries and reveals nothing.
 fn check_places(circuit: &Circuit, part: Part) -> Result<(), ProgramError> {
     let misplaced = |gate: &&Gate| match gate {
-        Gate::Input { source: Source::Carried, .. } => part == Part::Start,
+        Gate::Input { source: Source::Carried | Source::Kept, .. } => part == Part::Start,
+        Gate::Keep(_) => part != Part::Start,
         Gate::Input { .. } => part != Part::Start,
         Gate::Output(..) => part != Part::Finish,
         Gate::Carry(_) => part == Part::Finish,

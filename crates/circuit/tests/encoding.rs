@@ -209,8 +209,8 @@ fn malformed_fields_are_refused() {
     };
     for (gate, what) in [
         (vec![11, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 9], "gates"),
-        (vec![13], "gate"),
-        (vec![0, 3, 0, 0, 8], "source of an input"),
+        (vec![14], "gate"),
+        (vec![0, 4, 0, 0, 8], "source of an input"),
         (vec![0, 0, 0, 0, 129], "kind of an input"),
         (vec![0, 0, 0, 0, 255], "kind of an input"),
         (vec![11, 0, 0, 0, 0, 3], "destination of an output"),

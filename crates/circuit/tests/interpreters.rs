@@ -28,6 +28,7 @@ enum Fault {
     AlwaysHolds,
     NeverHolds,
     RevealsReversed,
+    NeverShown,
     OutputsReversed,
     TooFewProducts,
     TooFewBits,
@@ -139,6 +140,14 @@ impl Interpreter for Faulty {
         Ok(self.reversed(Fault::RevealsReversed, values))
     }
 
+    async fn show_zero(&mut self, batch: &[Operand<'_, Fr>]) -> Answer<bool> {
+        self.batches.push(("show_zero", batch.len()));
+        match self.fault {
+            Fault::NeverShown => Ok(vec![false; batch.len()]),
+            _ => self.clear.show_zero(batch).await,
+        }
+    }
+
     async fn output(&mut self, batch: &[OutputRequest<'_, Fr>]) -> Answer<Fr> {
         self.batches.push(("output", batch.len()));
         let values = self.clear.output(batch).await?;
@@ -173,6 +182,7 @@ fn the_suite_accepts_the_right_interpreter_and_finds_each_fault() {
         Fault::AlwaysHolds,
         Fault::NeverHolds,
         Fault::RevealsReversed,
+        Fault::NeverShown,
         Fault::OutputsReversed,
         Fault::TooFewProducts,
         Fault::TooFewBits,
@@ -212,21 +222,38 @@ fn independent_gates_come_in_one_batch() {
 }
 
 #[test]
+fn zeros_are_shown_where_their_bits_serve_for_nothing_else() {
+    let batches = |define: fn(&Builder)| {
+        let circuit = Builder::build("shown", 1, define).unwrap();
+        run(&circuit, &[7], Fault::None).1
+    };
+    let once = batches(|b| b.reveal(b.private(Owner(0)).uint(8).equals(b.uint(7))));
+    assert_eq!(once, [("show_zero", 1)]);
+    let twice = batches(|b| {
+        let bit = b.private(Owner(0)).uint(8).equals(b.uint(7));
+        b.reveal(bit);
+        b.carry(bit);
+    });
+    assert_eq!(twice, [("is_zero", 1), ("reveal", 1)]);
+}
+
+#[test]
 fn nothing_is_revealed_or_delivered_after_a_failed_assertion() {
     let circuit = Builder::build("guarded", 1, |b| {
         let (secret, check) = (b.private(Owner(0)).uint(8), b.private(Owner(0)).uint(8));
         b.assert_zero((check * check * check).bits()[0]);
         // Needs nothing by itself, but stands after the assertion.
         b.reveal(secret);
+        b.reveal(secret.equals(b.uint(7)));
         b.output(secret, Destination::Public);
     })
     .unwrap();
     let (result, batches) = run(&circuit, &[7, 2], Fault::None);
-    assert_eq!(result.unwrap().revealed, [Fr::from(7u64)]);
-    assert!(batches.contains(&("reveal", 1)));
+    assert_eq!(result.unwrap().revealed, [7u64, 1].map(Fr::from));
+    assert!(batches.contains(&("reveal", 1)) && batches.contains(&("show_zero", 1)));
     let (result, batches) = run(&circuit, &[7, 3], Fault::None);
     assert!(matches!(result, Err(EvaluationError::Assertion { .. })));
-    assert!(!batches.iter().any(|(what, _)| ["reveal", "output"].contains(what)));
+    assert!(!batches.iter().any(|(what, _)| ["reveal", "show_zero", "output"].contains(what)));
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use quittance_circuit::clear::now;
 use quittance_circuit::{
-    Builder, Circuit, Destination, EvaluationError, Fr, MAX_STEPS, Owner, Part, Program,
-    ProgramError, Repetition, RunError, Uint,
+    Builder, Circuit, CircuitError, Clear, Destination, EvaluationError, Fr, GateError, MAX_STEPS,
+    Owner, Part, Program, ProgramError, Repetition, RunError, Uint, evaluate,
 };
 use quittance_crypto::encoding::{Decode, Encode};
 
@@ -174,6 +175,48 @@ fn states_must_fit() {
 }
 
 #[test]
+fn kept_values_must_fit_and_come_first() {
+    let keeping = |name: &str, bits: u32, count: usize| {
+        build(name, |b| {
+            let value = b.private(Owner(0)).uint(bits);
+            (0..count).for_each(|_| b.keep(value));
+            b.carry(value);
+        })
+    };
+    let taking = |name: &str, count: usize| {
+        build(name, |b| {
+            let kept: Vec<_> = (0..count).map(|_| b.kept().uint(8)).collect();
+            b.carried().uint(8);
+            b.carry(kept[0]);
+        })
+    };
+    let program = |start: Circuit, step: Circuit| Program::new(start, step, finish(), FIXED);
+    // More than are taken are no harm, nor are narrower ones.
+    let fits = program(keeping("start", 7, 3), taking("step", 2)).unwrap();
+    let run = fits.run_in_clear(vec![vec![Fr::from(5u64)]]).unwrap();
+    assert_eq!(run.outputs, [Fr::from(5u64)]);
+    assert_eq!(Program::from_bytes(&fits.to_bytes()), Ok(fits));
+    let kept = |start, step| program(start, step).unwrap_err();
+    assert_eq!(kept(keeping("start", 8, 1), taking("two", 2)), ProgramError::Kept("two".into()));
+    assert_eq!(kept(start(), taking("one", 1)), ProgramError::Kept("one".into()));
+    let wide = build("wide", |b| {
+        b.keep(b.private(Owner(0)).uint(9));
+        b.carry(b.private(Owner(0)).uint(8));
+    });
+    assert_eq!(kept(wide, taking("one", 1)), ProgramError::Kept("one".into()));
+
+    let late = Builder::build("late", 1, |b| {
+        b.carried().bit();
+        b.kept().bit();
+    });
+    assert!(matches!(late, Err(CircuitError::Gate { source: GateError::LateKept, .. })));
+    let step = taking("step", 2);
+    let error = now(evaluate(&step, &mut Clear::new(vec![]), vec![Fr::from(1u64)])).unwrap_err();
+    let circuit = "step".into();
+    assert_eq!(error, EvaluationError::Kept { circuit, expected: 2, found: 0 });
+}
+
+#[test]
 fn gates_have_their_part() {
     let late = build("late", |b| {
         b.carried().uint(8);
@@ -189,6 +232,14 @@ fn gates_have_their_part() {
     });
     let error = Program::new(early, quiet(), finish(), FIXED).unwrap_err();
     assert_eq!(error, misplaced("early", Part::Start, "output"));
+
+    let keeping = build("keeping", |b| {
+        let state = b.carried().uint(8);
+        b.keep(state);
+        b.carry(state);
+    });
+    let error = Program::new(start(), keeping, finish(), FIXED).unwrap_err();
+    assert_eq!(error, misplaced("keeping", Part::Step, "keep"));
 
     let error = Program::new(quiet(), quiet(), finish(), FIXED).unwrap_err();
     assert_eq!(error, misplaced("quiet", Part::Start, "input"));

@@ -316,6 +316,10 @@ impl Hub {
                     self.attendance.send(institution, &message);
                 }
             }
+            Effect::Again(failure) => {
+                counter!(names::COORDINATOR_ATTEMPTS).increment(1);
+                tracing::warn!(%round, %failure, "an attempt has failed; another one is made");
+            }
             Effect::Submit(transaction) => self.submit(round, transaction),
             Effect::Ended(Ending::Settled(settled)) => {
                 counter!(names::COORDINATOR_ROUNDS, "outcome" => "settled").increment(1);

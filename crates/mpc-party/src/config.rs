@@ -9,7 +9,7 @@
 //! directory = "../directory.toml"   # where the other processes listen
 //! # log = "info"                    # unless the environment says otherwise (RUST_LOG)
 //! # log_format = "text"             # or "json": one object in each line
-//! # compute_ms = 300000             # the longest computation
+//! # compute_ms = 240000             # the longest computation; less than at the coordinator
 //!
 //! # [preprocessing]                 # made ahead of rounds, with the other parties
 //! # folder = "stock"                # encrypted; not to be backed up
@@ -94,8 +94,10 @@ pub struct PartyFile {
     pub tls: TlsFiles,
 }
 
+/// Less than the coordinator's default, so that a party says whom it has waited for before the
+/// coordinator's own time is over.
 fn default_compute_ms() -> u64 {
-    300_000
+    240_000
 }
 
 /// The file with everything that it names, checked.

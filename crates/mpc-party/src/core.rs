@@ -13,7 +13,7 @@ use quittance_mpc::{Parties, PartyId};
 use quittance_round::book::{Book, BookError, RoundFacts};
 use quittance_round::committee::Outcome;
 use quittance_round::message::{Attempt, Reason, Report};
-use quittance_round::receipt::ReceiptShare;
+use quittance_round::payees::Payees;
 use quittance_rpc::config::Target;
 use quittance_rpc::frames::Frames;
 use quittance_storage::StorageError;
@@ -37,6 +37,8 @@ pub(crate) struct Core {
     pub(crate) coordinator: InstitutionId,
     pub(crate) compute: Duration,
     pub(crate) programs: Programs,
+    /// Who can be paid: does not change.
+    pub(crate) payees: Payees,
     pub(crate) frames: Frames,
     /// Where the other parties are.
     pub(crate) others: BTreeMap<InstitutionId, Target>,
@@ -91,6 +93,7 @@ impl Core {
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
         let Parts { institution, keys, coordinator, compute, frames, others, .. } = parts;
         let Parts { receipts, making, stopping, book, .. } = parts;
+        let payees = Payees::of(book.registry());
         let state = State { book, desks: BTreeMap::new(), signing: BTreeSet::new() };
         Arc::new(Self {
             institution,
@@ -98,6 +101,7 @@ impl Core {
             coordinator,
             compute,
             programs: Programs::known(),
+            payees,
             frames,
             others,
             receipts,
@@ -170,15 +174,13 @@ impl Core {
         Ok(())
     }
 
-    /// Signs all receipts of a round and stores them. With the last use of the outcome its shares
-    /// are erased.
+    /// Signs the notices of a round and stores the signature. With the last use of the outcome its
+    /// shares are erased.
     fn sign(&self, settled: Final) -> Result<(), StorageError> {
         let Final { round, settled: Settled { height, transaction, .. }, me, outcome } = settled;
         let key = self.keys.signing(Purpose::Receipt);
-        let of_bank = |bank| (bank, outcome.receipts(&bank, transaction, me, key));
-        let banks = outcome.start().roster.institutions();
-        let receipts: Vec<(InstitutionId, Vec<ReceiptShare>)> = banks.map(of_bank).collect();
-        self.receipts.keep(round, height, receipts)?;
+        let word = outcome.attest(transaction, me, key);
+        self.receipts.keep(height, outcome.start().roster.institutions().collect(), word)?;
         tracing::info!(%round, %height, "round has settled; receipts are stored");
         Ok(())
     }

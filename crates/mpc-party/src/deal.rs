@@ -43,7 +43,7 @@ pub(crate) async fn deal(
     let permit = core.checks.acquire().await;
     let _permit = permit.map_err(|_| Status::unavailable("this party is stopping"))?;
     let of_core = core.clone();
-    let checked = tokio::task::spawn_blocking(move || check(&of_core, &dealing, &member, &seat));
+    let checked = tokio::task::spawn_blocking(move || check(&of_core, dealing, &member, &seat));
     let checked = checked.await.map_err(|_| Status::internal("the check has panicked"))?;
     let (inputs, acknowledgement) = checked.inspect_err(|status| {
         tracing::warn!(%round, %dealer, reason = status.message(), "a dealing is refused");
@@ -121,12 +121,13 @@ fn earlier(
 /// Checks all shares; heavy.
 fn check(
     core: &Core,
-    dealing: &Dealing,
+    dealing: Dealing,
     member: &Member,
     seat: &Seat,
 ) -> Result<(DealtInputs, Vec<u8>), Status> {
     let (joined, balance) = (&member.joined, &member.balance);
-    let inputs = dealing.accept(joined, balance, (seat.parties, seat.me), &mut OsRng);
+    let committee = (seat.parties, seat.me);
+    let inputs = dealing.accept(joined, balance, &core.payees, committee, &mut OsRng);
     let inputs = inputs.map_err(|error| Status::invalid_argument(error.to_string()))?;
     let key = core.keys.signing(Purpose::Round);
     let acknowledgement = inputs.acknowledge(core.institution, key).to_bytes();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use quittance_crypto::digest::Digest;
 use quittance_ledger::ids::{InstitutionId, RoundId};
+use quittance_mpc::session::Evidence;
 use quittance_round::committee::{Assignment, AssignmentError, Computed, Outcome};
 use quittance_round::dealing::DealtInputs;
 use quittance_round::message::{Attempt, Reason, Report};
@@ -25,9 +26,34 @@ pub(crate) struct Desk {
 
 /// How far an attempt has come.
 enum Phase {
-    Running { start: Start, cancel: CancellationToken },
-    Computed { outcome: Arc<Outcome>, computed: Computed },
-    Ended(Reason),
+    Running {
+        start: Start,
+        cancel: CancellationToken,
+    },
+    Computed {
+        outcome: Arc<Outcome>,
+        computed: Computed,
+    },
+    Ended(Ended),
+    /// Others compute.
+    StandBy,
+}
+
+/// How an attempt has ended here without a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ended {
+    /// Whose messages were missing or wrong; this party itself, if it takes no part.
+    pub(crate) named: Vec<InstitutionId>,
+    /// What proves that one of them has contradicted itself.
+    pub(crate) evidence: Option<Evidence>,
+    pub(crate) reason: Reason,
+}
+
+impl Ended {
+    /// By the coordinator's word.
+    fn by(reason: impl std::fmt::Display) -> Self {
+        Self { named: vec![], evidence: None, reason: Reason::new(reason) }
+    }
 }
 
 /// What becomes of a start.
@@ -45,8 +71,8 @@ pub(crate) enum NoBegin {
     Abandoned(Reason),
     #[error("this attempt was started before, with another roster or other dealings")]
     OtherStart,
-    #[error("another attempt of the round is being computed")]
-    Busy,
+    #[error("a later attempt of the round has been started")]
+    Late,
     #[error("the attempt has ended: {0}")]
     Ended(Reason),
     #[error("{0}")]
@@ -101,13 +127,14 @@ impl Desk {
             Some(Phase::Computed { outcome, .. }) if outcome.start() == start => {
                 return Ok(Begin::Again);
             }
-            Some(Phase::Ended(reason)) => return Err(NoBegin::Ended(reason.clone())),
+            Some(Phase::Ended(ended)) => return Err(NoBegin::Ended(ended.reason.clone())),
             Some(_) => return Err(NoBegin::OtherStart),
             None => {}
         }
-        if self.attempts.values().any(|phase| matches!(phase, Phase::Running { .. })) {
-            return Err(NoBegin::Busy);
+        if self.attempts.keys().any(|number| *number > start.attempt) {
+            return Err(NoBegin::Late);
         }
+        self.end_running("the coordinator has started another attempt");
         let assignment = Assignment::new(start, &self.dealt)?;
         let cancel = parent.child_token();
         let phase = Phase::Running { start: start.clone(), cancel: cancel.clone() };
@@ -115,18 +142,40 @@ impl Desk {
         Ok(Begin::Compute(Box::new(assignment), cancel))
     }
 
+    /// Others compute in this attempt. What was dealt stays, since this party may compute in a later
+    /// one, unless this is the `last`. The coordinator's signature under `start` has been verified.
+    pub(crate) fn stand_by(&mut self, start: &Start, last: bool) {
+        if self.attempts.keys().all(|number| *number < start.attempt) {
+            self.end_running("the coordinator has started another attempt");
+            self.attempts.insert(start.attempt, Phase::StandBy);
+            if last {
+                self.dealt.clear();
+            }
+        }
+    }
+
+    /// Ends what is being computed.
+    fn end_running(&mut self, reason: impl std::fmt::Display) {
+        for phase in self.attempts.values_mut() {
+            if let Phase::Running { cancel, .. } = phase {
+                cancel.cancel();
+                *phase = Phase::Ended(Ended::by(&reason));
+            }
+        }
+    }
+
     /// Takes what an attempt has brought; `last` if there is none after it. What comes after the
     /// attempt was ended otherwise is dropped.
     pub(crate) fn conclude(
         &mut self,
         attempt: u8,
-        result: Result<(Outcome, Computed), Reason>,
+        result: Result<(Outcome, Computed), Ended>,
         last: bool,
     ) {
         if let Some(phase @ Phase::Running { .. }) = self.attempts.get_mut(&attempt) {
             *phase = match result {
                 Ok((outcome, computed)) => Phase::Computed { outcome: Arc::new(outcome), computed },
-                Err(reason) => Phase::Ended(reason),
+                Err(ended) => Phase::Ended(ended),
             };
         }
         if last {
@@ -135,20 +184,15 @@ impl Desk {
     }
 
     /// Notes that an attempt cannot be computed, unless there is something better to say of it.
-    pub(crate) fn refuse(&mut self, attempt: u8, reason: Reason) {
-        self.attempts.entry(attempt).or_insert(Phase::Ended(reason));
+    pub(crate) fn refuse(&mut self, attempt: u8, ended: Ended) {
+        self.attempts.entry(attempt).or_insert(Phase::Ended(ended));
     }
 
     /// The coordinator has given the round up. Shares of results stay until the ledger has decided:
     /// a settlement that all have signed may still land, and then banks need their receipts.
     pub(crate) fn abandon(&mut self, reason: Reason) {
         self.dealt.clear();
-        for phase in self.attempts.values_mut() {
-            if let Phase::Running { cancel, .. } = phase {
-                cancel.cancel();
-                *phase = Phase::Ended(Reason::new(format!("abandoned: {reason}")));
-            }
-        }
+        self.end_running(format_args!("abandoned: {reason}"));
         self.abandoned.get_or_insert(reason);
     }
 
@@ -162,7 +206,8 @@ impl Desk {
         }
         match self.attempts.get(&attempt) {
             None | Some(Phase::Running { .. }) => Standing::Waiting,
-            Some(Phase::Ended(reason)) => Standing::Ended(reason.clone()),
+            Some(Phase::StandBy) => Standing::Ended(Reason::new("other parties compute")),
+            Some(Phase::Ended(ended)) => Standing::Ended(ended.reason.clone()),
             Some(Phase::Computed { outcome, .. }) => {
                 outcome.result(bank).map_or(Standing::LeftOut, Standing::Result)
             }
@@ -182,12 +227,17 @@ impl Desk {
         let report = |(&number, phase): (&u8, &Phase)| {
             let attempt = Attempt { round, number };
             let report = match phase {
-                Phase::Running { .. } => return None,
+                Phase::Running { .. } | Phase::StandBy => return None,
                 Phase::Computed { outcome, computed } => {
                     let &Computed { session, steps, .. } = computed;
                     Report::Computed { attempt, session, steps, nets: outcome.nets() }
                 }
-                Phase::Ended(reason) => Report::Failed { attempt, reason: reason.clone() },
+                Phase::Ended(Ended { named, evidence, reason }) => Report::Failed {
+                    attempt,
+                    named: named.clone(),
+                    evidence: evidence.clone(),
+                    reason: reason.clone(),
+                },
             };
             Some((attempt, report))
         };

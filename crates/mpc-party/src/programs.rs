@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use quittance_circuit::{Owner, Program};
-use quittance_circuit_library::netting::{BankResult, Netting};
+use quittance_circuit::Program;
+use quittance_circuit_library::netting::hidden::{Hidden, HiddenBankResult};
 use quittance_crypto::digest::Digest;
 use quittance_mpc::Output;
 use quittance_round::committee::BankOutputs;
 use quittance_round::program;
 
-/// Makes a program for queues: by place in the roster, the payees as places in the roster.
-type Maker = fn(Vec<Vec<Owner>>) -> Result<Made, String>;
+/// Makes a program for queues of so many places, by place in the roster.
+pub(crate) type Maker = fn(Vec<usize>) -> Result<Made, String>;
 
 /// A program for a certain roster, and what its outputs are.
 pub(crate) struct Made {
@@ -39,8 +39,8 @@ impl Programs {
     }
 }
 
-fn netting(queues: Vec<Vec<Owner>>) -> Result<Made, String> {
-    let netting = Netting::new(queues).map_err(|error| error.to_string())?;
+fn netting(places: Vec<usize>) -> Result<Made, String> {
+    let netting = Hidden::new(places).map_err(|error| error.to_string())?;
     let program = netting.until_settled().map_err(|error| error.to_string())?;
     let sort = move |outputs| {
         let results = netting.results(outputs).map_err(|error| error.to_string())?;
@@ -49,9 +49,9 @@ fn netting(queues: Vec<Vec<Owner>>) -> Result<Made, String> {
     Ok(Made { program, sort: Box::new(sort) })
 }
 
-fn bank(result: BankResult<Output>) -> BankOutputs {
-    let BankResult { settled, received, inflow, net } = result;
-    BankOutputs { settled, received, inflow, net }
+fn bank(result: HiddenBankResult<Output>) -> BankOutputs {
+    let HiddenBankResult { notices, inflow, net } = result;
+    BankOutputs { notices, inflow, net }
 }
 
 #[cfg(test)]
@@ -61,17 +61,17 @@ mod tests {
     #[test]
     fn programs_are_found_by_their_digest_only() {
         let programs = Programs::known();
-        let make = programs.get(&program::digest("netting/1")).unwrap();
-        assert!(programs.get(&program::digest("netting/2")).is_none());
+        let make = programs.get(&program::digest("netting/2")).unwrap();
+        // The one that tells parties who is paid.
+        assert!(programs.get(&program::digest("netting/1")).is_none());
 
-        let queues = vec![vec![Owner(1)], vec![Owner(0)]];
-        let made = make(queues.clone()).unwrap();
-        let expected = Netting::new(queues).unwrap().until_settled().unwrap();
+        let made = make(vec![2, 2]).unwrap();
+        let expected = Hidden::new(vec![2, 2]).unwrap().until_settled().unwrap();
         assert_eq!(made.program.fingerprint(), expected.fingerprint());
         assert_eq!(
             (made.sort)(vec![]).err().unwrap(),
             "0 outputs where there should be 8, or one more"
         );
-        assert!(make(vec![vec![]]).is_err());
+        assert!(make(vec![2]).is_err());
     }
 }

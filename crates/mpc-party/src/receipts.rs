@@ -1,7 +1,7 @@
-//! Signed receipts, kept so that banks can fetch them after the round.
+//! What this party has signed for receipts, kept so that banks can fetch it after the round.
 //!
-//! A receipt is this party's signed share of a settled bit, for payer and payee. One share alone
-//! says nothing about the bit. Those of the last [`MAX_ROUNDS`] settled rounds are kept.
+//! For each settled round that is one signature, over all notices. It says nothing to who has no
+//! pad. Those of the last [`MAX_ROUNDS`] settled rounds are kept, for the banks that took part.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,35 +11,33 @@ use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};
 use quittance_ledger::ids::{ChainId, Height, InstitutionId, RoundId};
 use quittance_ledger::state::MAX_MEMBERS;
-use quittance_round::queue::MAX_BUCKET;
-use quittance_round::receipt::ReceiptShare;
-use quittance_round::result::MAX_RECEIVED;
+use quittance_round::receipt::Attestation;
 use quittance_storage::{Batch, Database, Identity, StorageError, Table};
 
 /// Settled rounds whose receipts are kept.
 pub(crate) const MAX_ROUNDS: usize = 1024;
 
-/// By round and bank: its receipts.
+/// By round: what was signed, and for whom.
 const RECEIPTS: Table = Table("receipts");
-/// By height and round: the banks that have receipts.
+/// By height and round: that there is something.
 const SETTLED: Table = Table("settled");
 
 const KIND: &str = "party";
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The receipts on disk.
 pub(crate) struct Receipts {
     database: Database,
     most: usize,
     /// The rounds on disk, the oldest first.
-    rounds: Mutex<BTreeSet<(Height, RoundId)>>,
+    rounds: Mutex<BTreeSet<SettledKey>>,
 }
 
-/// All receipts of one bank in one round.
-struct OfBank(Vec<ReceiptShare>);
-
-/// The banks of a settled round.
-struct Banks(Vec<InstitutionId>);
+/// What is kept of a settled round.
+struct Kept {
+    banks: Vec<InstitutionId>,
+    word: Attestation,
+}
 
 impl Receipts {
     /// Opens the store in the folder, or makes it. `most` rounds are kept.
@@ -55,55 +53,46 @@ impl Receipts {
         let database = Database::open(folder, &identity, &[RECEIPTS, SETTLED])?;
         let mut rounds = BTreeSet::new();
         for (key, _) in database.scan(SETTLED, &[], usize::MAX)? {
-            let settled: SettledKey = database.decode(SETTLED, &key)?;
-            rounds.insert((settled.0, settled.1));
+            rounds.insert(database.decode(SETTLED, &key)?);
         }
         Ok(Self { database, most, rounds: Mutex::new(rounds) })
     }
 
-    /// Keeps the receipts of a settled round; the oldest rounds make room.
+    /// Keeps what was signed of a round that has settled at `height`, for the banks that took part;
+    /// the oldest rounds make room.
     pub(crate) fn keep(
         &self,
-        round: RoundId,
         height: Height,
-        receipts: Vec<(InstitutionId, Vec<ReceiptShare>)>,
+        banks: Vec<InstitutionId>,
+        word: Attestation,
     ) -> Result<(), StorageError> {
         let mut rounds = self.rounds.lock().unwrap_or_else(PoisonError::into_inner);
         let mut batch = Batch::new();
-        let banks = Banks(receipts.iter().map(|(bank, _)| *bank).collect());
-        batch.put(SETTLED, &SettledKey(height, round).to_bytes(), &banks);
-        for (bank, shares) in receipts {
-            batch.put(RECEIPTS, &of_bank(round, bank), &OfBank(shares));
-        }
-        rounds.insert((height, round));
+        let key = SettledKey(height, word.subject.round);
+        batch.put(SETTLED, &key.to_bytes(), &key.1);
+        batch.put(RECEIPTS, &key.1.to_bytes(), &Kept { banks, word });
+        rounds.insert(key);
         while rounds.len() > self.most {
-            let Some((height, round)) = rounds.pop_first() else { break };
-            let key = SettledKey(height, round).to_bytes();
-            let banks: Option<Banks> = self.database.get(SETTLED, &key)?;
-            for bank in banks.into_iter().flat_map(|banks| banks.0) {
-                batch.delete(RECEIPTS, &of_bank(round, bank));
-            }
-            batch.delete(SETTLED, &key);
+            let Some(oldest) = rounds.pop_first() else { break };
+            batch.delete(RECEIPTS, &oldest.1.to_bytes());
+            batch.delete(SETTLED, &oldest.to_bytes());
         }
         self.database.write(batch)
     }
 
-    /// The receipts of a bank, each as canonical bytes; `None` if there are none of this round.
+    /// What was signed of a round, if the bank took part in it.
     pub(crate) fn get(
         &self,
         round: RoundId,
         bank: InstitutionId,
-    ) -> Result<Option<Vec<Vec<u8>>>, StorageError> {
-        let found: Option<OfBank> = self.database.get(RECEIPTS, &of_bank(round, bank))?;
-        Ok(found.map(|found| found.0.iter().map(Encode::to_bytes).collect()))
+    ) -> Result<Option<Attestation>, StorageError> {
+        let found: Option<Kept> = self.database.get(RECEIPTS, &round.to_bytes())?;
+        Ok(found.filter(|found| found.banks.contains(&bank)).map(|found| found.word))
     }
 }
 
-fn of_bank(round: RoundId, bank: InstitutionId) -> Vec<u8> {
-    [round.to_bytes(), bank.to_bytes()].concat()
-}
-
 /// Sorted by height.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct SettledKey(Height, RoundId);
 
 impl Encode for SettledKey {
@@ -120,37 +109,25 @@ impl Decode for SettledKey {
     }
 }
 
-impl Encode for OfBank {
+impl Encode for Kept {
     fn encode(&self, out: &mut Writer) {
-        out.list(&self.0);
+        out.list(&self.banks);
+        self.word.encode(out);
     }
 }
 
-impl Decode for OfBank {
+impl Decode for Kept {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self(input.list(MAX_BUCKET + MAX_RECEIVED, "receipts")?))
-    }
-}
-
-impl Encode for Banks {
-    fn encode(&self, out: &mut Writer) {
-        out.list(&self.0);
-    }
-}
-
-impl Decode for Banks {
-    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self(input.list(MAX_MEMBERS, "banks")?))
+        Ok(Self { banks: input.list(MAX_MEMBERS, "banks")?, word: Attestation::decode(input)? })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use quittance_circuit::Fr;
     use quittance_crypto::signature::{SigningKey, Suite};
     use quittance_ledger::ids::TransactionId;
-    use quittance_mpc::{Parties, Share};
+    use quittance_mpc::Parties;
     use quittance_round::receipt::Subject;
 
     fn bank(number: u32) -> InstitutionId {
@@ -161,13 +138,11 @@ mod tests {
         RoundId(Digest([number; 32]))
     }
 
-    fn share(round: RoundId, place: u32) -> ReceiptShare {
-        let settlement = TransactionId(Digest([9; 32]));
-        let (payer, payee, leaf) = (bank(1), bank(2), Digest([7; 32]));
-        let subject = Subject { round, settlement, payer, payee, place, leaf };
+    fn word(round: RoundId) -> Attestation {
+        let (settlement, notices) = (TransactionId(Digest([9; 32])), Digest([7; 32]));
+        let subject = Subject { round, settlement, attempt: 0, notices };
         let me = Parties::new(3, 1).unwrap().id(2).unwrap();
-        let key = SigningKey::from_seed(Suite::MlDsa65MlKem768, &[1; 32]);
-        ReceiptShare::sign(subject, me, Share::constant(Fr::from(1u64)), &key)
+        Attestation::sign(subject, me, &SigningKey::from_seed(Suite::MlDsa65MlKem768, &[1; 32]))
     }
 
     fn open(folder: &Path, most: usize) -> Receipts {
@@ -176,16 +151,15 @@ mod tests {
     }
 
     #[test]
-    fn receipts_outlive_the_process_and_are_told_to_their_bank_only() {
+    fn what_was_signed_outlives_the_process_and_is_told_to_the_roster_only() {
         let folder = tempfile::tempdir().unwrap();
         let receipts = open(folder.path(), 9);
-        let shares = vec![share(round(1), 0), share(round(1), 1)];
-        let bytes: Vec<_> = shares.iter().map(Encode::to_bytes).collect();
-        receipts.keep(round(1), Height(7), vec![(bank(1), shares), (bank(3), vec![])]).unwrap();
+        let signed = word(round(1));
+        receipts.keep(Height(7), vec![bank(1), bank(3)], signed.clone()).unwrap();
         drop(receipts);
         let receipts = open(folder.path(), 9);
-        assert_eq!(receipts.get(round(1), bank(1)).unwrap(), Some(bytes));
-        assert_eq!(receipts.get(round(1), bank(3)).unwrap(), Some(vec![]));
+        assert_eq!(receipts.get(round(1), bank(1)).unwrap(), Some(signed.clone()));
+        assert_eq!(receipts.get(round(1), bank(3)).unwrap(), Some(signed));
         assert_eq!(receipts.get(round(1), bank(2)).unwrap(), None);
         assert_eq!(receipts.get(round(2), bank(1)).unwrap(), None);
     }
@@ -193,14 +167,16 @@ mod tests {
     #[test]
     fn the_oldest_rounds_make_room() {
         let folder = tempfile::tempdir().unwrap();
-        let kept = |number| vec![(bank(1), vec![share(round(number), 0)])];
+        let keep = |receipts: &Receipts, height, number| {
+            receipts.keep(Height(height), vec![bank(1)], word(round(number))).unwrap();
+        };
         let receipts = open(folder.path(), 2);
         // Heights above 255 show that they are sorted as numbers.
-        receipts.keep(round(1), Height(300), kept(1)).unwrap();
-        receipts.keep(round(2), Height(5), kept(2)).unwrap();
+        keep(&receipts, 300, 1);
+        keep(&receipts, 5, 2);
         drop(receipts);
         let receipts = open(folder.path(), 2);
-        receipts.keep(round(3), Height(301), kept(3)).unwrap();
+        keep(&receipts, 301, 3);
         let has = |number| receipts.get(round(number), bank(1)).unwrap().is_some();
         assert_eq!([1, 2, 3].map(has), [true, false, true]);
         assert_eq!(receipts.database.scan(SETTLED, &[], 9).unwrap().len(), 2);

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
+use quittance_crypto::encoding::Encode;
 use quittance_ledger::ids::{InstitutionId, RoundId};
 use quittance_rpc::convert::{FieldError, decode, wait};
 use quittance_rpc::frames::FramesStream;
@@ -24,9 +25,6 @@ const MAX_WAIT_MS: u32 = 60_000;
 
 /// How long receipts are waited for that are being signed.
 const SIGNING_WAIT: Duration = Duration::from_secs(30);
-
-/// Receipts of one answer.
-const RECEIPTS: usize = 1024;
 
 /// Handles calls.
 #[derive(Clone)]
@@ -81,15 +79,16 @@ impl party_server::Party for Service {
         request: Request<proto::ReceiptsRequest>,
     ) -> Result<Response<proto::ReceiptsResponse>, Status> {
         let bank = bank(&request)?;
-        let &proto::ReceiptsRequest { ref round_id, from } = request.get_ref();
-        let round: RoundId = decode("round_id", round_id)?;
+        let round: RoundId = decode("round_id", &request.get_ref().round_id)?;
         let signed = |state: &State| (!state.signing.contains(&round)).then_some(());
         let signed = self.core.when(SIGNING_WAIT, signed).await;
         signed.ok_or_else(|| Status::unavailable("the receipts are being signed"))?;
         let core = self.core.clone();
         let found = tokio::task::spawn_blocking(move || core.receipts.get(round, bank)).await;
         match found.map_err(internal)?.map_err(internal)? {
-            Some(receipts) => Ok(Response::new(page(receipts, from as usize))),
+            Some(word) => {
+                Ok(Response::new(proto::ReceiptsResponse { attestation: word.to_bytes() }))
+            }
             None => Err(no_receipts(&self.core.state(), round, bank)),
         }
     }
@@ -108,13 +107,6 @@ impl party_server::Party for Service {
     ) -> Result<Response<FramesStream>, Status> {
         self.core.frames.accept(request)
     }
-}
-
-/// What comes after the first `from` of all receipts.
-fn page(receipts: Vec<Vec<u8>>, from: usize) -> proto::ReceiptsResponse {
-    let more = receipts.len() > from.saturating_add(RECEIPTS);
-    let receipts = receipts.into_iter().skip(from).take(RECEIPTS).collect();
-    proto::ReceiptsResponse { receipts, more }
 }
 
 /// The result of a bank; `None` if it may still come.
@@ -149,7 +141,7 @@ fn result(
     }
 }
 
-/// Why there are no receipts on disk.
+/// Why nothing of the round is on disk for the bank.
 fn no_receipts(state: &State, round: RoundId, bank: InstitutionId) -> Status {
     let facts = state.book.round(&round);
     let reason = match facts.map(|facts| facts.settled.is_some()) {
@@ -167,28 +159,4 @@ fn no_receipts(state: &State, round: RoundId, bank: InstitutionId) -> Status {
 fn internal(error: impl Display) -> Status {
     tracing::error!(%error, "a call has failed");
     Status::internal("the party has failed; see its log")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pages_together_are_all_receipts() {
-        let all: Vec<Vec<u8>> = (0..2 * RECEIPTS as u32).map(|n| n.to_be_bytes().into()).collect();
-        let (first, second) = (page(all.clone(), 0), page(all.clone(), RECEIPTS));
-        assert_eq!((first.receipts.len(), first.more, second.more), (RECEIPTS, true, false));
-        assert_eq!([first.receipts, second.receipts].concat(), all);
-        for from in [2 * RECEIPTS, usize::MAX] {
-            let none = page(all.clone(), from);
-            assert!(none.receipts.is_empty() && !none.more);
-        }
-    }
-
-    /// ML-DSA-87 signatures have 4627 bytes; what a receipt says beside has less than 256.
-    #[test]
-    fn a_page_fits_an_answer() {
-        let limit = quittance_rpc::limits::of_path("/quittance.party.v1.Party/Receipts").response;
-        assert!(RECEIPTS * (4627 + 256) < limit);
-    }
 }

@@ -6,12 +6,13 @@ use std::time::Duration;
 use metrics::{counter, gauge, histogram};
 use quittance_circuit::{Program, Run};
 use quittance_crypto::digest::Digest;
-use quittance_crypto::signature::Purpose;
+use quittance_crypto::signature::{Purpose, Signature, VerifyingKey};
+use quittance_ledger::ids::InstitutionId;
 use quittance_ledger::state::Role;
-use quittance_mpc::session::{Abort, Machine, Session};
-use quittance_mpc::{Engine, Inputs, Output, Shared};
+use quittance_mpc::session::{Abort, Evidence, Machine, Session, Signer};
+use quittance_mpc::{Engine, Output, PartyId};
 use quittance_round::book::{Book, RoundFacts};
-use quittance_round::committee::{Assignment, Computed, Outcome};
+use quittance_round::committee::{Assignment, Computed, Outcome, SessionInputs};
 use quittance_round::envelope::Signed;
 use quittance_round::message::Reason;
 use quittance_round::start::Start;
@@ -22,13 +23,17 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::core::{Core, Seat, State};
-use crate::desk::Begin;
-use crate::programs::Made;
+use crate::desk::{Begin, Ended};
+use crate::programs::{Made, Maker};
 use crate::stock::Draw;
 use crate::stock::making::Making;
 
 /// How long a start waits for the block that opens its round.
 const CHAIN_WAIT: Duration = Duration::from_secs(10);
+
+/// How long the messages of one exchange may take: longer than an honest party can compute between
+/// two, or needs to begin.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// For so many steps of the program masks and random bits are made in advance, in a dozen exchanges
 /// for all of them, as far as the stock lacks them. All parties must have the same number here: it
@@ -39,10 +44,10 @@ const PREPARED_STEPS: u32 = 2;
 struct Job {
     assignment: Assignment,
     cancel: CancellationToken,
-    make: fn(Vec<Vec<quittance_circuit::Owner>>) -> Result<Made, String>,
+    make: Maker,
     seat: Seat,
-    /// Fingerprints of the parties' round keys, party 1 first.
-    keys: Vec<Digest>,
+    /// The parties' round keys, party 1 first.
+    keys: Vec<VerifyingKey>,
     /// Whether there is no attempt after this one.
     last: bool,
 }
@@ -68,7 +73,9 @@ pub(crate) async fn start(core: Arc<Core>, signed: Signed<Start>) {
                 let facts = state.book.round(&round).filter(|facts| !facts.is_over(height));
                 if facts.is_some_and(ours) {
                     let desk = state.desks.entry(round).or_default();
-                    desk.refuse(attempt, Reason::new(reason));
+                    let named = vec![core.institution];
+                    let reason = Reason::new(reason);
+                    desk.refuse(attempt, Ended { named, evidence: None, reason });
                 }
             });
             return;
@@ -88,12 +95,20 @@ pub(crate) async fn start(core: Arc<Core>, signed: Signed<Start>) {
             let Computed { session, steps, bytes_sent, milliseconds } = computed;
             tracing::info!(%round, attempt, %session, steps, bytes_sent, milliseconds, "computed");
         }
-        Err(reason) => tracing::warn!(%round, attempt, reason, "computation has failed"),
+        Err(Broken { named, reason, .. }) => {
+            let named: Vec<_> = named.iter().map(ToString::to_string).collect();
+            tracing::warn!(%round, attempt, reason, ?named, "computation has failed");
+        }
     }
     core.change(|state| {
         // Without a desk the round is over, and the result is dropped.
         if let Some(desk) = state.desks.get_mut(&round) {
-            desk.conclude(attempt, result.map_err(Reason::new), last);
+            let ended = |Broken { named, evidence, reason }| Ended {
+                named,
+                evidence,
+                reason: Reason::new(reason),
+            };
+            desk.conclude(attempt, result.map_err(ended), last);
         }
     });
 }
@@ -119,11 +134,21 @@ fn begin(core: &Core, state: &mut State, signed: &Signed<Start>) -> Result<Optio
     let start = signed.verify(key).map_err(|error| format!("the start of {signer}: {error}"))?;
     check_terms(start, facts)?;
     let seat = core.seat(book, facts).ok_or("this party is not in the committee")?;
+    let active = start.active;
+    if !active.belongs_to(seat.parties) {
+        return Err(format!("{active:?} are not 2t + 1 of the round's committee"));
+    }
     let make = core.programs.get(&facts.terms.program);
     let make = make.ok_or_else(|| format!("unknown program {}", facts.terms.program))?;
     let keys = keys(book, &seat)?;
     let last = start.attempt.saturating_add(1) >= facts.terms.attempts;
-    match desks.entry(round).or_default().begin(start, &core.stopping) {
+    let desk = desks.entry(round).or_default();
+    if !active.contains(seat.me) {
+        desk.stand_by(start, last);
+        tracing::info!(%round, attempt = start.attempt, ?active, "others compute");
+        return Ok(None);
+    }
+    match desk.begin(start, &core.stopping) {
         Ok(Begin::Compute(assignment, cancel)) => {
             Ok(Some(Job { assignment: *assignment, cancel, make, seat, keys, last }))
         }
@@ -146,38 +171,60 @@ fn check_terms(start: &Start, facts: &RoundFacts) -> Result<(), String> {
     stranger.map_or(Ok(()), |bank| Err(format!("{bank} has not joined")))
 }
 
-fn keys(book: &Book, seat: &Seat) -> Result<Vec<Digest>, String> {
+fn keys(book: &Book, seat: &Seat) -> Result<Vec<VerifyingKey>, String> {
     let key = |party| {
-        let key =
-            book.key(party, Purpose::Round).ok_or_else(|| format!("{party} has no round key"));
-        key.map(|key| key.fingerprint())
+        let key = book.key(party, Purpose::Round);
+        key.cloned().ok_or_else(|| format!("{party} has no round key"))
     };
     seat.members.iter().map(key).collect()
 }
 
-async fn compute(core: &Arc<Core>, job: Job) -> Result<(Outcome, Computed), String> {
+/// Why there is no result.
+struct Broken {
+    /// Whose messages were missing or wrong.
+    named: Vec<InstitutionId>,
+    /// What proves it.
+    evidence: Option<Evidence>,
+    reason: String,
+}
+
+/// Nobody else is to blame.
+impl<T: ToString> From<T> for Broken {
+    fn from(reason: T) -> Self {
+        Self { named: vec![], evidence: None, reason: reason.to_string() }
+    }
+}
+
+async fn compute(core: &Arc<Core>, job: Job) -> Result<(Outcome, Computed), Broken> {
     let Job { assignment, cancel, make, seat, keys, .. } = job;
     let deadline = Instant::now() + core.compute;
     let began = Instant::now();
-    let queues = assignment.queues();
-    let made = tokio::task::spawn_blocking(move || make(queues)).await;
+    let places = assignment.places();
+    let made = tokio::task::spawn_blocking(move || make(places)).await;
     let Made { program, sort } = made.map_err(|_| "the program's builder has panicked")??;
 
     let chain = core.state().book.chain();
     let threshold = seat.parties.threshold() as u8;
-    let binding = assignment.binding(chain, program.fingerprint(), keys, threshold);
+    let fingerprints = keys.iter().map(VerifyingKey::fingerprint).collect();
+    let binding = assignment.binding(chain, program.fingerprint(), fingerprints, threshold);
     let (session, inputs) = (binding.session(), assignment.inputs());
+    let signer = RoundKeys { core: core.clone(), parties: keys };
     // Nothing is made for later rounds meanwhile.
     let _computing = core.making.as_ref().map(Making::computing);
     let stock = core.making.as_ref().map(|making| making.stock.clone());
-    let draw = Draw::new(stock, binding.committee_digest());
+    let draw = Draw::new(stock, binding.setting());
     let machine = Machine::new(&binding, seat.me.number(), move |session| {
-        protocol(session, draw, inputs, program)
+        protocol(session.signed(signer), draw, inputs, program)
     });
     let machine = machine.map_err(|error| error.to_string())?;
-    let how = frames::Assignment { session, committee: seat.members, deadline, cancel };
+    let (committee, patience) = (seat.members, PATIENCE);
+    let how = frames::Assignment { session, committee, deadline, patience, cancel };
     let run = core.frames.drive(machine, how).await;
-    let (Run { outputs, steps }, traffic) = run.map_err(|failure| failure.to_string())?;
+    let (Run { outputs, steps }, traffic) = run.map_err(|failure| Broken {
+        named: failure.named(),
+        evidence: failure.evidence().cloned(),
+        reason: failure.to_string(),
+    })?;
 
     let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let computed = Computed { session, steps, bytes_sent: traffic.bytes, milliseconds };
@@ -190,16 +237,33 @@ async fn compute(core: &Arc<Core>, job: Job) -> Result<(Outcome, Computed), Stri
 async fn protocol(
     session: Session,
     mut draw: Draw,
-    inputs: Inputs,
+    inputs: SessionInputs,
     program: Program,
 ) -> Result<Run<Output>, Abort> {
     let mut engine = Engine::start(session, OsRng).await?;
     if let Some(batch) = engine.draw(&mut draw).await? {
         tracing::info!(%batch, "stored preprocessing is used");
     }
-    let mut shared = Shared::new(engine, inputs);
+    let mut shared = inputs.check(engine).await?;
     shared.prepare(&program, PREPARED_STEPS).await?;
     let run = shared.run(&program).await?;
+    shared.engine().compare_transcripts().await?;
     draw.finish();
     Ok(run)
+}
+
+/// The round keys of a committee, this party's own in its core.
+pub(crate) struct RoundKeys {
+    pub(crate) core: Arc<Core>,
+    pub(crate) parties: Vec<VerifyingKey>,
+}
+
+impl Signer for RoundKeys {
+    fn sign(&self, statement: &Digest) -> Signature {
+        self.core.keys.signing(Purpose::Round).sign(Purpose::Round, statement)
+    }
+
+    fn key(&self, party: PartyId) -> Option<&VerifyingKey> {
+        self.parties.get(party.position())
+    }
 }

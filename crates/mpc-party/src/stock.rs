@@ -207,7 +207,7 @@ impl Stock {
 
     /// Keeps a batch, unless its number was used or burnt meanwhile, or there is no room.
     pub(crate) fn keep(&self, material: &Material) -> Result<bool, StorageError> {
-        let (committee, id) = (material.committee(), material.id());
+        let (committee, id) = (material.setting(), material.id());
         let mut shelves = self.shelves();
         let Some(shelf) = shelves.get_mut(committee) else { return Ok(false) };
         if id.number <= shelf.marks.used

@@ -12,6 +12,7 @@ use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::Encode;
 use quittance_crypto::field::Fr;
 use quittance_crypto::signature::Purpose;
+use quittance_mpc::Parties;
 use quittance_mpc::session::Binding;
 use quittance_rpc::identity::{Process, ProcessName};
 use quittance_rpc::metrics;
@@ -46,8 +47,10 @@ fn name(world: &World) -> Digest {
     let keys = PARTIES.iter().map(|party| key(party).verifying_key().fingerprint());
     let [round, circuit, roster, dealings] = [Digest::ZERO; 4];
     let (chain, committee) = (world.chain.book.chain().0, keys.collect());
-    Binding { chain, round, attempt: 0, circuit, roster, dealings, committee, threshold: 1 }
-        .committee_digest()
+    let active = Parties::new(3, 1).unwrap().first_active();
+    let threshold = 1;
+    Binding { chain, round, attempt: 0, circuit, roster, dealings, committee, threshold, active }
+        .setting()
 }
 
 /// What a party says to a proposal that `caller` makes.
@@ -113,7 +116,7 @@ fn copy(from: &Path, to: &Path) {
 async fn rounds_use_what_is_stored_and_more_is_made() {
     let _alone = ALONE.lock().await;
     count("quittance_party_stock_made_total").await;
-    let mut world = World::stocked(4, [2; 3]).await;
+    let mut world = World::stocked(4, &PARTIES, &[2; 3]).await;
     let banks = gridlock(&mut world);
     world.fund(&banks);
     full(&world, &PARTIES).await;
@@ -137,7 +140,7 @@ async fn rounds_use_what_is_stored_and_more_is_made() {
 async fn a_restored_stock_is_burnt_and_the_round_completes() {
     let _alone = ALONE.lock().await;
     count("quittance_party_stock_made_total").await;
-    let mut world = World::stocked(4, [2; 3]).await;
+    let mut world = World::stocked(4, &PARTIES, &[2; 3]).await;
     let banks = gridlock(&mut world);
     world.fund(&banks);
     full(&world, &PARTIES).await;
@@ -165,7 +168,7 @@ async fn a_restored_stock_is_burnt_and_the_round_completes() {
 async fn a_party_without_a_stock_or_with_an_empty_one_computes_with_the_others() {
     let _alone = ALONE.lock().await;
     count("quittance_party_stock_made_total").await;
-    let mut world = World::stocked(4, [2; 3]).await;
+    let mut world = World::stocked(4, &PARTIES, &[2; 3]).await;
     let banks = gridlock(&mut world);
     world.fund(&banks);
     full(&world, &PARTIES).await;
@@ -180,7 +183,7 @@ async fn a_party_without_a_stock_or_with_an_empty_one_computes_with_the_others()
     assert_eq!(burnt("not_common").await, not_common + 4);
     full(&world, &PARTIES).await;
 
-    let mut other = World::stocked(4, [1, 0, 1]).await;
+    let mut other = World::stocked(4, &PARTIES, &[1, 0, 1]).await;
     let banks = gridlock(&mut other);
     other.fund(&banks);
     round(&mut other, &banks).await;
@@ -192,7 +195,7 @@ async fn a_party_without_a_stock_or_with_an_empty_one_computes_with_the_others()
 async fn proposals_are_refused_that_are_repeated_too_large_or_anothers() {
     let _alone = ALONE.lock().await;
     // Party 1 keeps none and proposes none: it is played by the test.
-    let world = World::stocked(2, [0, 1, 1]).await;
+    let world = World::stocked(2, &PARTIES, &[0, 1, 1]).await;
     let [first, second, third] = PARTIES;
     let refused = |answer: Result<PrepareResponse, Status>| {
         let answer = answer.unwrap();

@@ -10,6 +10,7 @@ mod check;
 mod compare;
 mod decompose;
 mod draw;
+mod lockstep;
 mod mask;
 mod material;
 mod one_hot;
@@ -29,9 +30,10 @@ use std::collections::BTreeMap;
 
 use quittance_crypto::digest::Digest;
 use quittance_crypto::field::Fr;
+use quittance_crypto::planted;
 use rand_core::CryptoRngCore;
 
-use crate::parties::{Parties, PartyId};
+use crate::parties::{ActiveSet, ByParty, PartyId};
 use crate::prss::Keys;
 use crate::session::{Abort, Kind, MAX_MESSAGE, Payload, Session, Traffic};
 use crate::shamir::Interpolation;
@@ -65,6 +67,8 @@ pub struct Engine {
     stored: Option<Masks>,
     /// What checks have sent so far.
     checking: Traffic,
+    /// The hash of everything that was broadcast so far.
+    transcript: Digest,
     /// How many elements are sent to a party at once, at most; the same at all parties.
     batch: usize,
     /// What a party of the tests adds to the points that it re-shares, by exchange and place.
@@ -96,6 +100,7 @@ impl Engine {
             masks: BTreeMap::new(),
             stored: None,
             checking: Traffic::default(),
+            transcript: Digest::ZERO,
             batch: MAX_BATCH,
             #[cfg(test)]
             lies: Default::default(),
@@ -104,8 +109,8 @@ impl Engine {
         })
     }
 
-    /// The committee.
-    pub fn parties(&self) -> Parties {
+    /// Who takes part.
+    pub fn parties(&self) -> ActiveSet {
         self.session.parties()
     }
 
@@ -134,14 +139,54 @@ impl Engine {
         self.keys.random(count)
     }
 
-    /// Sends the same message to all and returns everybody's, by position.
+    /// Sends the same message to all and returns everybody's.
     pub(crate) async fn broadcast(
         &mut self,
         kind: Kind,
         message: Payload,
-    ) -> Result<Vec<Payload>, Abort> {
-        let outgoing = vec![message; self.parties().count()];
-        self.session.exchange(kind, outgoing).await
+    ) -> Result<ByParty<Payload>, Abort> {
+        let outgoing = ByParty::from_fn(self.parties(), |_| message.clone());
+        let messages = self.session.exchange(kind, outgoing).await?;
+        self.note(kind, &messages);
+        Ok(messages)
+    }
+
+    /// As [`broadcast`](Self::broadcast), for messages of one length whose senders would do harm by
+    /// sending different ones: they are signed and compared. Two exchanges. What is compared counts
+    /// as part of checks.
+    pub(crate) async fn announce(
+        &mut self,
+        kind: Kind,
+        message: Payload,
+    ) -> Result<ByParty<Payload>, Abort> {
+        let (before, others) = (self.traffic(), self.parties().count() as u64 - 1);
+        let bytes = message.len() as u64 * others;
+        let plain = Traffic { exchanges: 1, frames: others, bytes };
+        let messages = self.session.announce(kind, message).await?;
+        self.note(kind, &messages);
+        self.checking += self.traffic() - before - plain;
+        Ok(messages)
+    }
+
+    fn note(&mut self, kind: Kind, messages: &ByParty<Payload>) {
+        let header = [&[kind as u8][..], &self.last_exchange().to_be_bytes()].concat();
+        let mut parts: Vec<&[u8]> = vec![self.transcript.as_bytes(), &header];
+        parts.extend(messages.iter().map(|(_, message)| message.as_slice()));
+        self.transcript = Digest::of("quittance/v1/mpc-transcript", &parts);
+    }
+
+    /// Makes sure that all parties have seen the same openings and the same commitments to outputs,
+    /// and have signed so: to be done before anybody is told a result. Two exchanges.
+    pub async fn compare_transcripts(&mut self) -> Result<(), Abort> {
+        let own = self.transcript;
+        let message = Zeroizing::new(own.as_bytes().to_vec());
+        let transcripts = self.announce(Kind::Transcript, message).await?;
+        for (party, transcript) in transcripts.iter() {
+            if planted!("transcripts-not-compared", false, transcript[..] != own.0) {
+                return Err(Abort::OtherTranscript { party });
+            }
+        }
+        Ok(())
     }
 
     /// The elements in a message that `party` sent in the exchange just finished.

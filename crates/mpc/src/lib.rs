@@ -1,6 +1,7 @@
 //! Secret sharing and multi-party computation over the field of the commitments.
 //!
-//! n parties, of which any t < n / 2 together learn nothing, compute circuits on Shamir shares.
+//! Inputs are shared among the n parties of a committee, of which any t < n / 2 together learn
+//! nothing, and 2t + 1 of them compute circuits on these Shamir shares: a session's active parties.
 //! [`vss`] brings inputs in, tied to commitments on the ledger; [`Shared`] evaluates circuits on
 //! shares; [`output`] hands results to their owners, tied to published commitments.
 //!
@@ -10,7 +11,7 @@
 //!
 //! # Security
 //!
-//! With n = 2t + 1 parties, whatever t of them do, they learn nothing but results and what the
+//! Whatever t parties do, they learn nothing but results and what the
 //! circuit reveals, and what honest parties accept is right; liars can end a session. A dealer
 //! cannot deal another value than the committed one, products are checked before anything that
 //! may depend on them is opened, openings are checked by all shares, and frames are bound to their
@@ -31,7 +32,7 @@ pub mod vss;
 mod wire;
 
 pub use engine::{Engine, LessThan, MIN_STATISTICAL_BITS, OneHot, Products, STATISTICAL_BITS};
-pub use parties::{MAX_PARTIES, Parties, PartiesError, PartyId};
+pub use parties::{ActiveSet, ByParty, MAX_PARTIES, Parties, PartiesError, PartyId};
 pub use shamir::split;
 pub use share::Share;
 pub use shared::{Inputs, Output, Shared, VectorInput};

@@ -13,11 +13,11 @@ use crate::session::{Abort, Binding, Frame, Machine, Progress, Refusal, Traffic}
 
 /// What became of a session.
 pub struct Outcome<T> {
-    /// By position: each party's result.
+    /// In order of the active parties: each party's result.
     pub results: Vec<Result<T, Abort>>,
-    /// By position: what each party sent.
+    /// In this order: what each party sent.
     pub traffic: Vec<Traffic>,
-    /// By position: every frame that was delivered to the party, in order; empty unless recorded.
+    /// In this order: every frame that was delivered to the party, in order; empty unless recorded.
     pub views: Vec<Vec<Frame>>,
     /// Frames that their receiver refused, by its number.
     pub refusals: Vec<(u8, Refusal)>,
@@ -30,13 +30,17 @@ pub struct Network<'a, T> {
     schedule: ChaCha20Rng,
     record: bool,
     interfere: Interference<'a>,
+    arrive: Arrival<'a>,
 }
 
 /// Sees each frame on its way and says which frames arrive in its place.
 type Interference<'a> = Box<dyn FnMut(Frame) -> Vec<Frame> + 'a>;
 
+/// Sees each frame at the end of its channel, and says whether it arrives before the deadline.
+type Arrival<'a> = Box<dyn FnMut(&mut Frame) -> bool + 'a>;
+
 impl<'a, T> Network<'a, T> {
-    /// A network of all parties of a session, each running `protocol` on its engine. The parties'
+    /// A network of all active parties of a session, each running `protocol` on its engine. Their
     /// entropy is derived from the seed as well: for simulation only.
     pub fn of_engines<F, P>(binding: &Binding, seed: u64, protocol: P) -> Result<Self, PartiesError>
     where
@@ -57,10 +61,11 @@ impl<'a, T> Network<'a, T> {
         Ok(Self::new(machines, seed))
     }
 
-    /// A network of these parties, party 1 first.
+    /// A network of these parties, in order of their numbers.
     pub fn new(machines: Vec<Machine<T>>, seed: u64) -> Self {
         let schedule = ChaCha20Rng::seed_from_u64(seed);
-        Self { machines, schedule, record: false, interfere: Box::new(|frame| vec![frame]) }
+        let (interfere, arrive) = (Box::new(|frame| vec![frame]), Box::new(|_: &mut Frame| true));
+        Self { machines, schedule, record: false, interfere, arrive }
     }
 
     /// Keeps every delivered frame in [`Outcome::views`].
@@ -77,18 +82,28 @@ impl<'a, T> Network<'a, T> {
         self
     }
 
-    /// Runs until nothing moves any more. Parties that still wait are then ended.
+    /// Changes frames where they leave their channels: whatever a frame says then, it comes over the
+    /// channel of those whom it named before. If the function returns false, the frame arrives
+    /// after the deadline.
+    pub fn arriving(mut self, arrive: impl FnMut(&mut Frame) -> bool + 'a) -> Self {
+        self.arrive = Box::new(arrive);
+        self
+    }
+
+    /// Runs until nothing moves any more, which is when the deadline comes: parties that still wait
+    /// are ended. Frames that are late arrive then.
     pub fn run(mut self) -> Outcome<T> {
         let count = self.machines.len();
         let mut results: Vec<Option<Result<T, Abort>>> = (0..count).map(|_| None).collect();
+        let mut late = vec![];
         let mut views = vec![vec![]; count];
         let mut refusals = vec![];
         let mut links = BTreeMap::<(u8, u8), VecDeque<Frame>>::new();
 
         let mut due: VecDeque<usize> = (0..count).collect();
         loop {
-            while let Some(position) = due.pop_front() {
-                let poll = self.machines[position].poll();
+            while let Some(place) = due.pop_front() {
+                let poll = self.machines[place].poll();
                 for frame in poll.outgoing {
                     for frame in (self.interfere)(frame) {
                         links.entry((frame.from, frame.to)).or_default().push_back(frame);
@@ -96,27 +111,42 @@ impl<'a, T> Network<'a, T> {
                 }
                 match poll.progress {
                     Progress::Waiting(_) => {}
-                    Progress::Done(result) => results[position] = Some(Ok(result)),
+                    Progress::Done(result) => results[place] = Some(Ok(result)),
                     Progress::Aborted(abort) => {
-                        results[position].get_or_insert(Err(abort));
+                        results[place].get_or_insert(Err(abort));
                     }
                 }
             }
-            let Some(((from, to), frame)) = self.next_frame(&mut links) else { break };
-            let position = usize::from(to) - 1;
-            if self.record {
-                views[position].push(frame.clone());
+            let Some(((from, to), mut frame)) = self.next_frame(&mut links) else { break };
+            let Some(place) = self.machines.iter().position(|it| it.me().number() == to) else {
+                continue;
+            };
+            if !(self.arrive)(&mut frame) {
+                late.push((from, to, frame));
+                continue;
             }
-            match self.machines[position].deliver(from, frame) {
-                Ok(()) => due.push_back(position),
+            if self.record {
+                views[place].push(frame.clone());
+            }
+            match self.machines[place].deliver(from, frame) {
+                Ok(()) => due.push_back(place),
                 Err(refusal) => refusals.push((to, refusal)),
             }
         }
         let results = results.into_iter().zip(&mut self.machines);
+        let mut results: Vec<_> =
+            results.map(|(result, machine)| result.unwrap_or_else(|| Err(machine.end()))).collect();
+        for (from, to, frame) in late {
+            let position = usize::from(to) - 1;
+            if let Err(refusal) = self.machines[position].deliver(from, frame) {
+                refusals.push((to, refusal));
+            }
+            if let Progress::Done(result) = self.machines[position].poll().progress {
+                results[position] = Ok(result);
+            }
+        }
         Outcome {
-            results: results
-                .map(|(result, machine)| result.unwrap_or_else(|| Err(machine.end())))
-                .collect(),
+            results,
             traffic: self.machines.iter().map(Machine::traffic).collect(),
             views,
             refusals,

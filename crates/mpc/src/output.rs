@@ -11,17 +11,18 @@
 //! The commitments show that all see one result, and name a party that gives its owner something
 //! else than it published. That the result is the right one they do not show.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use quittance_crypto::commitment::{Blinding, Commitment, commit_scalar};
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};
 use quittance_crypto::field::{Fr, Scalar, to_scalar};
 use quittance_crypto::group::Point;
+use quittance_crypto::planted;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::engine::Engine;
-use crate::parties::{MAX_PARTIES, Parties, PartyId};
+use crate::parties::{ActiveSet, MAX_PARTIES, PartyId};
 use crate::session::{Abort, Kind};
 use crate::shamir::Interpolation;
 use crate::share::Share;
@@ -33,11 +34,11 @@ pub struct CommittedShare {
     blinding: Share,
 }
 
-/// The public part of a committed output, the same for all: the commitments of all parties.
+/// The public part of a committed output, the same for all: the commitments of all active parties.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommittedOutput {
-    parties: Parties,
-    /// `K_i`, by position.
+    parties: ActiveSet,
+    /// `K_i`, in order of the active parties.
     published: Vec<Commitment>,
     result: Commitment,
 }
@@ -72,7 +73,7 @@ pub enum OutputError {
         /// The party.
         party: PartyId,
     },
-    /// A party outside the committee, or one with another number of outputs than the others.
+    /// A party that did not take part, or one with another number of outputs than the others.
     #[error("{party} did not give one share for each output")]
     Unexpected {
         /// The party.
@@ -110,14 +111,14 @@ impl CommittedShare {
 }
 
 impl CommittedOutput {
-    /// The output with these commitments, by position of the party.
-    pub fn new(parties: Parties, published: Vec<Commitment>) -> Result<Self, OutputError> {
+    /// The output with these commitments, in order of the active parties.
+    pub fn new(parties: ActiveSet, published: Vec<Commitment>) -> Result<Self, OutputError> {
         let interpolation = Interpolation::of_all(parties);
         Self::interpolate(parties, &interpolation, published)
     }
 
     fn interpolate(
-        parties: Parties,
+        parties: ActiveSet,
         interpolation: &Interpolation,
         published: Vec<Commitment>,
     ) -> Result<Self, OutputError> {
@@ -132,11 +133,17 @@ impl CommittedOutput {
             Point::multiexp(&row, &first)
         };
         let rows = interpolation.further_rows().iter().zip(rest);
-        if rows.into_iter().any(|(row, commitment)| combine(row) != commitment.point()) {
+        let other = rows.into_iter().any(|(row, commitment)| combine(row) != commitment.point());
+        if planted!("published-degree-not-checked", false, other) {
             return Err(OutputError::Inconsistent);
         }
         let result = combine(interpolation.secret_row()).into();
         Ok(Self { parties, published, result })
+    }
+
+    /// Who has computed it.
+    pub fn parties(&self) -> ActiveSet {
+        self.parties
     }
 
     /// `Com(w; s)`.
@@ -149,9 +156,10 @@ impl CommittedOutput {
     /// Each share is checked against the commitment that its party published, so that up to t
     /// parties can neither change the result nor keep it from its owner.
     pub fn combine(&self, shares: &[(PartyId, CommittedShare)]) -> Result<Combined, OutputError> {
-        check_distinct(self.parties, shares.iter().map(|(party, _)| *party))?;
+        let known = |party| self.parties.contains(party);
+        check_distinct(known, shares.iter().map(|(party, _)| *party))?;
         let opens = |(party, share): &&(PartyId, CommittedShare)| {
-            share.opens(&self.published[party.position()])
+            share.opens(&self.published[self.parties.place(*party)])
         };
         let (good, bad): (Vec<_>, Vec<_>) = shares.iter().partition(opens);
         let faulty: Vec<_> = bad.iter().map(|(party, _)| *party).collect();
@@ -162,7 +170,8 @@ impl CommittedOutput {
             needed: self.parties.threshold() + 1,
             faulty: faulty.clone(),
         };
-        let interpolation = Interpolation::new(self.parties, &holders).ok_or_else(too_few)?;
+        let interpolation =
+            Interpolation::new(self.parties.threshold(), &holders).ok_or_else(too_few)?;
         let open = |pick: fn(&CommittedShare) -> &Share| {
             let values: Zeroizing<Vec<Fr>> =
                 Zeroizing::new(good.iter().map(|(_, share)| pick(share).0).collect());
@@ -178,19 +187,20 @@ impl CommittedOutput {
 }
 
 /// The values of private outputs from the shares of at least 2t + 1 parties, each of which gives
-/// one share per output, in the order of the outputs.
+/// one share per output, in the order of the outputs. That they are parties of the session, or of
+/// the committee, the caller has seen.
 ///
 /// Without commitments a wrong share is noticed by the degree alone: with 2t + 1 shares at least
 /// t + 1 are honest, so that a result, if there is one, is what the honest parties computed. Who
 /// lied cannot be told.
 pub fn combine_private(
-    parties: Parties,
+    threshold: usize,
     shares: &[(PartyId, Vec<Share>)],
 ) -> Result<Vec<Fr>, OutputError> {
-    check_distinct(parties, shares.iter().map(|(party, _)| *party))?;
-    let (good, needed) = (shares.len(), 2 * parties.threshold() + 1);
+    check_distinct(|_| true, shares.iter().map(|(party, _)| *party))?;
+    let (good, needed) = (shares.len(), 2 * threshold + 1);
     let holders: Vec<_> = shares.iter().map(|(party, _)| *party).collect();
-    let interpolation = Interpolation::new(parties, &holders).filter(|_| good >= needed);
+    let interpolation = Interpolation::new(threshold, &holders).filter(|_| good >= needed);
     let too_few = OutputError::TooFew { good, needed, faulty: vec![] };
     let interpolation = interpolation.ok_or(too_few)?;
 
@@ -207,22 +217,23 @@ pub fn combine_private(
 }
 
 fn check_distinct(
-    parties: Parties,
+    known: impl Fn(PartyId) -> bool,
     holders: impl Iterator<Item = PartyId>,
 ) -> Result<(), OutputError> {
-    let mut seen = vec![false; parties.count()];
+    let mut seen = BTreeSet::new();
     for party in holders {
-        match seen.get_mut(party.position()) {
-            None => return Err(OutputError::Unexpected { party }),
-            Some(true) => return Err(OutputError::Repeated { party }),
-            Some(seen) => *seen = true,
+        if !known(party) {
+            return Err(OutputError::Unexpected { party });
+        }
+        if !seen.insert(party) {
+            return Err(OutputError::Repeated { party });
         }
     }
     Ok(())
 }
 
 impl Engine {
-    /// Makes committed outputs of shared values, each with the number of its group. One exchange.
+    /// Makes committed outputs of shared values, each with the number of its group. Two exchanges.
     ///
     /// Returns for each output this party's share for the owner, and the public part. A group
     /// needs at least two members: the blinding of a single one would be zero and hide nothing.
@@ -272,14 +283,15 @@ impl Engine {
         Ok(blindings)
     }
 
-    /// Publishes commitments to this party's shares; returns all parties', by output and position.
+    /// Publishes commitments to this party's shares; returns all parties', by output, in order of the
+    /// parties.
     async fn publish(&mut self, shares: &[CommittedShare]) -> Result<Vec<Vec<Commitment>>, Abort> {
         let commitments = shares.iter().map(|share| commit(&share.value.0, &share.blinding.0));
         let own: Vec<u8> = commitments.flat_map(|commitment| *commitment.as_bytes()).collect();
-        let messages = self.broadcast(Kind::Publish, Zeroizing::new(own)).await?;
+        let messages = self.announce(Kind::Publish, Zeroizing::new(own)).await?;
 
         let mut published = vec![vec![]; shares.len()];
-        for (party, message) in self.parties().ids().zip(&messages) {
+        for (party, message) in messages.iter() {
             let malformed = |problem| self.malformed(party, Kind::Publish, problem);
             let (parts, rest) = message.as_chunks::<32>();
             if !rest.is_empty() || parts.len() != shares.len() {
@@ -294,22 +306,21 @@ impl Engine {
     }
 }
 
-/// The threshold, then the commitments by position.
+/// The active parties, then their commitments.
 impl Encode for CommittedOutput {
     fn encode(&self, out: &mut Writer) {
-        out.u8(self.parties.threshold() as u8);
+        self.parties.encode(out);
         out.list(&self.published);
     }
 }
 
 impl Decode for CommittedOutput {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let threshold = input.u8("threshold")?;
+        let parties = ActiveSet::decode(input)?;
         let published: Vec<Commitment> = input.list(MAX_PARTIES, "published commitments")?;
-        let invalid = |why| input.invalid("committed output", why);
-        let parties = Parties::new(published.len(), threshold)
-            .map_err(|_| invalid("no committee has this size and threshold"))?;
-        Self::new(parties, published).map_err(|_| invalid("commitments of too high a degree"))
+        let why = "not one commitment for each party, or commitments of too high a degree";
+        let output = Self::new(parties, published);
+        output.map_err(|_| input.invalid("committed output", why))
     }
 }
 

@@ -1,8 +1,8 @@
 //! Pseudo-random secret sharing: shares of random values without communication.
 //!
 //! Cramer, Damgård, Ishai, *Share conversion, pseudorandom secret-sharing and applications to
-//! secure computation* (TCC 2005). Each set A of n - t parties holds a seed. With `f_A` the
-//! polynomial of degree t that is 1 at 0 and 0 at every party outside A, and `r_A` a pseudo-random
+//! secure computation* (TCC 2005). Each set A of t + 1 of the 2t + 1 active parties holds a seed. With `f_A` the
+//! polynomial of degree t that is 1 at 0 and 0 at every active party outside A, and `r_A` a pseudo-random
 //! element derived from A's seed, party j's share of `r = sum over A of r_A` is
 //! `sum over A containing j of r_A * f_A(j)`. Any t parties miss the seed of their complement, so
 //! to them r is uniform.
@@ -19,11 +19,12 @@ pub(crate) use binary::{Components, Integers};
 use ark_ff::{AdditiveGroup, BigInt, Field, PrimeField};
 use quittance_crypto::digest::Digest;
 use quittance_crypto::field::Fr;
+use quittance_crypto::planted;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 use zeroize::Zeroizing;
 
-use crate::parties::{Parties, PartyId, PartySet};
+use crate::parties::{ActiveSet, ByParty, PartyId, PartySet};
 use crate::share::Share;
 
 /// 32 secret bytes; erased on drop.
@@ -39,8 +40,9 @@ pub(crate) struct Keys {
     sets: Vec<SetKey>,
     /// Seeds of the sub-shares that other parties derive from this party's products.
     outgoing: Vec<(PartyId, Seed)>,
-    /// By position: the seed with which that party's sub-shares are derived here, if they are.
-    incoming: Vec<Option<Seed>>,
+    /// The seed with which a party's sub-shares are derived here, if they are.
+    incoming: ByParty<Option<Seed>>,
+    parties: ActiveSet,
     me: PartyId,
     batch: u64,
 }
@@ -55,13 +57,13 @@ struct SetKey {
 }
 
 impl SetKey {
-    fn new(parties: Parties, me: PartyId, set: PartySet, seed: Option<Seed>) -> Self {
+    fn new(parties: ActiveSet, me: PartyId, set: PartySet, seed: Option<Seed>) -> Self {
         Self { set, seed, weight: weight(parties, me, set) }
     }
 }
 
 /// `f_A(x) = product over j outside A of (x - j) / (0 - j)` at the point of `me`.
-fn weight(parties: Parties, me: PartyId, set: PartySet) -> Fr {
+fn weight(parties: ActiveSet, me: PartyId, set: PartySet) -> Fr {
     let outside = parties.ids().filter(|&id| !set.contains(id)).map(PartyId::point);
     let (numerator, denominator) =
         outside.fold((Fr::ONE, Fr::ONE), |(n, d), j| (n * (me.point() - j), d * -j));
@@ -71,7 +73,7 @@ fn weight(parties: Parties, me: PartyId, set: PartySet) -> Fr {
 impl Keys {
     /// Starts a batch: what is drawn from now on is independent of all earlier batches.
     fn next_batch(&mut self) -> u64 {
-        self.batch += 1;
+        self.batch += planted!("batches-not-numbered", 0, 1);
         self.batch
     }
 
@@ -131,11 +133,9 @@ impl Keys {
         };
         let me = self.me;
         let outgoing = self.outgoing.iter().map(|(to, seed)| stream(me, *to, seed)).collect();
-        let dealers = self.incoming.iter().enumerate();
-        let incoming = dealers.map(|(position, seed)| {
-            let dealer = PartyId::from_position(position);
-            seed.as_ref().map(|seed| stream(dealer, me, seed))
-        });
+        let incoming = self.incoming.iter();
+        let incoming =
+            incoming.filter_map(|(dealer, seed)| Some(stream(dealer, me, seed.as_ref()?)));
         SubShares { outgoing, incoming: incoming.collect() }
     }
 }
@@ -144,8 +144,9 @@ impl Keys {
 pub(crate) struct SubShares {
     /// Of this party's products, for the parties that derive them, in ascending order.
     pub(crate) outgoing: Vec<Stream>,
-    /// By position of the dealer: of its products, for this party, if this party derives them.
-    pub(crate) incoming: Vec<Option<Stream>>,
+    /// Of other parties' products, as far as this party derives them, in ascending order of the
+    /// dealers.
+    pub(crate) incoming: Vec<Stream>,
 }
 
 /// The pseudo-random function: ChaCha20 under a key hashed from seed and domain.
@@ -203,10 +204,11 @@ impl Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parties::Parties;
     use crate::shamir::Interpolation;
 
     /// The keys of all parties as a trusted dealer would hand them out.
-    pub(crate) fn dealt(parties: Parties, session: Digest) -> Vec<Keys> {
+    pub(crate) fn dealt(parties: ActiveSet, session: Digest) -> Vec<Keys> {
         let seed =
             |set: PartySet| Zeroizing::new(Digest::of("seed", &[&set.mask().to_be_bytes()]).0);
         let keys = |me: PartyId| Keys {
@@ -216,14 +218,21 @@ mod tests {
                 .map(|set| SetKey::new(parties, me, set, set.contains(me).then(|| seed(set))))
                 .collect(),
             outgoing: vec![],
-            incoming: vec![],
+            incoming: ByParty::from_fn(parties, |_| None),
+            parties,
             me,
             batch: 0,
         };
         parties.ids().map(keys).collect()
     }
 
-    fn open(parties: Parties, shares: &[Vec<Share>]) -> Vec<Fr> {
+    /// The last active set of a committee and the first one.
+    fn active(count: usize, threshold: u8) -> [ActiveSet; 2] {
+        let parties = Parties::new(count, threshold).unwrap();
+        [parties.choices().last().unwrap(), parties.first_active()]
+    }
+
+    fn open(parties: ActiveSet, shares: &[Vec<Share>]) -> Vec<Fr> {
         let interpolation = Interpolation::of_all(parties);
         (0..shares[0].len())
             .map(|k| {
@@ -235,8 +244,8 @@ mod tests {
 
     #[test]
     fn shares_of_random_elements_lie_on_polynomials_and_never_repeat() {
-        for (n, t) in [(3, 1), (4, 1), (5, 2), (7, 3)] {
-            let parties = Parties::new(n, t).unwrap();
+        let committees = [(3, 1), (4, 1), (5, 2), (7, 3)];
+        for parties in committees.map(|(n, t)| active(n, t)).into_iter().flatten() {
             let mut keys = dealt(parties, Digest::ZERO);
             let mut seen = vec![];
             for _ in 0..3 {
@@ -250,7 +259,7 @@ mod tests {
 
     #[test]
     fn another_session_draws_other_values() {
-        let parties = Parties::new(3, 1).unwrap();
+        let [parties, _] = active(3, 1);
         let draw = |session| {
             let mut keys = dealt(parties, session);
             keys.iter_mut().map(|keys| keys.random(1)[0].0).collect::<Vec<_>>()
@@ -261,8 +270,7 @@ mod tests {
 
     #[test]
     fn integers_are_below_the_sum_of_their_bounds() {
-        for (n, t) in [(3, 1), (5, 2)] {
-            let parties = Parties::new(n, t).unwrap();
+        for parties in [active(3, 1), active(4, 1), active(5, 2)].into_iter().flatten() {
             let mut keys = dealt(parties, Digest::ZERO);
             let widths = [1, 40, 64, 65, 128, 200];
             let shares: Vec<_> = keys.iter_mut().map(|keys| keys.integers(&widths)).collect();
@@ -305,7 +313,7 @@ mod tests {
 
     #[test]
     fn bits_of_each_set_are_bits_known_to_its_members_only() {
-        let parties = Parties::new(5, 2).unwrap();
+        let [parties, _] = active(7, 2);
         let mut keys = dealt(parties, Digest::ZERO);
         let shares: Vec<_> = keys.iter_mut().map(|keys| keys.bits(100)).collect();
         for (index, set) in parties.key_sets().enumerate() {
@@ -313,8 +321,8 @@ mod tests {
             let bits = open(parties, &of_set);
             assert!(bits.iter().all(|bit| *bit == Fr::ZERO || *bit == Fr::ONE));
             assert!(bits.contains(&Fr::ZERO) && bits.contains(&Fr::ONE));
-            for id in parties.ids().filter(|&id| !set.contains(id)) {
-                assert!(of_set[id.position()].iter().all(|share| share.0 == Fr::ZERO));
+            for (_, shares) in parties.ids().zip(&of_set).filter(|(id, _)| !set.contains(*id)) {
+                assert!(shares.iter().all(|share| share.0 == Fr::ZERO));
             }
         }
     }

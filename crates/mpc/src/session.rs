@@ -3,6 +3,8 @@
 //! Protocols are `async fn`s over a [`Session`] whose only await point is [`Session::exchange`].
 //! No runtime is involved: a [`Machine`] holds the future, takes frames in, and gives frames out.
 
+mod announce;
+mod evidence;
 mod frame;
 mod machine;
 mod mailbox;
@@ -14,11 +16,15 @@ use std::task::Poll;
 use quittance_circuit::{GateId, Owner};
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Encode, Writer};
+use quittance_crypto::planted;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::parties::{Parties, PartiesError, PartyId};
+use crate::parties::{ActiveSet, ByParty, Parties, PartiesError, PartyId};
 
+#[cfg(test)]
+pub(crate) use announce::hash_of_announced;
+pub use evidence::{Evidence, EvidenceError, Signer};
 pub use frame::{Frame, Kind, MAX_FRAME_PAYLOAD};
 pub use machine::{Machine, Poll as MachinePoll, Progress};
 pub use mailbox::{MAX_MESSAGE, Refusal, Traffic};
@@ -48,6 +54,8 @@ pub struct Binding {
     pub committee: Vec<Digest>,
     /// t, how many parties may collude.
     pub threshold: u8,
+    /// The parties of the committee that take part.
+    pub active: ActiveSet,
 }
 
 impl Binding {
@@ -56,20 +64,26 @@ impl Binding {
         Digest::of_value("quittance/v1/mpc-session", self)
     }
 
-    /// Names the committee: the chain, the parties' keys in order, and t. Stored preprocessing is
-    /// good for the same committee only.
-    pub fn committee_digest(&self) -> Digest {
-        let Self { chain, committee, threshold, .. } = self;
+    /// Names those who compute: the chain, the committee's keys in order, t, and who takes part.
+    /// Shares of one setting are of no use in another, so stored preprocessing is bound to it.
+    pub fn setting(&self) -> Digest {
+        let Self { chain, committee, threshold, active, .. } = self;
         let mut out = Writer::new();
         chain.encode(&mut out);
         out.list(committee);
         out.u8(*threshold);
-        Digest::of("quittance/v1/mpc-committee", &[&out.into_bytes()])
+        active.encode(&mut out);
+        Digest::of("quittance/v1/mpc-setting", &[&out.into_bytes()])
     }
 
     /// The committee's size and threshold.
-    pub fn parties(&self) -> Result<Parties, PartiesError> {
+    pub fn committee(&self) -> Result<Parties, PartiesError> {
         Parties::new(self.committee.len(), self.threshold)
+    }
+
+    /// The parties that take part, if they are `2t + 1` of the committee.
+    pub fn parties(&self) -> Result<ActiveSet, PartiesError> {
+        self.committee()?.active(&self.active.numbers())
     }
 }
 
@@ -83,6 +97,7 @@ impl Encode for Binding {
         self.dealings.encode(out);
         out.list(&self.committee);
         out.u8(self.threshold);
+        self.active.encode(out);
     }
 }
 
@@ -118,21 +133,28 @@ pub enum Abort {
         /// Who revealed it.
         party: PartyId,
     },
-    /// Two parties were told different commitments, by one of the others or by each other.
-    #[error("{party} received other seed commitments than this party did")]
+    /// Two parties were told different things, by one of the others or by each other, and as the
+    /// session is not signed nothing shows by whom.
+    #[error("{party} was told something else than this party")]
     Equivocation {
         /// Whose echo differs.
         party: PartyId,
     },
-    /// Two parties were told different things about stored preprocessing, by one of the others or by
-    /// each other.
-    #[error("{party} was told other things about stored preprocessing than this party was")]
-    OtherStock {
-        /// Whose statement differs.
+    /// A party has signed two different things where it had to say one to all.
+    #[error("{evidence}")]
+    Contradiction {
+        /// Proof for everybody who knows the party's key.
+        evidence: Box<Evidence>,
+    },
+    /// What was opened and published in the session differs between this party and another;
+    /// disputed: all parties.
+    #[error("{party} has seen another session; disputed: all parties")]
+    OtherTranscript {
+        /// Whose transcript differs.
         party: PartyId,
     },
-    /// The shares of an opened value lie on no polynomial of degree t. Some party lied; with
-    /// n = 2t + 1 nothing here tells which.
+    /// The shares of an opened value lie on no polynomial of degree t. Some party lied;
+    /// of 2t + 1 shares nothing here tells which.
     #[error("the shares opened in exchange {exchange} do not fit together; disputed: all parties")]
     Inconsistent {
         /// The exchange.
@@ -173,13 +195,6 @@ pub enum Abort {
         owner: Owner,
         /// Its place among this owner's inputs.
         index: u32,
-    },
-    /// The shares that an owner dealt without commitments lie on no polynomial of degree t: either
-    /// it or a party lied.
-    #[error("the vectors of {owner} do not fit together; disputed: the dealer and all parties")]
-    DisputedDealing {
-        /// Who dealt them.
-        owner: Owner,
     },
     /// Vectors that an owner dealt are not 1 at one place and 0 elsewhere, or not at the place that
     /// it is committed to.
@@ -229,10 +244,19 @@ impl Abort {
 
     /// The party whose message alone shows its fault to whoever received it, if there is one.
     ///
-    /// This convinces nobody else: channels are authenticated, messages are not signed.
+    /// This convinces nobody else, as channels are authenticated and most messages not signed, unless
+    /// there is [evidence](Self::evidence).
     pub fn culprit(&self) -> Option<PartyId> {
         match self.cause() {
             Self::Malformed { party, .. } | Self::SeedNotCommitted { party } => Some(*party),
+            _ => None,
+        }
+    }
+
+    /// What proves a party's fault to anybody.
+    pub fn evidence(&self) -> Option<&Evidence> {
+        match self.cause() {
+            Self::Contradiction { evidence } => Some(evidence),
             _ => None,
         }
     }
@@ -248,25 +272,32 @@ fn list(parties: &[PartyId]) -> String {
 /// One party's end of a running session. Only a [`Machine`] makes one.
 pub struct Session {
     id: Digest,
-    committee: Digest,
-    parties: Parties,
+    setting: Digest,
+    parties: ActiveSet,
     me: PartyId,
     mailbox: Arc<Mutex<Mailbox>>,
+    signer: Option<Arc<dyn Signer>>,
 }
 
 impl Session {
+    /// The same session with signatures under what is said to all. Either all parties sign, or none.
+    pub fn signed(mut self, signer: impl Signer + 'static) -> Self {
+        self.signer = Some(Arc::new(signer));
+        self
+    }
+
     /// The session's name; see [`Binding::session`].
     pub fn id(&self) -> &Digest {
         &self.id
     }
 
-    /// The name of the committee; see [`Binding::committee_digest`].
-    pub fn committee(&self) -> &Digest {
-        &self.committee
+    /// The name of those who compute; see [`Binding::setting`].
+    pub fn setting(&self) -> &Digest {
+        &self.setting
     }
 
-    /// The committee.
-    pub fn parties(&self) -> Parties {
+    /// Who takes part.
+    pub fn parties(&self) -> ActiveSet {
         self.parties
     }
 
@@ -287,35 +318,34 @@ impl Session {
 
     /// Sends one message to each party and waits for one from each.
     ///
-    /// `outgoing` and the result are lists by position of the party. The message to oneself comes
-    /// back unchanged and travels nowhere. Empty messages are sent too: a finished exchange means
+    /// The message to oneself comes back unchanged and travels nowhere. Empty messages are sent too: a finished exchange means
     /// that every party has reached it, so nobody is ever more than one exchange ahead, and what
     /// must be buffered is bounded.
     pub async fn exchange(
         &mut self,
         kind: Kind,
-        mut outgoing: Vec<Payload>,
-    ) -> Result<Vec<Payload>, Abort> {
-        assert_eq!(outgoing.len(), self.parties.count(), "one message for each party");
-        let own = std::mem::take(&mut outgoing[self.me.position()]);
+        mut outgoing: ByParty<Payload>,
+    ) -> Result<ByParty<Payload>, Abort> {
+        let own = std::mem::take(&mut outgoing[self.me]);
         let exchange = self.mailbox().send(kind, outgoing);
-        let messages = poll_fn(|_| match self.mailbox().collect() {
+        let mut messages = poll_fn(|_| match self.mailbox().collect() {
             Some(messages) => Poll::Ready(messages),
             None => Poll::Pending,
         })
         .await;
 
-        let mut incoming = Vec::with_capacity(messages.len());
-        for (party, message) in self.parties.ids().zip(messages) {
-            match message {
-                None => incoming.push(Payload::default()),
-                Some((found, _)) if found != kind => {
-                    return Err(Abort::Diverged { party, exchange, expected: kind });
+        let mut incoming = ByParty::from_fn(self.parties, |_| Payload::default());
+        incoming[self.me] = own;
+        for party in self.parties.others(self.me) {
+            match messages[party].take() {
+                Some((found, payload))
+                    if planted!("frame-kind-not-compared", true, found == kind) =>
+                {
+                    incoming[party] = payload;
                 }
-                Some((_, payload)) => incoming.push(payload),
+                _ => return Err(Abort::Diverged { party, exchange, expected: kind }),
             }
         }
-        incoming[self.me.position()] = own;
         Ok(incoming)
     }
 

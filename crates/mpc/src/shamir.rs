@@ -7,7 +7,7 @@ use quittance_crypto::planted;
 use rand_core::CryptoRngCore;
 use zeroize::Zeroizing;
 
-use crate::parties::{Parties, PartyId};
+use crate::parties::{ActiveSet, Parties, PartyId};
 use crate::share::Share;
 
 /// A polynomial, constant coefficient first. Erased on drop.
@@ -61,17 +61,17 @@ pub(crate) struct Interpolation {
 
 impl Interpolation {
     /// For shares of `holders`, in this order. `None` if they are too few to say anything.
-    pub(crate) fn new(parties: Parties, holders: &[PartyId]) -> Option<Self> {
+    pub(crate) fn new(threshold: usize, holders: &[PartyId]) -> Option<Self> {
         let points: Vec<Fr> = holders.iter().map(|holder| holder.point()).collect();
-        let (first, rest) = points.split_at_checked(parties.threshold() + 1)?;
+        let (first, rest) = points.split_at_checked(threshold + 1)?;
         let further = rest.iter().map(|&point| lagrange(first, point)).collect();
         Some(Self { secret: lagrange(first, Fr::ZERO), further })
     }
 
-    /// For shares of all parties.
-    pub(crate) fn of_all(parties: Parties) -> Self {
+    /// For shares of all active parties.
+    pub(crate) fn of_all(parties: ActiveSet) -> Self {
         let holders: Vec<_> = parties.ids().collect();
-        Self::new(parties, &holders).expect("there are more than t parties")
+        Self::new(parties.threshold(), &holders).expect("there are more than t parties")
     }
 
     /// How many shares are taken.
@@ -121,7 +121,7 @@ mod tests {
                 let holders: Vec<_> =
                     parties.ids().filter(|id| mask >> id.position() & 1 == 1).collect();
                 let values: Vec<_> = holders.iter().map(|id| shares[id.position()].0).collect();
-                let interpolation = Interpolation::new(parties, &holders).unwrap();
+                let interpolation = Interpolation::new(parties.threshold(), &holders).unwrap();
                 assert_eq!(interpolation.open(&values), Some(secret));
             }
         }
@@ -147,15 +147,17 @@ mod tests {
         for (n, t) in COMMITTEES {
             let parties = Parties::new(n, t).unwrap();
             let shares = split(random_field(&mut rng), parties, &mut rng);
-            let interpolation = Interpolation::of_all(parties);
-            let values: Vec<_> = shares.iter().map(|share| share.0).collect();
-            assert!(interpolation.open(&values).is_some());
-            for position in 0..n {
-                let mut wrong = values.clone();
-                wrong[position] += Fr::ONE;
-                assert_eq!(interpolation.open(&wrong), None);
+            for active in parties.choices() {
+                let interpolation = Interpolation::of_all(active);
+                let values: Vec<_> = active.ids().map(|id| shares[id.position()].0).collect();
+                assert!(interpolation.open(&values).is_some());
+                for place in 0..active.count() {
+                    let mut wrong = values.clone();
+                    wrong[place] += Fr::ONE;
+                    assert_eq!(interpolation.open(&wrong), None);
+                }
+                assert_eq!(interpolation.open(&values[1..]), None);
             }
-            assert_eq!(interpolation.open(&values[..n - 1]), None);
         }
     }
 
@@ -175,6 +177,6 @@ mod tests {
     fn too_few_holders_give_no_interpolation() {
         let parties = Parties::new(3, 1).unwrap();
         let one: Vec<_> = parties.ids().take(1).collect();
-        assert!(Interpolation::new(parties, &one).is_none());
+        assert!(Interpolation::new(1, &one).is_none());
     }
 }

@@ -1,7 +1,6 @@
 //! Circuits on shares: the interpreter of a committee.
 
-use std::collections::BTreeMap;
-use std::ops::Range;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ark_ff::Field;
 use quittance_circuit::price::{Committee, Price, Task};
@@ -10,6 +9,7 @@ use quittance_circuit::{
     Operand, OutputRequest, Owner, Part, Product, Program, Run, RunError, evaluate,
 };
 use quittance_crypto::field::Fr;
+use quittance_crypto::planted;
 
 use crate::engine::{Engine, LessThan, OneHot, Products};
 use crate::output::{CommittedOutput, CommittedShare};
@@ -28,28 +28,51 @@ impl Inputs {
     }
 
     /// Sets what an owner dealt, as returned by [`Dealing::verify`](crate::vss::Dealing::verify).
+    /// Nothing is known of the values.
     pub fn set(&mut self, owner: Owner, shares: Vec<InputShare>) {
-        self.0.insert(owner.0, shares);
+        self.set_proven(owner, shares.into_iter().map(|share| (share, None)).collect());
     }
 
-    fn share(&self, owner: Owner, index: u32, committed: bool) -> Result<&Share, Abort> {
+    /// As [`set`](Self::set), with the number of bits within which the commitment to each value has
+    /// been proven to be, by a range proof that every party has verified or that the ledger vouches
+    /// for. The session does not check these again: the shares lie on the one polynomial whose value
+    /// at 0 is what the commitment binds to, and the proof is about that. So it says nothing of an
+    /// input without a commitment, and of such inputs a width is ignored.
+    ///
+    /// All parties must say the same.
+    pub fn set_proven(&mut self, owner: Owner, shares: Vec<(InputShare, Option<u32>)>) {
+        let noted = shares.into_iter().map(|(input, bits)| {
+            let covered = planted!("proof-without-commitment-taken", true, input.committed);
+            let width = bits.filter(|_| covered).and_then(|bits| u8::try_from(bits).ok());
+            InputShare { width, ..input }
+        });
+        self.0.insert(owner.0, noted.collect());
+    }
+
+    fn get(&self, owner: Owner, index: u32, committed: bool) -> Result<&InputShare, Abort> {
         let input = self.0.get(&owner.0).and_then(|inputs| inputs.get(index as usize));
-        match input {
-            Some(input) if input.committed || !committed => Ok(&input.share),
-            _ => Err(Abort::Input { owner, index }),
+        let input = input.filter(|input| input.committed || !committed);
+        input.ok_or(Abort::Input { owner, index })
+    }
+
+    /// Notes that an input has been found to be within a width.
+    fn found(&mut self, owner: Owner, index: u32, width: u32) {
+        let inputs = self.0.get_mut(&owner.0);
+        if let Some(input) = inputs.and_then(|inputs| inputs.get_mut(index as usize)) {
+            input.width = u8::try_from(width).ok();
         }
     }
 }
 
-/// Where the inputs are that make up a vector to be checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A vector that an owner has dealt beside its inputs, to be checked.
+#[derive(Clone)]
 pub struct VectorInput {
     /// Who dealt it.
     pub owner: Owner,
-    /// The place of the committed index among the owner's inputs.
-    pub index: u32,
-    /// The places of the entries.
-    pub entries: Range<u32>,
+    /// The committed index.
+    pub index: InputShare,
+    /// The entries.
+    pub entries: Vec<InputShare>,
 }
 
 /// An output as one party has it.
@@ -80,18 +103,17 @@ pub enum Output {
 ///
 /// Inputs must have been found to be in the range that the circuit promises before it can use them:
 /// [`run`](Self::run) and [`evaluate`](Self::evaluate) see to it. A value out of range would break
-/// the masks of comparisons, and show secrets of others.
+/// the masks of comparisons, and show secrets of others. Inputs whose commitments were proven to be
+/// in range beforehand ([`Inputs::set_proven`]) are not checked again.
 pub struct Shared {
     engine: Engine,
     inputs: Inputs,
-    /// By owner and place: the width within which an input was found to be.
-    widths: BTreeMap<(u16, u32), u32>,
 }
 
 impl Shared {
     /// With the inputs of all owners.
     pub fn new(engine: Engine, inputs: Inputs) -> Self {
-        Self { engine, inputs, widths: BTreeMap::new() }
+        Self { engine, inputs }
     }
 
     /// Runs a program whose inputs are these, after checking their ranges.
@@ -115,9 +137,9 @@ impl Shared {
         let mut checked = vec![];
         for owner in (0..circuit.owners()).map(Owner) {
             for (index, (committed, kind)) in (0u32..).zip(circuit.inputs_of(owner)) {
-                let share = self.inputs.share(owner, index, committed)?;
-                let bits = self.unchecked(owner, index, kind);
-                checked.extend(bits.map(|bits| ((owner, index), (share, bits))));
+                let input = self.inputs.get(owner, index, committed)?;
+                let bits = unchecked(input, kind);
+                checked.extend(bits.map(|bits| ((owner, index), (&input.share, bits))));
             }
         }
         let values: Vec<_> = checked.iter().map(|&(_, value)| value).collect();
@@ -125,36 +147,39 @@ impl Shared {
             [] => vec![],
             values => self.engine.in_range(values).await?,
         };
-        for (&((owner, index), (_, bits)), in_range) in checked.iter().zip(verdicts) {
+        let found: Vec<_> = checked.iter().map(|&(place, (_, bits))| (place, bits)).collect();
+        for (((owner, index), bits), in_range) in found.into_iter().zip(verdicts) {
             if !in_range {
                 return Err(Abort::OutOfRange { owner, index });
             }
-            self.widths.insert((owner.0, index), bits);
+            self.inputs.found(owner, index, bits);
         }
         Ok(())
     }
 
-    /// The width within which an input must be found to be, unless it has been or may be anything.
-    fn unchecked(&self, owner: Owner, index: u32, kind: Kind) -> Option<u32> {
-        let known = self.widths.get(&(owner.0, index));
-        kind.bits().filter(|bits| known.is_none_or(|known| known > bits))
-    }
-
-    /// Checks that vectors of inputs are 1 at one place and 0 elsewhere, and that the label of that
-    /// place is the committed index; see [`Engine::one_hot`]. `None` as a label fits any index.
-    /// Each entry is then known to be a bit, and [`check_inputs`](Self::check_inputs) has nothing
-    /// left to do for it. The first owner with a wrong vector is named to all parties.
+    /// Checks that vectors are 1 at one place and 0 elsewhere, and that the label of that place is
+    /// the committed index; see [`Engine::one_hot`]. The first owner with a wrong vector is named to
+    /// all parties.
+    ///
+    /// Then each vector, in this order, gives further inputs of its owner, behind those that are
+    /// there: the sum of the entries at the places `kept`, then these entries. They are bits, for
+    /// different entries of a one-hot vector are, and so is their sum:
+    /// [`check_inputs`](Self::check_inputs) has nothing left to do for them.
     pub async fn check_one_hot(
         &mut self,
         vectors: &[VectorInput],
-        labels: &[Option<Fr>],
+        labels: &[Fr],
+        kept: &[usize],
     ) -> Result<(), Abort> {
+        let distinct: BTreeSet<_> = kept.iter().filter(|place| **place < labels.len()).collect();
+        if distinct.len() < kept.len() || vectors.iter().any(|vector| !vector.index.committed) {
+            let what = "entries that are kept twice, or an index without commitment";
+            return Err(Abort::Unsupported(what.to_owned()));
+        }
         let mut dealers = BTreeMap::<u16, Vec<OneHot<'_>>>::new();
         for VectorInput { owner, index, entries } in vectors {
-            let entry = |place| self.inputs.share(*owner, place, false);
-            let entries = entries.clone().map(entry).collect::<Result<_, _>>()?;
-            let index = self.inputs.share(*owner, *index, true)?;
-            dealers.entry(owner.0).or_default().push(OneHot { entries, index });
+            let entries = entries.iter().map(|entry| &entry.share).collect();
+            dealers.entry(owner.0).or_default().push(OneHot { entries, index: &index.share });
         }
         let dealers: Vec<_> = dealers.into_iter().map(|(owner, of)| (Owner(owner), of)).collect();
         let verdicts = self.engine.one_hot(&dealers, labels).await?;
@@ -163,10 +188,19 @@ impl Shared {
                 return Err(Abort::NotOneHot { owner });
             }
         }
-        for VectorInput { owner, entries, .. } in vectors {
-            self.widths.extend(entries.clone().map(|place| ((owner.0, place), 1)));
-        }
+        vectors.iter().for_each(|vector| self.keep(vector, kept));
         Ok(())
+    }
+
+    /// Makes inputs of a vector that is one-hot.
+    fn keep(&mut self, vector: &VectorInput, kept: &[usize]) {
+        let entries: Vec<_> = kept.iter().filter_map(|&place| vector.entries.get(place)).collect();
+        let mut sum = Share::zero();
+        entries.iter().for_each(|entry| sum += &entry.share);
+        let owner = vector.owner.0;
+        let inputs = self.inputs.0.entry(owner).or_default();
+        let shares = [sum].into_iter().chain(entries.into_iter().map(|entry| entry.share.clone()));
+        inputs.extend(shares.map(|share| InputShare { share, committed: false, width: Some(1) }));
     }
 
     /// Makes what the checks of a program's inputs (those that are left, if some have been checked
@@ -185,9 +219,10 @@ impl Shared {
         let start = program.part(Part::Start);
         let mut bits = price.cost.random_bits as usize;
         for owner in (0..start.owners()).map(Owner) {
-            let checks = (0u32..).zip(start.inputs_of(owner));
-            let widths = checks.filter_map(|(at, (_, kind))| self.unchecked(owner, at, kind));
-            bits += widths.map(|bits| bits.next_multiple_of(2) as usize).sum::<usize>();
+            for (index, (committed, kind)) in (0u32..).zip(start.inputs_of(owner)) {
+                let width = unchecked(self.inputs.get(owner, index, committed)?, kind);
+                bits += width.map_or(0, |bits| bits.next_multiple_of(2) as usize);
+            }
         }
         self.engine.prepare(bits).await
     }
@@ -196,6 +231,17 @@ impl Shared {
     pub fn engine(&mut self) -> &mut Engine {
         &mut self.engine
     }
+}
+
+/// Whether the left factors of two sums of products are the same wires.
+fn same_left(one: &[(&Share, &Share)], other: &[(&Share, &Share)]) -> bool {
+    let same = |(one, other): (&(&Share, _), &(&Share, _))| std::ptr::eq(one.0, other.0);
+    one.len() > 1 && one.len() == other.len() && one.iter().zip(other).all(same)
+}
+
+/// The width within which an input must be found to be, unless it is known to be or may be anything.
+fn unchecked(input: &InputShare, kind: Kind) -> Option<u32> {
+    kind.bits().filter(|bits| input.width.is_none_or(|known| u32::from(known) > *bits))
 }
 
 /// The width of the operand of a comparison or decomposition; the circuit has checked the kinds.
@@ -211,12 +257,11 @@ impl Interpreter for Shared {
 
     fn input(&mut self, request: &InputRequest) -> Result<Share, Abort> {
         let &InputRequest { owner, index, committed, kind, .. } = request;
-        if let Some(bits) = kind.bits()
-            && self.widths.get(&(owner.0, index)).is_none_or(|&width| width > bits)
-        {
-            return Err(Abort::Unsupported("inputs whose range was not checked".to_owned()));
+        let input = self.inputs.get(owner, index, committed)?;
+        match unchecked(input, kind) {
+            None => Ok(input.share.clone()),
+            Some(_) => Err(Abort::Unsupported("inputs whose range was not checked".to_owned())),
         }
-        self.inputs.share(owner, index, committed).cloned()
     }
 
     fn linear(&mut self, terms: &[(Fr, &Share)], constant: Fr) -> Share {
@@ -236,7 +281,14 @@ impl Interpreter for Shared {
     async fn products(&mut self, batch: &[Product<'_, Share>]) -> Result<Vec<Share>, Abort> {
         let pairs = batch.iter().map(|gate| gate.pairs.len()).sum();
         let mut products = Products::with_capacity(pairs);
-        batch.iter().for_each(|gate| products.push(gate.pairs.iter().copied()));
+        let mut before: &[_] = &[];
+        for gate in batch {
+            match same_left(before, &gate.pairs) {
+                true => products.push_with_same_left(gate.pairs.iter().map(|(_, right)| *right)),
+                false => products.push(gate.pairs.iter().copied()),
+            }
+            before = &gate.pairs;
+        }
         self.engine.inner_products(products).await
     }
 
@@ -330,9 +382,9 @@ impl From<EvaluationError<Abort>> for Abort {
                 let place = text.strip_suffix(&format!(": {source}")).unwrap_or(&text).to_owned();
                 Self::At { place, cause: Box::new(source) }
             }
-            EvaluationError::Carried { .. } | EvaluationError::Answers { .. } => {
-                Self::Unsupported(text)
-            }
+            EvaluationError::Carried { .. }
+            | EvaluationError::Kept { .. }
+            | EvaluationError::Answers { .. } => Self::Unsupported(text),
         }
     }
 }

@@ -82,7 +82,7 @@ pub struct Comparison {
     pub outdated: Option<(PartyId, u64)>,
 }
 
-/// One party's stock for one committee, as sessions use it.
+/// One party's stock for one setting, as sessions use it.
 pub trait Stock {
     /// What there is.
     fn holdings(&mut self) -> Holdings;
@@ -114,11 +114,6 @@ impl Stock for Empty {
     fn agreed(&mut self, _: &BatchId) {}
 }
 
-/// The batch that a party would use, having marked it as used; `None` if it sees none that all have,
-/// or could not read its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Naming(pub Option<BatchId>);
-
 impl Encode for BatchId {
     fn encode(&self, out: &mut Writer) {
         out.u64(self.number);
@@ -147,17 +142,5 @@ impl Decode for Holdings {
             return Err(input.invalid("batches", "not in ascending order"));
         }
         Ok(Self { agreed, ready })
-    }
-}
-
-impl Encode for Naming {
-    fn encode(&self, out: &mut Writer) {
-        out.option(self.0.as_ref());
-    }
-}
-
-impl Decode for Naming {
-    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self(input.option("named batch")?))
     }
 }

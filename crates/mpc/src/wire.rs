@@ -2,6 +2,7 @@
 
 use ark_ff::{BigInt, PrimeField};
 use quittance_crypto::field::Fr;
+use quittance_crypto::planted;
 use zeroize::Zeroizing;
 
 use crate::session::Payload;
@@ -32,7 +33,12 @@ pub(crate) fn unpack(bytes: &[u8], count: usize) -> Result<Zeroizing<Vec<Fr>>, &
     }
     let mut elements = Zeroizing::new(Vec::with_capacity(count));
     for chunk in bytes.chunks_exact(ELEMENT) {
-        elements.push(element(chunk).ok_or("a field element that is not canonical")?);
+        let element = planted!(
+            "element-above-order-accepted",
+            Some(Fr::from_le_bytes_mod_order(chunk)),
+            element(chunk),
+        );
+        elements.push(element.ok_or("a field element that is not canonical")?);
     }
     Ok(elements)
 }

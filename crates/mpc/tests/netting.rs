@@ -3,16 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod committee;
-#[path = "../../../circuits/tests/netting/reference.rs"]
-#[allow(dead_code, reason = "each test uses its part")]
-mod reference;
 
 use proptest::prelude::*;
 use quittance_circuit::{Fr, Owner, Part, Program};
 use quittance_circuit_library::netting::{Bank, Netting, OneByOne, Results};
 use quittance_mpc::{Output, Shared};
 
-use committee::Committee;
+use committee::{Committee, reference};
 
 /// By bank: liquidity, and its queue of (payee, amount).
 type Case = Vec<(u64, Vec<(u16, u64)>)>;
@@ -77,12 +74,16 @@ fn signed(value: i128) -> Fr {
 
 fn check_results(case: &Case, results: &Results<Fr>) {
     let (case, prefixes) = plain(case);
-    let nets = case.nets(&prefixes);
+    check_against(&case, &prefixes, results);
+}
+
+fn check_against(case: &reference::Case, prefixes: &[usize], results: &Results<Fr>) {
+    let nets = case.nets(prefixes);
     for (bank, found) in results.banks.iter().enumerate() {
         let settled = (0..case.queues[bank].len()).map(|place| place < prefixes[bank]);
         let settled: Vec<_> = settled.map(|bit| Fr::from(u64::from(bit))).collect();
         assert_eq!(found.settled, settled, "{case:?}");
-        assert_eq!(found.inflow, Fr::from(case.inflow(bank, &prefixes)));
+        assert_eq!(found.inflow, Fr::from(case.inflow(bank, prefixes)));
         assert_eq!(found.net, signed(nets[bank]));
     }
 }
@@ -114,8 +115,15 @@ fn case() -> impl Strategy<Value = Case> {
     })
 }
 
+/// By a committee of three or of five.
+fn check_with(case: &Case, levels: u32, seed: u64, five: bool) {
+    let mut committee = if five { Committee::new(5, 2) } else { Committee::new(3, 1) };
+    committee.seed = seed >> 1;
+    check(case, levels, &mut committee);
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     /// Three parties or, in a quarter of the cases, five.
     #[test]
@@ -125,11 +133,48 @@ proptest! {
         levels in 1..4u32,
         five in 0..4u8,
     ) {
-        let five = five == 0;
-        let mut committee = if five { Committee::new(5, 2) } else { Committee::new(3, 1) };
-        committee.seed = seed >> 1;
-        check(&case, levels, &mut committee);
+        check_with(&case, levels, seed, five == 0);
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    #[ignore = "minutes"]
+    fn three_parties_give_what_the_clear_gives_in_many_cases(
+        case in case(),
+        seed in any::<u64>(),
+        levels in 1..4u32,
+    ) {
+        check_with(&case, levels, seed, false);
+    }
+
+    #[test]
+    #[ignore = "minutes"]
+    fn five_parties_give_what_the_clear_gives_in_many_cases(
+        case in case(),
+        seed in any::<u64>(),
+        levels in 1..4u32,
+    ) {
+        check_with(&case, levels, seed, true);
+    }
+}
+
+/// A hundred banks with a hundred payments each, and liquidity for about a tenth of them.
+#[test]
+#[ignore = "minutes"]
+fn ten_thousand_payments_of_a_hundred_banks_give_the_same() {
+    let plain = committee::large(100, 100, 10);
+    let queue = |queue: &Vec<(usize, u64)>| queue.iter().map(|&(to, it)| (to as u16, it)).collect();
+    let queues = plain.queues.iter().map(queue);
+    let case: Case = plain.liquidity.iter().copied().zip(queues).collect();
+    let (netting, inputs) = netting(&case);
+    let program = netting.until_settled().unwrap();
+    let outputs = check_program(&program, &inputs, &mut Committee::new(3, 1));
+    let (prefixes, _) = reference::in_parallel(&plain);
+    assert!(prefixes.iter().any(|&k| k > 0) && prefixes.iter().any(|&k| k < 100));
+    check_against(&plain, &prefixes, &netting.results(outputs).unwrap());
 }
 
 proptest! {

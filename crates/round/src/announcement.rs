@@ -3,13 +3,14 @@
 //! It travels between the two agents alone. With it the payee knows the amount of each payment
 //! addressed to it, and can check its result of the round.
 
-use quittance_crypto::commitment::Opening;
+use quittance_crypto::commitment::{Commitment, Opening};
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};
+use quittance_crypto::planted;
 use quittance_ledger::ids::{InstitutionId, RoundId};
 use quittance_ledger::merkle::{Proof, ProofError};
 use thiserror::Error;
 
-use crate::queue::{Details, FrozenQueue, Leaf};
+use crate::queue::{Details, FrozenQueue, Leaf, PADS, Pad};
 use crate::{Joined, VERSION, expect_version};
 
 /// A payment in a frozen queue, shown to its payee. As secret as the payment.
@@ -28,6 +29,8 @@ pub struct Announcement {
     pub amount: Opening,
     /// Opens the number of the leaf's payee.
     pub payee: Opening,
+    /// Opens the leaf's pads: with them the payee reads whether the payment settles.
+    pub pads: [Pad; PADS],
     /// What the leaf's `details` are the digest of.
     pub details: Details,
 }
@@ -66,6 +69,9 @@ pub enum AnnouncementError {
     /// The leaf commits to another payee.
     #[error("the payee announced is not the one in the queue")]
     Payee,
+    /// The leaf commits to another pad.
+    #[error("the pad announced for attempt {0} is not the one in the queue")]
+    Pad(usize),
     /// The leaf has the digest of other details.
     #[error("the details announced are not those in the queue")]
     Details,
@@ -94,6 +100,7 @@ impl Announcement {
             inclusion: queue.inclusion(index)?,
             amount: queue.amount(index),
             payee: queue.payee(index),
+            pads: queue.pads(index),
             details: queue.details(index)?,
         })
     }
@@ -126,6 +133,11 @@ impl Announcement {
         if !self.payee.opens(&self.leaf.payee) {
             return Err(AnnouncementError::Payee);
         }
+        let mut pads = self.pads.iter().zip(&self.leaf.pads);
+        let wrong = |(pad, commitment): (&Pad, &Commitment)| !pad.opens(commitment);
+        if let Some(attempt) = planted!("announced-pad-not-checked", None, pads.position(wrong)) {
+            return Err(AnnouncementError::Pad(attempt));
+        }
         if self.details.digest() != self.leaf.details {
             return Err(AnnouncementError::Details);
         }
@@ -151,6 +163,7 @@ impl Encode for Announcement {
         self.inclusion.encode(out);
         self.amount.encode(out);
         self.payee.encode(out);
+        self.pads.iter().for_each(|pad| pad.encode(out));
         self.details.encode(out);
     }
 }
@@ -166,6 +179,7 @@ impl Decode for Announcement {
             inclusion: Proof::decode(input)?,
             amount: Opening::decode(input)?,
             payee: Opening::decode(input)?,
+            pads: [Pad::decode(input)?, Pad::decode(input)?],
             details: Details::decode(input)?,
         })
     }

@@ -2,15 +2,15 @@
 //! tells each bank its own result, and signs receipts afterwards.
 //!
 //! ```text
-//! Start, dealings --> Assignment --> queues, inputs, binding --> session of crate mpc
+//! Start, dealings --> Assignment --> places, inputs, binding --> session of crate mpc
 //!                          |                                           | outputs
 //!                          +--------------> Outcome <------------------+
 //!                                             |--> result of each bank
 //!                                             '--> receipts
 //! ```
 //!
-//! The session itself, and the circuit, are the daemon's to run: a circuit is made for the queues
-//! of an [`Assignment`].
+//! The session itself, and the circuit, are the daemon's to run: a circuit is made for the places of
+//! an [`Assignment`]. No party knows who is paid, nor how many of the places are payments.
 
 mod outcome;
 
@@ -18,15 +18,16 @@ pub use outcome::{BankOutputs, Computed, Outcome, OutputsError};
 
 use std::collections::BTreeMap;
 
-use quittance_circuit::Owner;
+use quittance_circuit::{Fr, Owner};
 use quittance_crypto::digest::Digest;
 use quittance_ledger::ids::{ChainId, InstitutionId, RoundId};
-use quittance_mpc::Inputs;
-use quittance_mpc::session::Binding;
+use quittance_mpc::session::{Abort, Binding};
 use quittance_mpc::vss::InputShare;
+use quittance_mpc::{Engine, Inputs, Shared, VectorInput};
 use thiserror::Error;
 
-use crate::dealing::DealtInputs;
+use crate::dealing::{DealtInputs, DealtLeaf};
+use crate::payees::Payees;
 use crate::start::Start;
 
 /// What this party has to compute: with whom, on which of its shares.
@@ -34,18 +35,34 @@ pub struct Assignment {
     start: Start,
     /// By place in the roster.
     seats: Vec<Seated>,
+    /// What the entries of vectors stand for.
+    labels: Vec<Fr>,
+    /// By place in the roster: the place of the bank in the vectors.
+    kept: Vec<usize>,
 }
 
-/// One bank of the roster, cut at its first payee outside.
+/// One bank of the roster.
 struct Seated {
+    queue_root: Digest,
     liquidity: InputShare,
-    payments: Vec<SeatedPayment>,
+    leaves: Vec<SeatedLeaf>,
 }
 
-struct SeatedPayment {
+/// What the attempt takes of a leaf.
+struct SeatedLeaf {
     amount: InputShare,
-    payee: Owner,
-    leaf: Digest,
+    pad: InputShare,
+    payee: InputShare,
+    vector: Vec<InputShare>,
+}
+
+/// What this party brings into the session.
+pub struct SessionInputs {
+    inputs: Inputs,
+    vectors: Vec<VectorInput>,
+    labels: Vec<Fr>,
+    /// Where the banks of the roster stand in the vectors.
+    kept: Vec<usize>,
 }
 
 /// Why a party cannot compute what the coordinator has started.
@@ -72,24 +89,31 @@ pub enum AssignmentError {
         /// The digest of what was accepted.
         found: Digest,
     },
-    /// Two banks under one number of the register.
-    #[error("{0} has the number of another bank")]
-    SameNumber(InstitutionId),
+    /// A bank that cannot be paid, or two under one number of the register.
+    #[error("{0} has a number under which nobody, or another bank, is paid")]
+    Number(InstitutionId),
+    /// Dealt for other payees than the first dealing.
+    #[error("{0} has dealt for other payees than the bank before it")]
+    OtherPayees(InstitutionId),
+    /// No queue has a pad for this attempt.
+    #[error("no pads are dealt for attempt {0}")]
+    NoPads(u8),
 }
 
 impl Assignment {
     /// The computation that `start` begins, whose signature has been verified, on what has been
     /// `dealt` to this party.
     ///
-    /// Each queue ends at the first payee outside the roster: queues are strictly first in, first
-    /// out, so nothing behind such a payment can settle.
+    /// The same dealings serve for each attempt, whoever is left out; each attempt takes pads of its
+    /// own.
     pub fn new(
         start: &Start,
         dealt: &BTreeMap<InstitutionId, DealtInputs>,
     ) -> Result<Self, AssignmentError> {
-        let mut owners = BTreeMap::new();
-        let mut queues = Vec::with_capacity(start.roster.size());
-        for (place, seat) in (0u16..).zip(start.roster.seats()) {
+        let mut seats = Vec::with_capacity(start.roster.size());
+        let mut kept = Vec::with_capacity(start.roster.size());
+        let mut payees: Option<&Payees> = None;
+        for seat in start.roster.seats() {
             let dealer = seat.institution;
             let inputs = dealt.get(&dealer).ok_or(AssignmentError::NotDealt(dealer))?;
             if inputs.round() != start.round {
@@ -99,13 +123,17 @@ impl Assignment {
                 let (named, found) = (seat.dealing, inputs.digest());
                 return Err(AssignmentError::OtherDealing { dealer, named, found });
             }
-            if owners.insert(inputs.number, Owner(place)).is_some() {
-                return Err(AssignmentError::SameNumber(dealer));
+            if *payees.get_or_insert(&inputs.payees) != &inputs.payees {
+                return Err(AssignmentError::OtherPayees(dealer));
             }
-            queues.push(inputs);
+            match inputs.payees.place(inputs.number) {
+                Some(place) if place > 0 && !kept.contains(&place) => kept.push(place),
+                _ => return Err(AssignmentError::Number(dealer)),
+            }
+            seats.push(Seated::new(inputs, start.attempt)?);
         }
-        let seats = queues.into_iter().map(|inputs| Seated::new(inputs, &owners)).collect();
-        Ok(Self { start: start.clone(), seats })
+        let labels = payees.map(Payees::labels).unwrap_or_default();
+        Ok(Self { start: start.clone(), seats, labels, kept })
     }
 
     /// What was started.
@@ -113,26 +141,38 @@ impl Assignment {
         &self.start
     }
 
-    /// By place in the roster: the payees of the queue, as places in the roster. The shape of the
-    /// circuit.
-    pub fn queues(&self) -> Vec<Vec<Owner>> {
-        let payees = |seat: &Seated| seat.payments.iter().map(|payment| payment.payee).collect();
-        self.seats.iter().map(payees).collect()
+    /// By place in the roster: how many places the queue has. The shape of the circuit.
+    pub fn places(&self) -> Vec<usize> {
+        self.seats.iter().map(|seat| seat.leaves.len()).collect()
     }
 
-    /// This party's shares: of each bank its liquidity, then its amounts.
-    pub fn inputs(&self) -> Inputs {
-        let mut inputs = Inputs::new();
-        for (place, seat) in (0u16..).zip(&self.seats) {
-            let amounts = seat.payments.iter().map(|payment| payment.amount.clone());
-            let shares = std::iter::once(seat.liquidity.clone()).chain(amounts).collect();
-            inputs.set(Owner(place), shares);
+    /// This party's shares. Of each bank its liquidity, then amount and pad of each place: the
+    /// committed inputs of netting with hidden payees. Of each place also the vector, of which the
+    /// other inputs are made.
+    ///
+    /// Balances and amounts are not checked by the session again. The ledger has a range proof for
+    /// each balance, and each party has verified those of the amounts before it accepted the
+    /// dealing; the shares are bound to these commitments. An issuer, whose balance may be negative
+    /// in its own asset, does not get into a round.
+    pub fn inputs(&self) -> SessionInputs {
+        let (mut inputs, mut vectors) = (Inputs::new(), vec![]);
+        for (owner, seat) in (0u16..).map(Owner).zip(&self.seats) {
+            let amounts = seat.leaves.iter().flat_map(|leaf| {
+                [(leaf.amount.clone(), Some(u64::BITS)), (leaf.pad.clone(), None)]
+            });
+            let liquidity = (seat.liquidity.clone(), Some(u64::BITS));
+            inputs.set_proven(owner, std::iter::once(liquidity).chain(amounts).collect());
+            vectors.extend(seat.leaves.iter().map(|leaf| VectorInput {
+                owner,
+                index: leaf.payee.clone(),
+                entries: leaf.vector.clone(),
+            }));
         }
-        inputs
+        SessionInputs { inputs, vectors, labels: self.labels.clone(), kept: self.kept.clone() }
     }
 
-    /// What the session is bound to. `circuit` is the fingerprint of the program for
-    /// [`Self::queues`]; `committee` holds the fingerprints of the parties' round keys, party 1
+    /// What the session of the start's active parties is bound to. `circuit` is the fingerprint of the
+    /// program for [`Self::places`]; `committee` holds the fingerprints of the parties' round keys, party 1
     /// first; `threshold` is the committee's.
     pub fn binding(
         &self,
@@ -141,7 +181,7 @@ impl Assignment {
         committee: Vec<Digest>,
         threshold: u8,
     ) -> Binding {
-        let Start { round, attempt, roster } = &self.start;
+        let Start { round, attempt, active, roster } = &self.start;
         Binding {
             chain: chain.0,
             round: round.0,
@@ -151,27 +191,39 @@ impl Assignment {
             dealings: roster.dealings_digest(),
             committee,
             threshold,
+            active: *active,
         }
-    }
-
-    /// The payments addressed to the bank at a place, by payer and place.
-    fn addressed_to(&self, payee: Owner) -> impl Iterator<Item = (u16, u32)> + '_ {
-        (0u16..).zip(&self.seats).flat_map(move |(payer, seat)| {
-            let payments = (0u32..).zip(&seat.payments);
-            let addressed = payments.filter(move |(_, payment)| payment.payee == payee);
-            addressed.map(move |(place, _)| (payer, place))
-        })
     }
 }
 
 impl Seated {
-    /// `owners` gives the place in the roster by the number in the register.
-    fn new(inputs: &DealtInputs, owners: &BTreeMap<u32, Owner>) -> Self {
-        let payments = inputs.payments.iter().map_while(|payment| {
-            let payee = *owners.get(&payment.payee)?;
-            Some(SeatedPayment { amount: payment.amount.clone(), payee, leaf: payment.leaf })
-        });
-        Self { liquidity: inputs.liquidity.clone(), payments: payments.collect() }
+    fn new(inputs: &DealtInputs, attempt: u8) -> Result<Self, AssignmentError> {
+        let leaf = |leaf: &DealtLeaf| {
+            let DealtLeaf { amount, payee, pads, vector } = leaf.clone();
+            let pad = pads.get(usize::from(attempt)).cloned();
+            Ok(SeatedLeaf {
+                amount,
+                pad: pad.ok_or(AssignmentError::NoPads(attempt))?,
+                payee,
+                vector,
+            })
+        };
+        Ok(Self {
+            queue_root: inputs.queue_root,
+            liquidity: inputs.liquidity.clone(),
+            leaves: inputs.leaves.iter().map(leaf).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl SessionInputs {
+    /// Checks with the other parties that each vector says who is paid, and that this is the payee
+    /// committed to. Then a program for the assignment can be run. An error names the dealer whose
+    /// vectors are none.
+    pub async fn check(self, engine: Engine) -> Result<Shared, Abort> {
+        let mut shared = Shared::new(engine, self.inputs);
+        shared.check_one_hot(&self.vectors, &self.labels, &self.kept).await?;
+        Ok(shared)
     }
 }
 

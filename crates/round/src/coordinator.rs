@@ -15,10 +15,15 @@
 //! bank checks what it is asked to prove and to sign. It keeps nothing: a coordinator that is
 //! killed has forgotten the round, whose locks end at its deadline.
 //!
+//! An attempt that fails while the parties compute, or because banks cannot have their results, is
+//! followed by another one as long as the round's terms allow: on the same dealings, by other
+//! parties if the committee has some to spare. Nothing has been signed by then.
+//!
 //! What one participant or party sends wrongly, twice or out of turn is refused, and harms only
 //! itself as long as time is left to send what is right. A phase that is not complete in time ends
 //! the round, and the failure names who was missing.
 
+mod attempts;
 mod collected;
 mod computing;
 mod failure;
@@ -37,11 +42,9 @@ use rand_core::CryptoRngCore;
 
 use crate::book::{Book, RoundFacts};
 use crate::message::{Attempt, Instruction, Reason, Report};
+use attempts::Attempts;
 use gathering::Gathering;
 use stage::{Next, Stage, Taken};
-
-/// Of how many attempts a round consists in this version: the first is number 0.
-const ATTEMPT: u8 = 0;
 
 /// How long the phases of a round may last, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +109,8 @@ pub enum Effect {
         /// What.
         instruction: Instruction,
     },
+    /// An attempt has failed in this way, and another one is made.
+    Again(Failure),
     /// Submit the settlement to the node.
     Submit(Transaction),
     /// The round is over.
@@ -136,12 +141,13 @@ pub struct Coordinator {
     ending: Option<Ending>,
 }
 
-/// What stays the same over the phases, but for who attends.
+/// What stays the same over the phases, but for who attends and what attempts have shown.
 struct Cast {
     round: RoundId,
     institution: InstitutionId,
     timing: Timing,
     attending: BTreeSet<InstitutionId>,
+    attempts: Attempts,
 }
 
 /// What a phase sees of the world.
@@ -153,9 +159,15 @@ struct Scene<'a> {
     since_ms: u64,
 }
 
+impl Cast {
+    fn attempt(&self) -> Attempt {
+        Attempt { round: self.round, number: self.attempts.number() }
+    }
+}
+
 impl Scene<'_> {
     fn attempt(&self) -> Attempt {
-        Attempt { round: self.cast.round, number: ATTEMPT }
+        self.cast.attempt()
     }
 
     fn lasts_ms(&self) -> u64 {
@@ -166,8 +178,9 @@ impl Scene<'_> {
 impl Coordinator {
     /// Leads the round whose opening `institution` has submitted at `now_ms`.
     pub fn new(round: RoundId, institution: InstitutionId, timing: Timing, now_ms: u64) -> Self {
+        let (attending, attempts) = (BTreeSet::new(), Attempts::default());
         Self {
-            cast: Cast { round, institution, timing, attending: BTreeSet::new() },
+            cast: Cast { round, institution, timing, attending, attempts },
             stage: Stage::Gathering(Gathering::default()),
             since_ms: now_ms,
             faults: BTreeMap::new(),
@@ -219,7 +232,8 @@ impl Coordinator {
     /// Takes what `from` says, whom the caller knows by its connection.
     ///
     /// # Errors
-    /// If the report is refused. Then the round goes on as if it had not been made.
+    /// If the report is refused. Then the round goes on as if it had not been made. The same holds for
+    /// one that belongs to an earlier attempt.
     pub fn report(
         &mut self,
         turn: Turn<'_>,
@@ -230,6 +244,9 @@ impl Coordinator {
         if report.round() != self.cast.round {
             return Err(ReportError::OtherRound(report.round()));
         }
+        if stage::is_late(&report, self.cast.attempt()) {
+            return Ok(Vec::new());
+        }
         let scene = scene(&self.cast, turn, self.since_ms);
         let mut effects = Vec::new();
         match self.stage.take(&scene, from, report) {
@@ -237,6 +254,7 @@ impl Coordinator {
                 self.faults.remove(&from);
                 self.proceed(turn, rng, &mut effects);
             }
+            Ok(Taken::Again(failure)) => self.fail_attempt(failure, turn, &mut effects),
             Ok(Taken::Doom(failure)) => self.end(Ending::Failed(failure), &mut effects),
             Err(error) => {
                 self.faults.insert(from, error.clone());
@@ -263,17 +281,40 @@ impl Coordinator {
             if !self.stage.is_ready(&scene) {
                 return self.wait(turn, effects);
             }
+            let phase = self.stage.phase();
             let stage = std::mem::replace(&mut self.stage, Stage::Over);
             match stage.next(&scene, rng) {
                 Ok(next) => self.enter(next, turn, effects),
+                Err(failure) if phase == Phase::Computing => {
+                    self.fail_attempt(failure, turn, effects);
+                }
                 Err(failure) => return self.end(Ending::Failed(failure), effects),
             }
+        }
+    }
+
+    /// Makes another attempt, if there is one; else the round ends with the failure of this one.
+    fn fail_attempt(&mut self, failure: Failure, turn: Turn<'_>, effects: &mut Vec<Effect>) {
+        self.cast.attempts.note(&failure, self.cast.institution);
+        let scene = scene(&self.cast, turn, self.since_ms);
+        let next = self.cast.attempts.next(&scene);
+        match next.map(|(number, roster)| computing::begin(&scene, number, roster)) {
+            Some(Ok(next)) => {
+                // What was said belongs to the attempt that is over.
+                self.said.clear();
+                effects.push(Effect::Again(failure));
+                self.enter(next, turn, effects);
+            }
+            _ => self.end(Ending::Failed(failure), effects),
         }
     }
 
     fn enter(&mut self, next: Next, turn: Turn<'_>, effects: &mut Vec<Effect>) {
         let Next { stage, say, submit, faults } = next;
         (self.stage, self.since_ms, self.faults) = (stage, turn.now_ms, faults);
+        if let Stage::Computing(computing) = &self.stage {
+            self.cast.attempts.begun(&computing.roll);
+        }
         if let Some((to, instruction)) = say {
             self.say(to, instruction, effects);
         }
@@ -293,7 +334,11 @@ impl Coordinator {
                 fault: self.faults.get(&institution).cloned(),
             });
             let (phase, missing) = (self.stage.phase(), missing.collect());
-            self.end(Ending::Failed(Failure::TimedOut { phase, missing }), effects);
+            let failure = Failure::TimedOut { phase, missing };
+            match phase {
+                Phase::Computing | Phase::Postings => self.fail_attempt(failure, turn, effects),
+                _ => self.end(Ending::Failed(failure), effects),
+            }
         }
     }
 
@@ -309,7 +354,7 @@ impl Coordinator {
 
     fn end(&mut self, ending: Ending, effects: &mut Vec<Effect>) {
         if let Ending::Failed(failure) = &ending {
-            let attempt = Attempt { round: self.cast.round, number: ATTEMPT };
+            let attempt = self.cast.attempt();
             let reason = Reason::new(failure);
             let mut to = self.cast.attending.clone();
             to.extend(self.said.iter().flat_map(|(to, _)| to));

@@ -13,7 +13,7 @@
 //! | module | for whom | what |
 //! | --- | --- | --- |
 //! | [`book`] | all | what the ledger says about rounds |
-//! | [`queue`], [`announcement`], [`dealing`] | agent, party | a bank's payments, and how they are shared out |
+//! | [`queue`], [`announcement`], [`payees`], [`dealing`] | agent, party | a bank's payments, and how they are shared out |
 //! | [`committee`] | party | what is computed, and with what |
 //! | [`result`], [`receipt`] | agent | what has come out, and its proof afterwards |
 //! | [`message`], [`start`], [`envelope`] | all | reports and instructions |
@@ -34,6 +34,7 @@ pub mod envelope;
 mod joined;
 pub mod message;
 pub mod participant;
+pub mod payees;
 pub mod program;
 pub mod queue;
 pub mod receipt;

@@ -2,8 +2,8 @@
 
 use quittance_crypto::digest::Digest;
 
-/// The netting of payments, in its first version.
-pub const NETTING: &str = "netting/1";
+/// The netting of payments whose payees the committee does not know.
+pub const NETTING: &str = "netting/2";
 
 /// `H("quittance/v1/round-program", name)`: what the opening of a round names its program by.
 ///

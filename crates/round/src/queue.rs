@@ -4,10 +4,11 @@
 //! | --- | --- |
 //! | amount | `Com(amount; r_k)` |
 //! | payee | `Com(number of the payee; s_k)`; number 0 for padding |
+//! | pads | `Com(w_ka; t_ka)` for each attempt a; see [`Pad`] |
 //! | details | digest of salt and particulars |
 //!
 //! Leaves are padded to a power of two of at least 8, the *bucket*: the ledger shows no more of a
-//! queue's length. All `r_k`, `s_k` and salts are derived from one fresh seed, each under a label
+//! queue's length. All `r_k`, `s_k`, `w_ka`, `t_ka` and salts are derived from one fresh seed, each under a label
 //! of its own, so that seed and payments give the whole queue again. That amounts are in range is
 //! proven to the committee, in groups that can be proven before the queue is frozen: see
 //! [`QueueSeed::prove_amounts`].
@@ -15,10 +16,12 @@
 pub(crate) mod amounts;
 mod leaf;
 mod note;
+mod pad;
 
 pub use amounts::{GROUP, MAX_GROUPS};
 pub use leaf::{Details, Leaf, QueueSeed};
 pub use note::{QueueNoteError, QueuePlace};
+pub use pad::{PADS, Pad};
 
 use quittance_crypto::commitment::Opening;
 use quittance_crypto::digest::Digest;
@@ -158,6 +161,7 @@ impl FrozenQueue {
         Leaf {
             amount: self.amount(place).commit(),
             payee: self.payee(place).commit(),
+            pads: self.pads(place).map(|pad| pad.commit()),
             details: details.unwrap_or_else(|| self.seed.padding(place)),
         }
     }
@@ -207,8 +211,17 @@ impl FrozenQueue {
 
     /// Opens the number of a leaf's payee: 0 for padding.
     pub fn payee(&self, place: usize) -> Opening {
-        let number = self.numbers.get(place).copied().unwrap_or_default();
-        Opening::new(u64::from(number), self.seed.payee_blinding(place))
+        Opening::new(u64::from(self.number(place)), self.seed.payee_blinding(place))
+    }
+
+    /// The number of a leaf's payee: 0 for padding.
+    pub(crate) fn number(&self, place: usize) -> u32 {
+        self.numbers.get(place).copied().unwrap_or_default()
+    }
+
+    /// Opens the pads of a leaf, by attempt.
+    pub fn pads(&self, place: usize) -> [Pad; PADS] {
+        std::array::from_fn(|attempt| self.seed.pad(place, attempt))
     }
 
     /// What a leaf's `details` are the digest of; nothing for padding.

@@ -1,72 +1,101 @@
-//! What discharges a debt: the parties' signed shares of a settled bit.
+//! What discharges a debt: the notice of a payment, signed by parties, with what makes it readable.
 //!
-//! When the settlement is final each party signs, for payer and payee, its share of the bit that
-//! says whether a payment has settled. No party learns the bit. Enough shares give it, and with the
-//! settlement on the ledger they show whoever reads them that the payment is made, or is not.
+//! When the settlement is final each party signs once, for everybody, all notices of the attempt
+//! that has settled: the root of a Merkle tree over them ([`Statement`]). No party learns what a
+//! notice says. A bank takes from it the notices of its own payments and of those announced to it,
+//! and keeps with each what it needs for others to read it: the leaf of the queue with its place
+//! under the queue's root, and the openings of payee and pad. With the settlement on the ledger that
+//! shows whoever reads it that the payment is made, or is not.
 //!
-//! Any `t + 1` shares determine the bit, but a receipt takes `2t + 1`. Of `t + 1` shares one may be
-//! that of a corrupt party, and the payer, who knows the others, could tell it which share turns the
-//! bit over. Of `2t + 1` that lie on one polynomial of degree t, `t + 1` are honest and fix it.
+//! *One signature for all.* A bank cannot ask for the word on single payments, for it would say who
+//! is paid by which; and a signature for each place of each queue, given to each bank, is some
+//! kilobytes for each of thousands of places. The tree's leaves name payer, root of the queue, place
+//! and notice, so the parties have signed these as if each by itself.
+//!
+//! *Why `t + 1` signatures.* One of them is honest. A notice is no share: an honest party signs what
+//! all were told, and the pad under which it is read is the one that the payer was committed to when
+//! it joined.
 
-use std::collections::BTreeMap;
+mod statement;
 
-use quittance_circuit::Fr;
+pub use statement::{Notice, Queue, Statement};
+
+use quittance_crypto::commitment::Opening;
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};
 use quittance_crypto::planted;
 use quittance_crypto::signature::{Purpose, Signature, SignatureError, SigningKey, VerifyingKey};
-use quittance_ledger::ids::{InstitutionId, RoundId, TransactionId};
-use quittance_ledger::merkle;
-use quittance_mpc::output::{OutputError, combine_private};
-use quittance_mpc::{MAX_PARTIES, Parties, PartyId, Share};
+use quittance_ledger::ids::{RoundId, TransactionId};
+use quittance_ledger::merkle::{Proof, ProofError};
+use quittance_mpc::{MAX_PARTIES, Parties, PartyId};
 use thiserror::Error;
 
-use crate::queue::Leaf;
+use crate::queue::{Leaf, Pad};
 use crate::{VERSION, expect_version};
 
-/// Which payment, in which settlement.
+/// What a party's signature is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subject {
-    /// In which round. Its id binds the chain.
+    /// Which round. Its id binds the chain.
     pub round: RoundId,
     /// The transaction that has settled the round.
     pub settlement: TransactionId,
-    /// Who pays.
-    pub payer: InstitutionId,
-    /// Who is paid.
-    pub payee: InstitutionId,
-    /// The payment's place in the payer's queue, from 0.
-    pub place: u32,
-    /// [`merkle::leaf_hash`] of the queue's leaf there, which the queue's root on the ledger covers.
-    pub leaf: Digest,
+    /// Which attempt of the round it has settled: that of the pads.
+    pub attempt: u8,
+    /// Root of the tree of all notices; see [`Statement`].
+    pub notices: Digest,
 }
 
-/// One party's signed share. For payer and payee alone: the share is erased on drop, never printed.
-#[derive(Clone)]
-pub struct ReceiptShare {
+/// One party's word. Public: it says nothing to who has no pad.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attestation {
     /// What it is about.
     pub subject: Subject,
     /// The number of the party, from 1.
     pub party: u8,
-    /// Its share of the bit.
-    pub share: Share,
     /// By the party's receipt key, over all that stands before.
     pub signature: Signature,
 }
 
-/// The shares of several parties, in order of their numbers.
-pub struct Receipt {
-    subject: Subject,
-    shares: Vec<SignedShare>,
+/// What makes a notice readable. As secret as the payment that it is about, but for the amount.
+#[derive(Clone)]
+pub struct Disclosure {
+    /// What the payer's queue has at the place of the notice.
+    pub leaf: Leaf,
+    /// That it has.
+    pub inclusion: Proof,
+    /// Opens the number of the leaf's payee.
+    pub payee: Opening,
+    /// Opens the leaf's pad for the attempt.
+    pub pad: Pad,
 }
 
-struct SignedShare {
+/// A notice with the word of several parties, and with what makes it readable.
+pub struct Receipt {
+    subject: Subject,
+    /// In order of their numbers.
+    signatures: Vec<Signed>,
+    notice: Notice,
+    /// That the notice stands in the tree that was signed.
+    inclusion: Proof,
+    disclosure: Disclosure,
+}
+
+struct Signed {
     party: u8,
-    share: Share,
     signature: Signature,
 }
 
-/// Those whose shares a receipt is made of.
+/// What a receipt says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// The number of the payee in the ledger's register; 0 for padding.
+    pub payee: u64,
+    /// Whether the payment has settled.
+    pub settled: bool,
+}
+
+/// Those whose word a receipt is made of.
 #[derive(Debug, Clone, Copy)]
 pub struct Signers<'a> {
     /// The committee of the round.
@@ -75,16 +104,16 @@ pub struct Signers<'a> {
     pub keys: &'a [VerifyingKey],
 }
 
-/// Why shares are no receipt.
+/// Why there is no receipt, or it does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ReceiptError {
     /// Nothing at all.
-    #[error("no shares")]
+    #[error("no signatures")]
     Empty,
-    /// A share about something else than the others.
-    #[error("the share of party {party} is about another payment or settlement than the first")]
+    /// A signature about something else than the others.
+    #[error("party {party} has signed another settlement or other notices than the first")]
     OtherSubject {
-        /// Whose share.
+        /// Whose signature.
         party: u8,
     },
     /// A party outside the committee, or one without a key.
@@ -93,132 +122,165 @@ pub enum ReceiptError {
         /// The number.
         party: u8,
     },
-    /// Two shares of one party.
-    #[error("two shares of party {party}")]
+    /// Two signatures of one party.
+    #[error("two signatures of party {party}")]
     Repeated {
-        /// Whose shares.
+        /// Whose.
         party: u8,
     },
     /// Not signed by the party.
-    #[error("the share of party {party}: {source}")]
+    #[error("the signature of party {party}: {source}")]
     Signature {
-        /// Whose share.
+        /// Whose.
         party: u8,
-        /// What is wrong with the signature.
+        /// What is wrong with it.
         source: SignatureError,
     },
-    /// Fewer than `2t + 1`.
-    #[error("shares of {found} parties where {needed} are needed")]
+    /// Fewer than `t + 1`.
+    #[error("signatures of {found} parties where {needed} are needed")]
     TooFew {
         /// How many there are.
         found: usize,
         /// How many there must be.
         needed: usize,
     },
-    /// About another leaf than the one shown.
-    #[error("the receipt is about the leaf {0}")]
-    OtherLeaf(Digest),
-    /// Shares on no polynomial of degree t. Each is signed, so each party answers for its own.
-    #[error("the shares do not fit together; disputed: all who gave them")]
-    Disputed,
-    /// They fit together, but to neither 0 nor 1.
-    #[error("the shares give neither 0 nor 1")]
-    NotABit,
+    /// The notice is not among those that were signed.
+    #[error("the notice was not signed: {0}")]
+    NotSigned(ProofError),
+    /// The leaf does not stand in the payer's queue.
+    #[error("the leaf is not in the queue: {0}")]
+    NotInQueue(ProofError),
+    /// The leaf stands at another place of the queue.
+    #[error(
+        "the leaf is at place {found} of {length}, the notice is about place {place} of {places}"
+    )]
+    OtherPlace {
+        /// The place of the notice.
+        place: u32,
+        /// How many places its queue has.
+        places: u32,
+        /// The place of the leaf.
+        found: u64,
+        /// How many leaves its queue has.
+        length: u64,
+    },
+    /// The leaf commits to another payee.
+    #[error("the payee shown is not the one in the queue")]
+    Payee,
+    /// The leaf commits to another pad for the attempt, or to none.
+    #[error("the pad shown is not the one in the queue for this attempt")]
+    Pad,
+    /// Under this pad the notice says neither that the payment has settled nor that it has not.
+    #[error("the notice says neither that the payment has settled nor that it has not")]
+    Neither,
 }
 
-impl ReceiptShare {
-    /// The share of `party` about `subject`, signed. The caller has seen that the settlement is
-    /// final, and that it is the one of the attempt that the share comes from.
-    pub fn sign(subject: Subject, party: PartyId, share: Share, key: &SigningKey) -> Self {
+impl Attestation {
+    /// The word of `party` about `subject`, signed. The caller has seen that the settlement is
+    /// final, and that it is the one of the attempt whose notices these are.
+    pub fn sign(subject: Subject, party: PartyId, key: &SigningKey) -> Self {
         let party = party.number();
-        let signature = key.sign(Purpose::Receipt, &signed(&subject, party, &share));
-        Self { subject, party, share, signature }
+        let signature = key.sign(Purpose::Receipt, &signed(&subject, party));
+        Self { subject, party, signature }
     }
 
     /// Checks the signature by the receipt key of party number `self.party`.
     pub fn verify(&self, key: &VerifyingKey) -> Result<(), SignatureError> {
-        let digest = signed(&self.subject, self.party, &self.share);
-        key.verify(Purpose::Receipt, &digest, &self.signature)
+        key.verify(Purpose::Receipt, &signed(&self.subject, self.party), &self.signature)
     }
 }
 
-/// `H("quittance/v1/receipt-share", subject || party || share)`.
-fn signed(subject: &Subject, party: u8, share: &Share) -> Digest {
+/// `H("quittance/v1/notices", subject || party)`.
+fn signed(subject: &Subject, party: u8) -> Digest {
     let mut out = Writer::new();
     subject.encode(&mut out);
     out.u8(party);
-    share.encode(&mut out);
-    let bytes = zeroize::Zeroizing::new(out.into_bytes());
-    Digest::of("quittance/v1/receipt-share", &[&bytes])
+    Digest::of("quittance/v1/notices", &[&out.into_bytes()])
 }
 
 impl Receipt {
-    /// The receipt of these shares, which are about one subject and from different parties.
-    /// Signatures and values are looked at by [`Self::verify`].
-    pub fn new(mut shares: Vec<ReceiptShare>) -> Result<Self, ReceiptError> {
-        let subject = shares.first().ok_or(ReceiptError::Empty)?.subject;
-        if let Some(other) = shares.iter().find(|share| share.subject != subject) {
+    /// The receipt of a notice with the proof that it stands in the tree that these parties have
+    /// signed, each once. What it says is looked at by [`Self::verify`].
+    pub fn new(
+        attestations: &[Attestation],
+        (notice, inclusion): (Notice, Proof),
+        disclosure: Disclosure,
+    ) -> Result<Self, ReceiptError> {
+        let subject = attestations.first().ok_or(ReceiptError::Empty)?.subject;
+        if let Some(other) = attestations.iter().find(|word| word.subject != subject) {
             return Err(ReceiptError::OtherSubject { party: other.party });
         }
-        shares.sort_by_key(|share| share.party);
-        let mut pairs = shares.iter().zip(shares.iter().skip(1));
-        if let Some((share, _)) = pairs.find(|(one, next)| one.party == next.party) {
-            return Err(ReceiptError::Repeated { party: share.party });
+        let signed = attestations
+            .iter()
+            .map(|word| Signed { party: word.party, signature: word.signature.clone() });
+        let mut signatures: Vec<_> = signed.collect();
+        signatures.sort_by_key(|signed| signed.party);
+        let mut pairs = signatures.iter().zip(signatures.iter().skip(1));
+        if let Some((signed, _)) = pairs.find(|(one, next)| one.party == next.party) {
+            return Err(ReceiptError::Repeated { party: signed.party });
         }
-        let signed = shares.into_iter().map(|ReceiptShare { party, share, signature, .. }| {
-            SignedShare { party, share, signature }
-        });
-        Ok(Self { subject, shares: signed.collect() })
+        Ok(Self { subject, signatures, notice, inclusion, disclosure })
     }
 
-    /// The receipts of all payments that these shares are about, by payer and place: what payer or
-    /// payee makes of the answers of all parties.
-    pub fn gather(shares: Vec<ReceiptShare>) -> Vec<Result<Self, ReceiptError>> {
-        let mut payments = BTreeMap::<_, Vec<_>>::new();
-        for share in shares {
-            let payment = (share.subject.payer, share.subject.place);
-            payments.entry(payment).or_default().push(share);
-        }
-        payments.into_values().map(Self::new).collect()
-    }
-
-    /// What the receipt is about. The caller finds the settlement on the ledger, and the payer's
-    /// queue among those who joined the round.
+    /// What the parties have signed. The caller finds the settlement of this attempt on the ledger.
     pub fn subject(&self) -> &Subject {
         &self.subject
     }
 
-    /// Whether the payment with this leaf has settled, by the word of at least `2t + 1` parties.
-    pub fn verify(&self, signers: Signers<'_>, leaf: &Leaf) -> Result<bool, ReceiptError> {
-        if merkle::leaf_hash(&leaf.to_bytes()) != self.subject.leaf {
-            return Err(ReceiptError::OtherLeaf(self.subject.leaf));
-        }
-        let mut shares = Vec::with_capacity(self.shares.len());
-        for SignedShare { party, share, signature } in &self.shares {
+    /// Which payment it is about. The caller finds on the ledger that the payer joined the round
+    /// with this root and so many leaves.
+    pub fn notice(&self) -> &Notice {
+        &self.notice
+    }
+
+    /// What the payer's queue has at the place of the notice, and what opens it.
+    pub fn disclosure(&self) -> &Disclosure {
+        &self.disclosure
+    }
+
+    /// Whether the payment has settled and to whom it is, by the word of at least `t + 1` parties.
+    pub fn verify(&self, signers: Signers<'_>) -> Result<Verdict, ReceiptError> {
+        for Signed { party, signature } in &self.signatures {
             let party = *party;
             let unknown = || ReceiptError::Unknown { party };
             let id = signers.parties.id(party).ok_or_else(unknown)?;
             let key = signers.keys.get(id.position()).ok_or_else(unknown)?;
-            let digest = signed(&self.subject, party, share);
-            let verified = key.verify(Purpose::Receipt, &digest, signature);
-            verified.map_err(|source| ReceiptError::Signature { party, source })?;
-            shares.push((id, vec![share.clone()]));
+            key.verify(Purpose::Receipt, &signed(&self.subject, party), signature)
+                .map_err(|source| ReceiptError::Signature { party, source })?;
         }
         let threshold = signers.parties.threshold();
-        let enough = planted!("receipt-of-too-few-shares", threshold + 1, 2 * threshold + 1);
-        let (found, needed) = (shares.len(), enough);
+        let needed = planted!("receipt-of-too-few-parties", threshold, threshold + 1);
+        let found = self.signatures.len();
         if found < needed {
             return Err(ReceiptError::TooFew { found, needed });
         }
-        let values = combine_private(signers.parties, &shares).map_err(|error| match error {
-            OutputError::TooFew { .. } => ReceiptError::TooFew { found, needed },
-            _ => ReceiptError::Disputed,
-        })?;
-        match values.first() {
-            Some(value) if *value == Fr::from(1u64) => Ok(true),
-            Some(value) if *value == Fr::from(0u64) => Ok(false),
-            _ => Err(ReceiptError::NotABit),
+        let signed = self.inclusion.verify(&self.subject.notices, &self.notice.to_bytes());
+        planted!("notice-not-among-signed", Ok(()), signed).map_err(ReceiptError::NotSigned)?;
+        self.disclosure.read(self.subject.attempt, &self.notice)
+    }
+}
+
+impl Disclosure {
+    /// What a notice of an attempt says.
+    fn read(&self, attempt: u8, notice: &Notice) -> Result<Verdict, ReceiptError> {
+        let Self { leaf, inclusion, payee, pad } = self;
+        let (place, places) = (notice.place, notice.places);
+        let (found, length) = (inclusion.index, inclusion.length);
+        let same = (u64::from(place), u64::from(places)) == (found, length);
+        if planted!("leaf-of-another-place-read", false, !same) {
+            return Err(ReceiptError::OtherPlace { place, places, found, length });
         }
+        inclusion.verify(&notice.queue_root, &leaf.to_bytes()).map_err(ReceiptError::NotInQueue)?;
+        if !payee.opens(&leaf.payee) {
+            return Err(ReceiptError::Payee);
+        }
+        let commitment = leaf.pads.get(usize::from(attempt));
+        let fits = commitment.is_some_and(|commitment| pad.opens(commitment));
+        if planted!("pad-of-a-receipt-not-opened", false, !fits) {
+            return Err(ReceiptError::Pad);
+        }
+        let settled = pad.read(&notice.value).ok_or(ReceiptError::Neither)?;
+        Ok(Verdict { payee: payee.value, settled })
     }
 }
 
@@ -226,10 +288,8 @@ impl Encode for Subject {
     fn encode(&self, out: &mut Writer) {
         self.round.encode(out);
         self.settlement.encode(out);
-        self.payer.encode(out);
-        self.payee.encode(out);
-        out.u32(self.place);
-        self.leaf.encode(out);
+        out.u8(self.attempt);
+        self.notices.encode(out);
     }
 }
 
@@ -238,33 +298,49 @@ impl Decode for Subject {
         Ok(Self {
             round: RoundId::decode(input)?,
             settlement: TransactionId::decode(input)?,
-            payer: InstitutionId::decode(input)?,
-            payee: InstitutionId::decode(input)?,
-            place: input.u32("place in a queue")?,
-            leaf: Digest::decode(input)?,
+            attempt: input.u8("attempt")?,
+            notices: Digest::decode(input)?,
         })
     }
 }
 
-/// As secret as the share; wrap the bytes in [`zeroize::Zeroizing`].
-impl Encode for ReceiptShare {
+impl Encode for Attestation {
     fn encode(&self, out: &mut Writer) {
         out.u8(VERSION);
         self.subject.encode(out);
         out.u8(self.party);
-        self.share.encode(out);
         self.signature.encode(out);
     }
 }
 
-impl Decode for ReceiptShare {
+impl Decode for Attestation {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        expect_version(input, "version of a receipt share")?;
+        expect_version(input, "version of an attestation")?;
         Ok(Self {
             subject: Subject::decode(input)?,
             party: input.u8("number of a party")?,
-            share: Share::decode(input)?,
             signature: Signature::decode(input)?,
+        })
+    }
+}
+
+/// As secret as the payee; wrap the bytes in [`zeroize::Zeroizing`].
+impl Encode for Disclosure {
+    fn encode(&self, out: &mut Writer) {
+        self.leaf.encode(out);
+        self.inclusion.encode(out);
+        self.payee.encode(out);
+        self.pad.encode(out);
+    }
+}
+
+impl Decode for Disclosure {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            leaf: Leaf::decode(input)?,
+            inclusion: Proof::decode(input)?,
+            payee: Opening::decode(input)?,
+            pad: Pad::decode(input)?,
         })
     }
 }
@@ -274,38 +350,43 @@ impl Encode for Receipt {
     fn encode(&self, out: &mut Writer) {
         out.u8(VERSION);
         self.subject.encode(out);
-        out.list(&self.shares);
+        out.list(&self.signatures);
+        self.notice.encode(out);
+        self.inclusion.encode(out);
+        self.disclosure.encode(out);
     }
 }
 
 impl Decode for Receipt {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        const WHAT: &str = "signatures of a receipt";
         expect_version(input, "version of a receipt")?;
         let subject = Subject::decode(input)?;
-        let shares: Vec<SignedShare> = input.list(MAX_PARTIES, "shares of a receipt")?;
-        let ascending = shares.is_sorted_by(|one, next| one.party < next.party);
-        match ascending && !shares.is_empty() {
-            true => Ok(Self { subject, shares }),
-            false => Err(input.invalid("shares of a receipt", "none, or not in order of party")),
+        let signatures: Vec<Signed> = input.list(MAX_PARTIES, WHAT)?;
+        let ascending = signatures.is_sorted_by(|one, next| one.party < next.party);
+        if !ascending || signatures.is_empty() {
+            return Err(input.invalid(WHAT, "none, or not in order of party"));
         }
+        Ok(Self {
+            subject,
+            signatures,
+            notice: Notice::decode(input)?,
+            inclusion: Proof::decode(input)?,
+            disclosure: Disclosure::decode(input)?,
+        })
     }
 }
 
-impl Encode for SignedShare {
+impl Encode for Signed {
     fn encode(&self, out: &mut Writer) {
         out.u8(self.party);
-        self.share.encode(out);
         self.signature.encode(out);
     }
 }
 
-impl Decode for SignedShare {
+impl Decode for Signed {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            party: input.u8("number of a party")?,
-            share: Share::decode(input)?,
-            signature: Signature::decode(input)?,
-        })
+        Ok(Self { party: input.u8("number of a party")?, signature: Signature::decode(input)? })
     }
 }
 

@@ -1,27 +1,29 @@
 //! What a participant gets from the parties, and what it checks.
 //!
-//! Each party sends each participant a [`ResultShare`]: shares of the participant's own bits, of
-//! its inflow and of its net, and for everybody's net the commitments to all parties' shares.
-//! [`combine`] makes the result of the shares of at least `2t + 1` parties and refuses what any of
-//! them has changed; [`Unchecked::check`] holds the result against the payments that the
-//! participant knows:
+//! Each party sends each participant a [`ResultShare`]: all notices, which are public; shares of the
+//! participant's inflow and of its net; and for everybody's net the commitments to all parties'
+//! shares. [`combine`] makes the result of the shares of at least `2t + 1` parties and refuses what
+//! any of them has changed. [`Unchecked::check`] reads the notices of the participant's own payments
+//! and of those that were announced to it, by their pads, and holds the result against them:
 //!
 //! `net = inflow - outflow`, `inflow` the sum of the settled payments addressed to it, `outflow`
 //! that of its own settled ones.
 //!
-//! So no committee can settle a net that its bank does not accept as the sum of payments it knows.
-//! While at most t parties are corrupt, payer and payee are told the same of each payment. More of
-//! them can tell the two different things of payments whose sums agree: receipts bring that to
-//! light, after the settlement.
+//! So no committee can settle a net that its bank does not accept as the sum of payments it knows:
+//! a payee whose inflow is not the sum of payments announced to it refuses. While at most t parties
+//! are corrupt, payer and payee are told the same of each payment, for both read it from one notice.
+//! More of them can tell the two different things of payments whose sums agree: receipts bring that
+//! to light, after the settlement.
 
 mod check;
 mod combine;
 mod error;
 
-pub use check::CheckError;
+pub use check::{Announced, CheckError};
 pub use combine::{Expected, Unchecked, combine};
 pub use error::{Part, ResultError};
 
+use quittance_circuit::Fr;
 use quittance_crypto::commitment::{Blinding, Commitment};
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};
@@ -53,11 +55,8 @@ pub struct ResultShare {
     pub bytes_sent: u64,
     /// How long this party computed.
     pub milliseconds: u64,
-    /// For each payment of the participant's queue, up to the first payee outside the roster:
-    /// whether it settles.
-    pub settled: Vec<Share>,
-    /// For each payment addressed to the participant, in strict order of payer and place.
-    pub received: Vec<ReceivedShare>,
+    /// By place in the roster: the notices of that bank's queue.
+    pub notices: Vec<Notices>,
     /// The sum of the settled payments addressed to it.
     pub inflow: Share,
     /// Its inflow less its outflow, with the blinding.
@@ -66,16 +65,10 @@ pub struct ResultShare {
     pub nets: Vec<CommittedOutput>,
 }
 
-/// Whether a payment settles, for its payee.
-#[derive(Clone)]
-pub struct ReceivedShare {
-    /// The payer's place in the roster, from 0.
-    pub payer: u16,
-    /// The payment's place in the payer's queue, from 0.
-    pub place: u32,
-    /// The share of the bit.
-    pub share: Share,
-}
+/// What all are told of the payments of one queue, by place: for each `x + w`, see
+/// [`Pad`](crate::queue::Pad).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notices(pub Vec<Fr>);
 
 /// The result of one participant. As secret as its payments: amounts are erased on drop, never
 /// printed.
@@ -94,7 +87,7 @@ pub struct BankResult {
     pub milliseconds: u64,
     /// So many payments settle, from the front of the queue.
     pub settled: u32,
-    /// The payments addressed to this participant, by payer's place in the roster and by place.
+    /// The payments that were announced to this participant, by payer and place.
     pub received: Vec<ReceivedBit>,
     /// The sum of those that settle, in minor units.
     pub inflow: u128,
@@ -104,6 +97,8 @@ pub struct BankResult {
     pub blinding: Blinding,
     /// By place in the roster: `N_j`. They sum to the identity.
     pub nets: Vec<Commitment>,
+    /// By place in the roster: what all were told. The parties sign it when the round has settled.
+    pub notices: Vec<Notices>,
 }
 
 /// Whether a payment settles that is addressed to this participant.
@@ -144,8 +139,7 @@ impl Encode for ResultShare {
         out.u32(self.steps);
         out.u64(self.bytes_sent);
         out.u64(self.milliseconds);
-        out.list(&self.settled);
-        out.list(&self.received);
+        out.list(&self.notices);
         self.inflow.encode(out);
         self.net.encode(out);
         out.list(&self.nets);
@@ -162,8 +156,7 @@ impl Decode for ResultShare {
             steps: input.u32("steps")?,
             bytes_sent: input.u64("bytes sent")?,
             milliseconds: input.u64("milliseconds")?,
-            settled: input.list(MAX_BUCKET, "shares of own payments")?,
-            received: received(input)?,
+            notices: input.list(MAX_MEMBERS, "queues")?,
             inflow: Share::decode(input)?,
             net: CommittedShare::decode(input)?,
             nets: input.list(MAX_MEMBERS, "nets")?,
@@ -171,32 +164,15 @@ impl Decode for ResultShare {
     }
 }
 
-/// One payment twice would count twice.
-fn received(input: &mut Reader<'_>) -> Result<Vec<ReceivedShare>, DecodeError> {
-    const WHAT: &str = "shares of payments addressed here";
-    let received: Vec<ReceivedShare> = input.list(MAX_RECEIVED, WHAT)?;
-    let ascending = received.is_sorted_by(|a, b| (a.payer, a.place) < (b.payer, b.place));
-    match ascending {
-        true => Ok(received),
-        false => Err(input.invalid(WHAT, "not in strict order of payer and place")),
-    }
-}
-
-impl Encode for ReceivedShare {
+impl Encode for Notices {
     fn encode(&self, out: &mut Writer) {
-        out.u16(self.payer);
-        out.u32(self.place);
-        self.share.encode(out);
+        out.list(&self.0);
     }
 }
 
-impl Decode for ReceivedShare {
+impl Decode for Notices {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
-            payer: input.u16("payer's place in the roster")?,
-            place: input.u32("place in the payer's queue")?,
-            share: Share::decode(input)?,
-        })
+        Ok(Self(input.list(MAX_BUCKET, "notices of a queue")?))
     }
 }
 
@@ -217,6 +193,7 @@ impl Encode for BankResult {
         out.array(&self.net.to_be_bytes());
         self.blinding.encode(out);
         out.list(&self.nets);
+        out.list(&self.notices);
     }
 }
 
@@ -236,6 +213,7 @@ impl Decode for BankResult {
             net: i128::from_be_bytes(input.array("net")?),
             blinding: Blinding::decode(input)?,
             nets: input.list(MAX_MEMBERS, "nets")?,
+            notices: input.list(MAX_MEMBERS, "queues")?,
         })
     }
 }

@@ -11,6 +11,7 @@ use quittance_crypto::planted;
 use quittance_crypto::signature::{Purpose, SignatureError, Suite};
 use quittance_ledger::ids::{AssetId, ChainId, Height, InstitutionId, RoundId};
 use quittance_ledger::transaction::{Action, Body, Entry, Malformed, Posting};
+use quittance_mpc::{ActiveSet, Parties};
 use thiserror::Error;
 
 use crate::book::Book;
@@ -46,6 +47,9 @@ pub enum StartError {
         /// Which one was started.
         found: u8,
     },
+    /// Others than 2t + 1 parties of the round's committee compute.
+    #[error("{0:?} are not 2t + 1 of the round's committee")]
+    NotActive(ActiveSet),
     /// Too few banks.
     #[error("{found} banks are fewer than the {minimum} of the round's smallest roster")]
     RosterTooSmall {
@@ -149,6 +153,7 @@ pub enum ProposalError {
 #[derive(Debug, Clone)]
 pub(crate) struct Roll {
     pub(crate) attempt: Attempt,
+    pub(crate) active: ActiveSet,
     pub(crate) roster: Roster,
     pub(crate) asset: AssetId,
     pub(crate) deadline: Height,
@@ -190,6 +195,13 @@ impl Roll {
         if found >= attempts {
             return Err(StartError::NoSuchAttempt { attempts, found });
         }
+        let committee = book
+            .committee(facts)
+            .and_then(|committee| Parties::new(committee.parties.len(), committee.threshold).ok());
+        let belongs = committee.is_some_and(|committee| start.active.belongs_to(committee));
+        if planted!("other-parties-started", false, !belongs) {
+            return Err(StartError::NotActive(start.active));
+        }
         let (minimum, found) = (facts.terms.minimum_roster, start.roster.size());
         if found < usize::from(minimum) {
             return Err(StartError::RosterTooSmall { minimum, found });
@@ -204,6 +216,7 @@ impl Roll {
         let chain = book.registry().chain();
         Ok(Self {
             attempt: Attempt { round, number: start.attempt },
+            active: start.active,
             members: start.roster.institutions().map(member).collect::<Result<_, StartError>>()?,
             roster: start.roster.clone(),
             asset: facts.terms.asset,

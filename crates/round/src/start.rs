@@ -7,6 +7,7 @@ use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};
 use quittance_ledger::ids::{InstitutionId, RoundId};
 use quittance_ledger::state::MAX_MEMBERS;
+use quittance_mpc::ActiveSet;
 use thiserror::Error;
 
 use crate::envelope::Content;
@@ -47,6 +48,8 @@ pub struct Start {
     pub round: RoundId,
     /// Of which attempt, from 0.
     pub attempt: u8,
+    /// By which parties of the round's committee.
+    pub active: ActiveSet,
     /// With whom, on which inputs.
     pub roster: Roster,
 }
@@ -136,6 +139,7 @@ impl Encode for Start {
         out.u8(VERSION);
         self.round.encode(out);
         out.u8(self.attempt);
+        self.active.encode(out);
         self.roster.encode(out);
     }
 }
@@ -146,6 +150,7 @@ impl Decode for Start {
         Ok(Self {
             round: RoundId::decode(input)?,
             attempt: input.u8("attempt")?,
+            active: ActiveSet::decode(input)?,
             roster: Roster::decode(input)?,
         })
     }

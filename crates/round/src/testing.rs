@@ -9,6 +9,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
 use crate::Joined;
+use crate::payees::Payees;
 use crate::queue::{FrozenQueue, QueuePlace, QueueSeed, QueuedPayment};
 
 pub fn rng(seed: u64) -> ChaCha20Rng {
@@ -27,6 +28,11 @@ pub fn payment(payee: u32, amount: u64, reference: u8) -> QueuedPayment {
     let uetr = Uetr([reference; 16]);
     let particulars = Particulars::new(uetr, "E2E", "rent").unwrap();
     QueuedPayment { payee: bank(payee), amount, particulars }
+}
+
+/// The participants of the register: banks 1 to 9.
+pub fn payees() -> Payees {
+    Payees::with(1..=9)
 }
 
 pub fn queue(seed: u64) -> FrozenQueue {

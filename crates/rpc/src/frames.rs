@@ -40,8 +40,8 @@ use metrics::counter;
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, Encode};
 use quittance_ledger::ids::InstitutionId;
-use quittance_mpc::PartyId;
-use quittance_mpc::session::{Frame, Machine, MachinePoll, Progress, Traffic};
+use quittance_mpc::session::{Evidence, Frame, Machine, MachinePoll, Progress, Traffic};
+use quittance_mpc::{ActiveSet, PartyId};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Duration, Instant, sleep_until};
 use tokio_stream::Stream;
@@ -84,10 +84,13 @@ struct Hub {
 pub struct Assignment {
     /// The name of the session; see `Binding::session`.
     pub session: Digest,
-    /// The committee, party 1 first, this party included.
+    /// The whole committee, party 1 first: those that take part and those that do not.
     pub committee: Vec<InstitutionId>,
     /// When there must be a result.
     pub deadline: Instant,
+    /// How long the messages of one exchange may take to arrive. More than others need to compute
+    /// between two exchanges, or to begin.
+    pub patience: Duration,
     /// Ends the session from outside.
     pub cancel: CancellationToken,
 }
@@ -148,7 +151,7 @@ impl Frames {
         machine: Machine<T>,
         assignment: Assignment,
     ) -> Result<(T, Traffic), Failure> {
-        Run::begin(&self.0, machine.me(), assignment)?.run(machine).await
+        Run::begin(&self.0, (machine.parties(), machine.me()), assignment)?.run(machine).await
     }
 }
 
@@ -204,6 +207,8 @@ struct Run<'a> {
     leases: BTreeMap<InstitutionId, Lease>,
     refusals: BTreeMap<InstitutionId, usize>,
     began: Instant,
+    /// The exchange that it is in, and since when it waits there.
+    step: (u32, Instant),
     /// Spent on computing; the rest is waiting and sending.
     computing: Duration,
 }
@@ -217,21 +222,30 @@ impl Drop for Run<'_> {
 }
 
 impl<'a> Run<'a> {
-    fn begin(hub: &'a Hub, me: PartyId, assignment: Assignment) -> Result<Self, Failure> {
+    fn begin(
+        hub: &'a Hub,
+        (parties, me): (ActiveSet, PartyId),
+        assignment: Assignment,
+    ) -> Result<Self, Failure> {
         let (session, members) = (assignment.session, assignment.committee.len());
-        let own = assignment.committee.get(me.position()).copied();
-        let own = own.ok_or(Failure::Committee { members, number: me.number() })?;
-        let others = || assignment.committee.iter().copied().filter(|member| *member != own);
-        if let Some(unknown) = others().find(|other| !hub.links.contains_key(other)) {
-            return Err(Failure::Unknown(unknown));
+        let member = |party: PartyId| {
+            let unknown = Failure::Committee { members, number: party.number() };
+            assignment.committee.get(party.position()).copied().ok_or(unknown)
+        };
+        member(me)?;
+        let others = parties.others(me).map(member).collect::<Result<Vec<_>, _>>()?;
+        if let Some(unknown) = others.iter().find(|other| !hub.links.contains_key(*other)) {
+            return Err(Failure::Unknown(*unknown));
         }
-        let changed = hub.incoming.begin(session, others()).map_err(|error| match error {
-            NoBeginning::Twice => Failure::Twice { session },
-            NoBeginning::TooMany => Failure::TooMany,
-        })?;
+        let changed =
+            hub.incoming.begin(session, others.into_iter()).map_err(|error| match error {
+                NoBeginning::Twice => Failure::Twice { session },
+                NoBeginning::TooMany => Failure::TooMany,
+            })?;
         let (leases, refusals) = (BTreeMap::new(), BTreeMap::new());
         let (began, computing) = (Instant::now(), Duration::ZERO);
-        Ok(Self { hub, assignment, changed, leases, refusals, began, computing })
+        let step = (0, began);
+        Ok(Self { hub, assignment, changed, leases, refusals, began, step, computing })
     }
 
     async fn run<T: Send + 'static>(
@@ -251,7 +265,9 @@ impl<'a> Run<'a> {
                     return Ok((result, machine.traffic()));
                 }
                 Progress::Aborted(abort) => {
-                    let culprit = abort.culprit().and_then(|party| self.member(party.number()));
+                    let proven = abort.evidence().map(Evidence::party);
+                    let named = proven.or(abort.culprit().map(PartyId::number));
+                    let culprit = named.and_then(|number| self.member(number));
                     return Err(Failure::Protocol { abort, culprit });
                 }
                 Progress::Waiting(parties) => {
@@ -259,6 +275,10 @@ impl<'a> Run<'a> {
                 }
             };
             sent?;
+            let exchange = machine.traffic().exchanges;
+            if self.step.0 != exchange {
+                self.step = (exchange, Instant::now());
+            }
             self.wait(&missing).await?;
         }
     }
@@ -344,6 +364,9 @@ impl<'a> Run<'a> {
             tokio::select! {
                 () = self.changed.notified() => {}
                 failure = self.ended(missing) => return Err(failure),
+                () = sleep_until(self.step.1 + self.assignment.patience) => {
+                    return Err(Failure::Silent { waiting: self.waiting(missing) });
+                }
             }
         }
     }

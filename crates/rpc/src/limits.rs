@@ -161,8 +161,7 @@ pub const METHODS: &[MethodLimit] = &[
     unary("quittance.peer.v1.Peer/AnnouncePayments", 4 * MIB, SMALL),
     stream("quittance.coordinator.v1.Coordinator/Attend", MIB + FRAMING, 4 * MIB + FRAMING),
     unary("quittance.party.v1.Party/Deal", 8 * MIB, SMALL),
-    unary("quittance.party.v1.Party/Results", SMALL, 4 * MIB),
-    unary("quittance.party.v1.Party/Receipts", SMALL, 8 * MIB),
+    unary("quittance.party.v1.Party/Results", SMALL, 5 * MIB),
     stream("quittance.party.v1.Party/Frames", 16 * MIB + FRAMING, SMALL),
     stream("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", SMALL, 256 * KIB),
     stream("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", SMALL, 256 * KIB),
@@ -261,7 +260,7 @@ mod tests {
     #[test]
     fn a_service_takes_the_largest_of_its_methods() {
         assert_eq!(of_service("quittance.node.v1.Node"), (MIB + FRAMING, 33 * MIB));
-        assert_eq!(of_service("quittance.party.v1.Party"), (16 * MIB + FRAMING, 8 * MIB));
+        assert_eq!(of_service("quittance.party.v1.Party"), (16 * MIB + FRAMING, 5 * MIB));
         assert_eq!(of_service("unknown"), (SMALL, SMALL));
         assert_eq!(of_path("/quittance.party.v1.Party/Deal").request, 8 * MIB);
         assert_eq!(of_path("/quittance.party.v1.Party/Dea"), &OTHER);

@@ -315,15 +315,20 @@ def check_proofs(state, proofs):
             check_trie_proof(state.root(), leaf, value and unhex(value), proof)
 
 
-def interpolate(points, at):
-    """The value of the polynomial through these points: Lagrange, modulo l."""
-    result = 0
-    for k, (x, y) in enumerate(points):
-        for m, (other, _) in enumerate(points):
-            if m != k:
-                y = y * (at - other) * pow(x - other, -1, ristretto.L) % ristretto.L
-        result += y
-    return result % ristretto.L
+def proof(reader):
+    return reader.u64(), reader.u64(), reader.list(64, Reader.digest)
+
+
+def receipt(reader):
+    """Version, subject, signatures, notice with its proof, and what makes it readable."""
+    reader.version()
+    subject = reader.take(32 + 32 + 1 + 32)
+    words = reader.list(9, lambda it: (it.u8(), *it.signature()))
+    notice = reader.take(11 + 32 + 4 + 4 + 32)
+    return (
+        subject, words, notice, proof(reader), reader.take(160), proof(reader), reader.opening(),
+        (reader.scalar(), reader.scalar()),
+    )
 
 
 def receipts(file):
@@ -331,35 +336,41 @@ def receipts(file):
     found = H("quittance/v1/queue-details", unhex(details["salt"]) + uuid.UUID(details["UETR"]).bytes
               + string(details["EndToEndId"].encode()) + string(details["remittance"].encode()))
     same(found, details["digest"], "details")
-    same(leaf[64:], found, "details of the leaf")
+    same(leaf[128:], found, "details of the leaf")
     same(hashlib.sha256(b"\0" + leaf).digest(), file["leaf hash"], "leaf")
     keys = [read(unhex(key), Reader.verifying_key) for key in file["receipt keys"]]
     for outcome in file["outcomes"]:
-
-        def receipt(reader):
-            reader.version()
-            subject = reader.take(32 + 32 + 11 + 11 + 4 + 32)
-            return subject, reader.list(9, lambda it: (it.u8(), it.scalar(), *it.signature()))
-
-        subject, shares = read(unhex(outcome["receipt"]), receipt)
-        same(subject[-32:], file["leaf hash"], "leaf of the receipt")
-        points = []
-        for (party, share, suite, signature), shown in zip(shares, outcome["shares"], strict=True):
-            fields = subject + u8(party) + share.to_bytes(32, "little")
-            digest = H("quittance/v1/receipt-share", fields)
+        subject, words, notice, signed, shown_leaf, in_queue, payee, pad = read(
+            unhex(outcome["receipt"]), receipt
+        )
+        attempt = subject[64]
+        same(subject[65:], outcome["notices"], "root of the notices")
+        for (party, suite, signature), shown in zip(words, outcome["attestations"], strict=True):
+            fields = subject + u8(party)
+            digest = H("quittance/v1/notices", fields)
             same(digest, shown["digest"], "digest")
             message = H("quittance/v1/receipt", digest)
             same(message, shown["message"], "message")
-            same(u8(1) + fields + u8(suite) + string(signature), shown["bytes"], "share")
+            same(u8(1) + fields + u8(suite) + string(signature), shown["bytes"], "attestation")
             key_suite, key = keys[party - 1]
             require(key_suite == suite, "suite of a receipt key")
-            require(verify_signature(suite, key, message, signature), "signature of a share")
-            points.append((party, share))
-        threshold = file["threshold"]
-        require(len(points) >= 2 * threshold + 1, "too few shares")
-        base = points[: threshold + 1]
-        require(all(interpolate(base, x) == y for x, y in points), "shares do not fit together")
-        same(interpolate(base, 0), int(outcome["settled"]), "settled bit")
+            require(verify_signature(suite, key, message, signature), "signature of a party")
+        parties = [party for party, _, _ in words]
+        require(parties == sorted(set(parties)), "a party twice")
+        require(len(parties) >= file["threshold"] + 1, "too few parties")
+        same(notice, outcome["notice"], "notice")
+        same(root_by_path(notice, *signed), subject[65:], "notice under the signed root")
+        same(notice[11:43], file["queue root"], "root of the queue")
+        places, place = (int.from_bytes(notice[at : at + 4], "big") for at in (43, 47))
+        require(in_queue[:2] == (place, places), "place of the leaf")
+        same(root_by_path(shown_leaf, *in_queue), notice[11:43], "leaf in the queue")
+        same(shown_leaf, leaf, "leaf of the receipt")
+        same(ristretto.encode(ristretto.commit(*payee)), leaf[32:64], "payee of the leaf")
+        same(payee[0], file["payee"], "payee")
+        of_attempt = leaf[64 + 32 * attempt :][:32]
+        same(ristretto.encode(ristretto.commit(*pad)), of_attempt, "pad of the leaf")
+        says = (int.from_bytes(notice[51:], "little") - pad[0]) % ristretto.L
+        same(says, int(outcome["settled"]), "what the notice says")
 
 
 FILES = {

@@ -1,7 +1,5 @@
 //! What goes into a netting with hidden payees, and what comes out.
 
-use std::ops::Range;
-
 use quittance_circuit::{Fr, Owner};
 
 /// What one bank puts in.
@@ -18,10 +16,8 @@ pub struct HiddenBank {
 pub struct HiddenPayment {
     /// In minor units.
     pub amount: u64,
-    /// Who is paid; `None` for padding, and from the first payment on to a bank that takes no part.
+    /// Who is paid; `None` for padding, and for a payment to a bank that takes no part.
     pub payee: Option<Owner>,
-    /// The number of the payee that the payer is committed to.
-    pub index: Fr,
     /// What hides the notice: uniform, and used for this payment and round alone.
     pub pad: Fr,
 }
@@ -29,19 +25,8 @@ pub struct HiddenPayment {
 impl HiddenPayment {
     /// A place that is not used. Its notice must look like any other, so it has a pad.
     pub fn padding(pad: Fr) -> Self {
-        Self { amount: 0, payee: None, index: Fr::from(0u64), pad }
+        Self { amount: 0, payee: None, pad }
     }
-}
-
-/// Where the inputs are that say who is paid.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PayeeInput {
-    /// The payer.
-    pub owner: Owner,
-    /// The place of the committed index among its inputs.
-    pub index: u32,
-    /// The places of the vector: nobody, then all banks in order.
-    pub entries: Range<u32>,
 }
 
 /// What one bank gets.

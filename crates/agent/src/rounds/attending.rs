@@ -8,6 +8,7 @@ use std::time::Duration;
 use quittance_crypto::encoding::{Decode, Encode};
 use quittance_ledger::ids::RoundId;
 use quittance_round::message::{Instruction, Report};
+use quittance_round::start::Start;
 use quittance_rpc::proto::coordinator::v1::{AttendRequest, AttendResponse};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -109,9 +110,11 @@ impl Core {
         let round = instruction.round();
         tracing::debug!(%round, instruction = instruction.name(), "instructed");
         let Some(seat) = self.parts.rounds.seats.get(&round) else { return Ok(()) };
+        let number = seat.participant.as_ref().map(|participant| participant.attempt().number);
+        let is_new = |start: &Start| number.is_none_or(|number| start.attempt > number);
         match instruction {
-            instruction if seat.participant.is_some() => self.follow(round, instruction),
-            Instruction::Start(start) => self.start(round, start),
+            Instruction::Start(start) if is_new(start.unverified()) => self.start(round, start),
+            instruction if number.is_some() => self.follow(round, instruction),
             Instruction::Abandoned { reason, .. } => self.leave(round, reason.as_str()),
             // Meant for those who take part.
             _ => Ok(()),

@@ -76,13 +76,18 @@ impl Core {
         else {
             return;
         };
+        let facts = self.parts.rounds.book.round(&round);
+        let member = facts.and_then(|facts| facts.members.get(&self.setting.institution));
+        let Some(joined) = member.map(|member| member.joined) else { return };
         let all = |ranges: &mut BTreeMap<usize, _>| ranges.len() == queue.groups();
         let Some(ranges) = seat.ranges.take_if(all) else { return };
         let (ranges, opening) = (ranges.into_values().collect(), opening.clone());
+        let payees = self.parts.rounds.payees.clone();
         self.compute(
-            move || deal(round, &opening, &queue, ranges, parties, &mut OsRng),
+            move || deal(&joined, &opening, &queue, ranges, &payees, parties, &mut OsRng),
             move |core, dealings| match dealings {
-                Ok(dealings) => core.send_dealings(round, &dealings),
+                Ok(Ok(dealings)) => core.send_dealings(round, &dealings),
+                Ok(Err(error)) => core.decline(round, &error.to_string()),
                 Err(panicked) => core.decline(round, &panicked.to_string()),
             },
         );

@@ -123,7 +123,7 @@ mod tests {
         assert!(policy(Some(vec![2]), 2).objection(&terms()).unwrap().contains("committee 1"));
         assert!(policy(Some(vec![]), 2).objection(&terms()).is_some());
         assert!(policy(None, 4).objection(&terms()).unwrap().contains("least of 4"));
-        let unknown = RoundOpen { program: program::digest("netting/2"), ..terms() };
+        let unknown = RoundOpen { program: program::digest("netting/1"), ..terms() };
         assert!(policy(None, 2).objection(&unknown).unwrap().contains("program"));
     }
 

@@ -98,7 +98,7 @@ impl Core {
             PaymentState::InRound(round) => !queues.contains_key(&round),
             state => state == PaymentState::Queued,
         };
-        self.payments.open(asset).filter(is_free).take(MAX_BUCKET)
+        self.payments.open(asset).filter(is_free).take(self.parts.rounds.payees.largest_bucket())
     }
 
     /// Prepares what has changed since the last time.

@@ -1,21 +1,25 @@
 //! After the settlement: what discharges the debts.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quittance_crypto::encoding::{Encode, Writer};
-use quittance_crypto::signature::Purpose;
+use quittance_crypto::signature::{Purpose, VerifyingKey};
 use quittance_ledger::ids::{InstitutionId, RoundId};
-use quittance_mpc::Parties;
-use quittance_round::queue::{FrozenQueue, Leaf, MAX_BUCKET};
-use quittance_round::receipt::{Receipt, ReceiptShare, Signers};
-use quittance_round::result::MAX_RECEIVED;
+use quittance_mpc::{ActiveSet, Parties};
+use quittance_round::announcement::Announcement;
+use quittance_round::queue::FrozenQueue;
+use quittance_round::receipt::{
+    Attestation, Disclosure, Queue, Receipt, ReceiptError, Signers, Statement, Subject,
+};
 use quittance_rpc::convert;
+use quittance_rpc::proto::party::v1::ReceiptsRequest;
 use quittance_rpc::proto::party::v1::party_client::PartyClient;
-use quittance_rpc::proto::party::v1::{ReceiptsRequest, ReceiptsResponse};
 use tokio::time::sleep;
 use tonic::Code;
 use tonic::transport::Channel;
 
+use super::Seat;
 use super::dealing::is_passing;
 use crate::core::{Changes, Core, Failure};
 use crate::store::ROUNDS;
@@ -25,41 +29,105 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// A verified receipt with what it proves.
+/// What receipts of a settled round are made of, but for the parties' signatures.
+pub(super) struct Source {
+    subject: Subject,
+    /// The parties that have computed: no others have anything to sign.
+    active: ActiveSet,
+    statement: Statement,
+    queue: Arc<FrozenQueue>,
+    /// What makes the payments readable that were announced to this bank.
+    told: Vec<(InstitutionId, u32, Disclosure)>,
+}
+
+/// A verified receipt.
 struct Verified {
     payer: InstitutionId,
     place: u32,
     receipt: Receipt,
 }
 
+impl Source {
+    /// What makes the bank's own payments readable, and those announced to it.
+    fn disclosures(&self) -> impl Iterator<Item = (InstitutionId, u32, Disclosure)> {
+        let (queue, attempt) = (&self.queue, usize::from(self.subject.attempt));
+        let own = (0u32..).zip(0..queue.payments().len()).filter_map(move |(place, index)| {
+            let leaf = *queue.leaves().get(index)?;
+            let (inclusion, payee) = (queue.inclusion(index)?, queue.payee(index));
+            let pad = queue.pads(index).get(attempt)?.clone();
+            Some((queue.payer(), place, Disclosure { leaf, inclusion, payee, pad }))
+        });
+        own.chain(self.told.iter().cloned())
+    }
+}
+
+fn disclosure(told: &Announcement, attempt: u8) -> Option<(InstitutionId, u32, Disclosure)> {
+    let (leaf, inclusion, payee) = (told.leaf, told.inclusion.clone(), told.payee.clone());
+    let pad = told.pads.get(usize::from(attempt))?.clone();
+    Some((told.payer, told.place, Disclosure { leaf, inclusion, payee, pad }))
+}
+
 impl Core {
-    /// Asks all parties for their signed shares of the settled bits, makes receipts of them and
+    /// What receipts of a round are made of that has settled with this bank. Nothing if the bank
+    /// has no result of the attempt.
+    pub(super) fn receipts_of(
+        &self,
+        round: RoundId,
+        queue: Arc<FrozenQueue>,
+        seat: &Seat,
+    ) -> Option<Source> {
+        let facts = self.parts.rounds.book.round(&round)?;
+        let (settled, participant) = (facts.settled?, seat.participant.as_ref()?);
+        let attempt = settled.attempt;
+        if participant.attempt().number != attempt || seat.results.notices.is_empty() {
+            return None;
+        }
+        let payers = participant.roster().institutions().zip(&seat.results.notices);
+        let queues = payers.map(|(payer, notices)| {
+            let root = facts.members.get(&payer)?.joined.queue_root;
+            Some(Queue { payer, root, notices })
+        });
+        let statement = Statement::new(queues.collect::<Option<Vec<_>>>()?);
+        let (settlement, notices) = (settled.transaction, statement.root());
+        let told = self.parts.inbox.of(&round).filter_map(|told| disclosure(told, attempt));
+        let told = told.collect();
+        let subject = Subject { round, settlement, attempt, notices };
+        let active = participant.start().active;
+        Some(Source { subject, active, statement, queue, told })
+    }
+
+    /// Asks the active parties for their signatures under the notices, makes receipts with them and
     /// keeps those that hold. A receipt that cannot be had is only a warning: the settlement is
     /// final without it.
-    pub(super) fn fetch_receipts(
-        &mut self,
-        round: RoundId,
-        leaves: Vec<(InstitutionId, u32, Leaf)>,
-    ) {
+    pub(super) fn fetch_receipts(&mut self, source: Source) {
+        let round = source.subject.round;
         let Some((committee, parties)) = self.parts.rounds.committee(&round) else { return };
-        let clients: Result<Vec<_>, _> = committee.iter().map(|party| self.party(*party)).collect();
+        let active = source.active.ids();
+        let members = active.map(|id| Some((id, *committee.get(id.position())?)));
+        let clients = members.map(|member| {
+            let (id, party) = member.ok_or("the committee has no such party")?;
+            Ok::<_, String>((id.number(), self.party(party)?))
+        });
+        let clients: Result<Vec<_>, _> = clients.collect();
         let keys =
             committee.iter().map(|party| self.parts.rounds.book.key(party, Purpose::Receipt));
         let keys: Option<Vec<_>> = keys.map(|key| key.cloned()).collect();
         let (Ok(clients), Some(keys)) = (clients, keys) else { return };
         let asking = async move {
-            let mut shares = Vec::new();
-            for client in clients {
+            let mut words = Vec::new();
+            for (number, client) in clients {
                 match ask(client, round).await {
-                    Ok(found) => shares.extend(found),
-                    Err(reason) => tracing::warn!(%round, reason, "a party gives no receipts"),
+                    Ok(word) => words.push((number, word)),
+                    Err(reason) => {
+                        tracing::warn!(%round, number, reason, "a party signs no receipts");
+                    }
                 }
             }
-            shares
+            words
         };
-        self.spawn(asking, move |core, shares| {
+        self.spawn(asking, move |core, words| {
             core.compute(
-                move || verified(shares, parties, &keys, &leaves),
+                move || verified(&source, words, parties, &keys),
                 move |core, receipts| match receipts {
                     Ok(receipts) => core.keep_receipts(round, receipts),
                     Err(error) => {
@@ -70,19 +138,6 @@ impl Core {
             );
             Ok(())
         });
-    }
-
-    /// The leaves of payments of and to this bank, by payer and place.
-    pub(super) fn leaves(
-        &self,
-        round: &RoundId,
-        queue: &FrozenQueue,
-    ) -> Vec<(InstitutionId, u32, Leaf)> {
-        let payer = queue.payer();
-        let own = (0u32..).zip(queue.leaves()).take(queue.payments().len());
-        let own = own.map(|(place, leaf)| (payer, place, *leaf));
-        let received = self.parts.inbox.of(round);
-        own.chain(received.map(|word| (word.payer, word.place, word.leaf))).collect()
     }
 
     fn keep_receipts(&mut self, round: RoundId, receipts: Vec<Verified>) -> Result<(), Failure> {
@@ -99,57 +154,49 @@ impl Core {
     }
 }
 
+/// The receipts that hold, made with the words of those parties that have signed what this bank was
+/// told.
 fn verified(
-    shares: Vec<ReceiptShare>,
+    source: &Source,
+    words: Vec<(u8, Attestation)>,
     parties: Parties,
-    keys: &[quittance_crypto::signature::VerifyingKey],
-    leaves: &[(InstitutionId, u32, Leaf)],
+    keys: &[VerifyingKey],
 ) -> Vec<Verified> {
-    let signers = Signers { parties, keys };
-    let check = |receipt: Result<Receipt, _>| {
-        let receipt = receipt.map_err(|error| format!("{error}"))?;
-        let (payer, place) = (receipt.subject().payer, receipt.subject().place);
-        let leaf = leaves.iter().find(|(of, at, _)| (*of, *at) == (payer, place));
-        // Of a payment that did not settle nobody need have been told.
-        let Some((.., leaf)) = leaf else { return Ok(None) };
-        receipt.verify(signers, leaf).map_err(|error| error.to_string())?;
-        Ok::<_, String>(Some(Verified { payer, place, receipt }))
-    };
-    let checked = Receipt::gather(shares).into_iter().map(check);
-    let kept = checked.filter_map(|checked| match checked {
-        Ok(verified) => verified,
-        Err(reason) => {
-            tracing::warn!(reason, "a receipt does not hold");
-            None
+    let good = |(number, word): (u8, Attestation)| {
+        let key = keys.get(usize::from(number).checked_sub(1)?)?;
+        let holds = word.party == number && word.subject == source.subject;
+        if holds && word.verify(key).is_ok() {
+            return Some(word);
         }
-    });
-    kept.collect()
+        tracing::warn!(number, "a party has signed other notices than it has told");
+        None
+    };
+    let words: Vec<_> = words.into_iter().filter_map(good).collect();
+    let signers = Signers { parties, keys };
+    let receipt = |(payer, place, disclosure): (InstitutionId, u32, Disclosure)| {
+        // A payment that was announced by a bank which took no part after all.
+        let notice = source.statement.find(&payer, place)?;
+        let made = Receipt::new(&words, notice, disclosure);
+        let made: Result<_, ReceiptError> =
+            made.and_then(|receipt| receipt.verify(signers).map(|_| receipt));
+        match made {
+            Ok(receipt) => Some(Verified { payer, place, receipt }),
+            Err(error) => {
+                tracing::warn!(%payer, place, %error, "a receipt does not hold");
+                None
+            }
+        }
+    };
+    source.disclosures().filter_map(receipt).collect()
 }
 
-async fn ask(
-    mut client: PartyClient<Channel>,
-    round: RoundId,
-) -> Result<Vec<ReceiptShare>, String> {
-    let (began, mut all) = (Instant::now(), Vec::new());
+async fn ask(mut client: PartyClient<Channel>, round: RoundId) -> Result<Attestation, String> {
+    let began = Instant::now();
     loop {
-        // No round has more than fit; a party that says so anyway gets no further.
-        let from = u32::try_from(all.len()).map_err(|error| error.to_string())?;
-        let request = ReceiptsRequest { round_id: round.to_bytes(), from };
-        match client.receipts(request).await {
+        match client.receipts(ReceiptsRequest { round_id: round.to_bytes() }).await {
             Ok(answer) => {
-                let ReceiptsResponse { receipts, more } = answer.into_inner();
-                let more = more && !receipts.is_empty();
-                for bytes in receipts {
-                    let share = convert::decode("receipts", &bytes);
-                    all.push(share.map_err(|error| error.to_string())?);
-                }
-                match more {
-                    true if all.len() >= MAX_BUCKET + MAX_RECEIVED => {
-                        return Err("more receipts than a round can have".to_owned());
-                    }
-                    true => {}
-                    false => return Ok(all),
-                }
+                let bytes = answer.into_inner().attestation;
+                return convert::decode("attestation", &bytes).map_err(|error| error.to_string());
             }
             // The party may have to read the block yet.
             Err(status)

@@ -1,18 +1,19 @@
 //! From the start to the settlement.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quittance_crypto::encoding::Encode;
-use quittance_ledger::ids::{InstitutionId, RoundId};
+use quittance_ledger::ids::RoundId;
 use quittance_ledger::transaction::Transaction;
-use quittance_mpc::{Parties, PartyId};
+use quittance_mpc::PartyId;
 use quittance_round::envelope::Signed;
-use quittance_round::message::{Attempt, Instruction, Report};
+use quittance_round::message::{Attempt, Instruction, Reason, Report};
 use quittance_round::participant::{self, Answer, BeginError, Participant};
 use quittance_round::queue::FrozenQueue;
-use quittance_round::result::{BankResult, CheckError, Expected, ResultShare, combine};
+use quittance_round::result::{
+    Announced, BankResult, CheckError, Expected, ResultError, ResultShare, combine,
+};
 use quittance_round::settlement::StartError;
 use quittance_round::start::Start;
 use quittance_rpc::convert;
@@ -26,7 +27,7 @@ use tonic::transport::Channel;
 use zeroize::Zeroizing;
 
 use super::dealing::is_passing;
-use super::{Stage, event, keys};
+use super::{Results, Stage, event, keys};
 use crate::core::{Changes, Core, Failure};
 use crate::store::ROUNDS;
 
@@ -39,14 +40,20 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// Before anything is tried again.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// How often a result is looked at that contains payments which have not been announced yet.
+/// How long the coordinator has for another attempt before it is told that there is no result: the
+/// parties may have told it themselves.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// How often a result is looked at whose inflow is not yet what was announced.
 const LOOKS: u32 = 50;
 
 /// Why a result is not accepted.
 enum Unaccepted {
     /// A payer has still to announce a payment.
     NotYet(CheckError),
-    Wrong(String),
+    /// The parties' shares do not give a result.
+    None(ResultError),
+    Wrong(CheckError),
 }
 
 impl Core {
@@ -55,10 +62,18 @@ impl Core {
         let setting = self.setting.clone();
         let (rounds, us) = (&mut self.parts.rounds, setting.institution);
         let Some(seat) = rounds.seats.get_mut(&round) else { return Ok(()) };
-        let (Stage::Dealt, Some(dealing)) = (seat.stage, seat.dealing) else { return Ok(()) };
+        let Some(dealing) = seat.dealing else { return Ok(()) };
+        // A later attempt, as long as nothing has been signed that may settle.
+        let again = seat.stage == Stage::Started && !seat.may_settle;
+        if seat.stage != Stage::Dealt && !again {
+            return Ok(());
+        }
         match Participant::new(&rounds.book, us, &dealing, &start) {
             Ok(participant) => {
-                tracing::info!(%round, banks = participant.roster().size(), "the round is started");
+                let Start { attempt, active, .. } = participant.start();
+                let banks = participant.roster().size();
+                tracing::info!(%round, attempt, ?active, banks, "the round is started");
+                seat.results = Results::default();
                 seat.participant = Some(Box::new(participant));
                 (seat.stage, seat.held) = (Stage::Started, None);
                 self.fetch_results(round)
@@ -87,20 +102,30 @@ impl Core {
         held.into_iter().try_for_each(|(round, start)| self.start(round, start))
     }
 
-    /// Asks all parties for this bank's shares of its result.
+    /// The bank's side of an attempt, as long as there is no later one.
+    fn participant(&mut self, attempt: Attempt) -> Option<&mut Participant> {
+        let participant = self.parts.rounds.seats.get_mut(&attempt.round)?.participant.as_mut()?;
+        (participant.attempt() == attempt).then_some(participant)
+    }
+
+    /// Asks the active parties for this bank's shares of its result.
     fn fetch_results(&mut self, round: RoundId) -> Result<(), Failure> {
         let Some((committee, _)) = self.parts.rounds.committee(&round) else { return Ok(()) };
         let seat = self.parts.rounds.seats.get(&round);
-        let participant = seat.and_then(|seat| seat.participant.as_ref());
-        let Some(attempt) = participant.map(|participant| participant.attempt()) else {
+        let Some(participant) = seat.and_then(|seat| seat.participant.as_ref()) else {
             return Ok(());
         };
-        for (number, party) in (1u8..).zip(committee) {
-            match self.party(party) {
+        let (attempt, active) = (participant.attempt(), participant.start().active);
+        for id in active.ids() {
+            let client = match committee.get(id.position()) {
+                Some(party) => self.party(*party),
+                None => Err(format!("the committee has no {id}")),
+            };
+            match client {
                 Ok(client) => self.spawn(ask(client, attempt), move |core, answer| {
-                    core.has_result(round, number, answer)
+                    core.has_result(attempt, id, answer)
                 }),
-                Err(reason) => self.has_result(round, number, Err(reason))?,
+                Err(reason) => self.has_result(attempt, id, Err(reason))?,
             }
         }
         Ok(())
@@ -109,78 +134,97 @@ impl Core {
     /// A party has answered.
     fn has_result(
         &mut self,
-        round: RoundId,
-        number: u8,
+        attempt: Attempt,
+        party: PartyId,
         answer: Result<ResultShare, String>,
     ) -> Result<(), Failure> {
-        let Some((committee, parties)) = self.parts.rounds.committee(&round) else { return Ok(()) };
-        let Some(seat) = self.parts.rounds.seats.get_mut(&round) else { return Ok(()) };
+        let Some(participant) = self.participant(attempt) else { return Ok(()) };
+        let needed = participant.start().active.count();
+        let Some(seat) = self.parts.rounds.seats.get_mut(&attempt.round) else { return Ok(()) };
         match answer {
-            Ok(share) => drop(seat.results.shares.insert(number, Arc::new(share))),
-            Err(reason) => drop(seat.results.failed.insert(number, reason)),
+            Ok(share) => drop(seat.results.shares.insert(party, Arc::new(share))),
+            Err(reason) => drop(seat.results.failed.insert(party, reason)),
         }
         let (shares, failed) = (seat.results.shares.len(), &seat.results.failed);
-        if shares + failed.len() < committee.len() {
+        if shares + failed.len() < needed {
             return Ok(());
         }
-        if shares > 2 * parties.threshold() {
-            return self.look_at_result(round, parties, LOOKS);
+        if failed.is_empty() {
+            return self.look_at_result(attempt, LOOKS);
         }
-        let named = failed.iter().filter_map(|(number, reason)| {
-            let party = committee.get(usize::from(*number).checked_sub(1)?)?;
-            Some(format!("{party}: {reason}"))
-        });
-        let reason = named.collect::<Vec<_>>().join("; ");
-        self.refuse(round, &format!("no result from {reason}"))
+        let silent: Vec<PartyId> = failed.keys().copied().collect();
+        let reasons = failed.iter().map(|(party, reason)| format!("{party}: {reason}"));
+        let reason = format!("no result from {}", reasons.collect::<Vec<_>>().join("; "));
+        self.after(GRACE, move |core| core.has_none(attempt, &silent, &reason));
+        Ok(())
+    }
+
+    /// There is no result of this attempt, because of these parties. Another attempt may bring one.
+    fn has_none(
+        &mut self,
+        attempt: Attempt,
+        because_of: &[PartyId],
+        reason: &str,
+    ) -> Result<(), Failure> {
+        if self.participant(attempt).is_none_or(|participant| participant.is_over()) {
+            return Ok(());
+        }
+        let Some((committee, _)) = self.parts.rounds.committee(&attempt.round) else {
+            return Ok(());
+        };
+        let round = attempt.round;
+        tracing::warn!(%round, attempt = attempt.number, reason, "there is no result");
+        let party = |id: &PartyId| committee.get(id.position()).copied();
+        let parties = because_of.iter().filter_map(party).collect();
+        self.report(round, Report::NoResult { attempt, parties, reason: Reason::new(reason) });
+        Ok(())
     }
 
     /// Combines the parties' shares, and holds the result against what the bank knows.
-    fn look_at_result(
-        &mut self,
-        round: RoundId,
-        parties: Parties,
-        looks: u32,
-    ) -> Result<(), Failure> {
+    fn look_at_result(&mut self, attempt: Attempt, looks: u32) -> Result<(), Failure> {
+        let round = attempt.round;
+        if self.participant(attempt).is_none() {
+            return Ok(());
+        }
         let announced = self.announced(&round);
         let Some(seat) = self.parts.rounds.seats.get(&round) else { return Ok(()) };
         let (Some(participant), Some(queue)) = (&seat.participant, seat.queue.clone()) else {
             return Ok(());
         };
-        let Some(expected) = Expected::new(participant.start(), &queue, parties) else {
+        let Some(expected) = Expected::new(participant.start(), &queue) else {
             return Ok(());
         };
-        let shares: Vec<_> = seat.results.shares.iter().collect();
-        let shares: Vec<(PartyId, Arc<ResultShare>)> = shares
-            .into_iter()
-            .filter_map(|(number, share)| Some((parties.id(*number)?, share.clone())))
-            .collect();
+        let shares = seat.results.shares.iter();
+        let shares: Vec<_> = shares.map(|(party, share)| (*party, share.clone())).collect();
         self.compute(
-            move || accept(&expected, &shares, &queue, &announced),
+            move || accept(&expected, &shares, &queue, announced),
             move |core, result| match result {
-                Err(panicked) => core.refuse(round, &panicked.to_string()),
-                Ok(Ok(result)) => core.post(round, &result),
+                Err(panicked) => core.refuse(attempt, &panicked.to_string()),
+                Ok(Ok(result)) => core.post(attempt, &result),
                 Ok(Err(Unaccepted::NotYet(_))) if looks > 0 => {
-                    core.after(PAUSE, move |core| core.look_at_result(round, parties, looks - 1));
+                    core.after(PAUSE, move |core| core.look_at_result(attempt, looks - 1));
                     Ok(())
                 }
-                Ok(Err(Unaccepted::NotYet(error))) => core.refuse(round, &error.to_string()),
-                Ok(Err(Unaccepted::Wrong(reason))) => core.refuse(round, &reason),
+                Ok(Err(Unaccepted::None(error))) => {
+                    core.has_none(attempt, &error.named(), &error.to_string())
+                }
+                Ok(Err(Unaccepted::NotYet(error) | Unaccepted::Wrong(error))) => {
+                    core.refuse(attempt, &error.to_string())
+                }
             },
         );
         Ok(())
     }
 
-    /// The amounts that others have announced, and that the ledger confirms.
-    fn announced(&self, round: &RoundId) -> BTreeMap<(InstitutionId, u32), u64> {
+    /// The payments that others have announced, and that the ledger confirms.
+    fn announced(&self, round: &RoundId) -> Vec<Announced> {
         let facts = self.parts.rounds.book.round(round);
         let register = self.setting.registry.institution(&self.setting.institution);
-        let (Some(facts), Some(register)) = (facts, register) else { return BTreeMap::new() };
+        let (Some(facts), Some(register)) = (facts, register) else { return vec![] };
         let believed = self.parts.inbox.of(round).filter_map(|announcement| {
             let payer = &facts.members.get(&announcement.payer)?.joined;
             match announcement.check(payer, register.number) {
-                Ok(()) => {
-                    Some(((announcement.payer, announcement.place), announcement.amount.value))
-                }
+                Ok(()) => Some(Announced::from(announcement)),
                 Err(error) => {
                     let payer = announcement.payer;
                     tracing::warn!(%round, %payer, %error, "an announcement is not believed");
@@ -192,13 +236,17 @@ impl Core {
     }
 
     /// The result is right: it is stored, and the bank posts what follows from it.
-    fn post(&mut self, round: RoundId, result: &BankResult) -> Result<(), Failure> {
-        let setting = self.setting.clone();
+    fn post(&mut self, attempt: Attempt, result: &BankResult) -> Result<(), Failure> {
+        let (setting, round) = (self.setting.clone(), attempt.round);
+        if self.participant(attempt).is_none() {
+            return Ok(());
+        }
         let Some(seat) = self.parts.rounds.seats.get_mut(&round) else { return Ok(()) };
         seat.results.steps = result.steps;
         seat.results.milliseconds = result.milliseconds;
         seat.results.bytes = seat.results.shares.values().map(|share| share.bytes_sent).collect();
         seat.results.shares.clear();
+        seat.results.notices = result.notices.clone();
         let asset = seat.asset;
         let mut changes = Changes::now();
         changes.batch.put(ROUNDS, &round.0.0, result);
@@ -211,12 +259,9 @@ impl Core {
             self.wallet.draft_settlement(asset, round, moved, blinding, settled, &mut OsRng);
         let draft = match draft {
             Ok(draft) => draft,
-            Err(error) => return self.refuse(round, &error.to_string()),
+            Err(error) => return self.refuse(attempt, &error.to_string()),
         };
-        let seat = self.parts.rounds.seats.get_mut(&round);
-        let Some(participant) = seat.and_then(|seat| seat.participant.as_mut()) else {
-            return Ok(());
-        };
+        let Some(participant) = self.participant(attempt) else { return Ok(()) };
         let answer = participant.post(draft, &result.nets, keys(&setting));
         self.act(round, answer)
     }
@@ -270,10 +315,9 @@ impl Core {
     }
 
     /// The bank does not go on, and signs that it does not.
-    fn refuse(&mut self, round: RoundId, reason: &str) -> Result<(), Failure> {
-        let setting = self.setting.clone();
-        let seat = self.parts.rounds.seats.get_mut(&round);
-        let participant = seat.and_then(|seat| seat.participant.as_mut());
+    fn refuse(&mut self, attempt: Attempt, reason: &str) -> Result<(), Failure> {
+        let (setting, round) = (self.setting.clone(), attempt.round);
+        let participant = self.participant(attempt);
         let Some(participant) = participant.filter(|participant| !participant.is_over()) else {
             return Ok(());
         };
@@ -302,18 +346,17 @@ fn accept(
     expected: &Expected,
     shares: &[(PartyId, Arc<ResultShare>)],
     queue: &FrozenQueue,
-    announced: &BTreeMap<(InstitutionId, u32), u64>,
+    announced: Vec<Announced>,
 ) -> Result<BankResult, Unaccepted> {
     let shares: Vec<_> =
         shares.iter().map(|(party, share)| (*party, ResultShare::clone(share))).collect();
     let combined = combine(expected, &shares);
-    let combined = combined.map_err(|error| Unaccepted::Wrong(error.to_string()))?;
-    combined.check(queue, |payer, place| announced.get(&(*payer, place)).copied()).map_err(
-        |error| match error {
-            CheckError::Unannounced { .. } => Unaccepted::NotYet(error),
-            error => Unaccepted::Wrong(error.to_string()),
-        },
-    )
+    let combined = combined.map_err(Unaccepted::None)?;
+    combined.check(queue, announced).map_err(|error| match error {
+        // Who pays what is missing cannot be told: nobody but payer and payee knows of it.
+        CheckError::Inflow => Unaccepted::NotYet(error),
+        error => Unaccepted::Wrong(error),
+    })
 }
 
 /// Asks a party until it has a result, or never will.

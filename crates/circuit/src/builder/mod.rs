@@ -95,6 +95,12 @@ impl Builder {
         Input { builder: self, source: Source::Carried }
     }
 
+    /// The next of the values that the start of the program keeps. They are taken before anything
+    /// else.
+    pub fn kept(&self) -> Input<'_> {
+        Input { builder: self, source: Source::Kept }
+    }
+
     /// A public constant integer.
     pub fn uint(&self, value: u128) -> Uint<'_> {
         Uint::of(self, self.push(Gate::Constant(Fr::from(value))))
@@ -166,6 +172,11 @@ impl Builder {
     /// Hands `value`, still secret, to the next circuit of a program.
     pub fn carry<'b>(&'b self, value: impl Value<'b>) {
         self.push(Gate::Carry(self.wire(value)));
+    }
+
+    /// Keeps `value`, still secret, for all circuits of a program that follow its start.
+    pub fn keep<'b>(&'b self, value: impl Value<'b>) {
+        self.push(Gate::Keep(self.wire(value)));
     }
 
     /// Makes each output zero unless `bit` is 1.

@@ -14,6 +14,8 @@ pub(super) fn cases() -> Vec<Case> {
         logic(),
         destinations(),
         reveals(),
+        zeros_shown(),
+        zero_behind_assertion(),
         deep(),
         mixed_level(),
         Case::new("an empty circuit", build("empty", 0, |_| {}), vec![], vec![]),
@@ -185,6 +187,41 @@ fn reveals() -> Case {
     let expected = Ok(Results { revealed: vec![fr(27), fr(3), fr(1), fr(9)], outputs: Vec::new() });
     let inputs = vec![vec![fr(3)]];
     Case { name: "reveals".into(), circuit, inputs, expected }
+}
+
+/// Tests for zero whose bits are revealed and nothing else, and some whose bits serve twice.
+fn zeros_shown() -> Case {
+    let circuit = build("zeros shown", 1, |b| {
+        let (value, zero) = (b.private(ALICE).uint(32), b.private(ALICE).field());
+        b.reveal(value.equals(b.uint(3)));
+        b.reveal((zero * zero).is_zero());
+        let (twice, output) = (value.equals(b.uint(4)), zero.is_zero());
+        b.reveal(twice);
+        b.reveal(twice);
+        b.reveal(output);
+        b.output(output, Destination::Public);
+        let late = (value * value).equals(b.uint(10));
+        b.assert_zero(zero * zero * zero);
+        b.reveal(late);
+        b.reveal(value);
+    });
+    let revealed = [1, 1, 0, 0, 1, 0, 3].map(fr).to_vec();
+    let expected = Ok(Results { revealed, outputs: vec![fr(1)] });
+    let inputs = vec![vec![fr(3), fr(0)]];
+    Case { name: "zeros shown".into(), circuit, inputs, expected }
+}
+
+/// A test for zero in public does not come before an assertion that stands before its reveal.
+fn zero_behind_assertion() -> Case {
+    let circuit = build("zero behind assertion", 1, |b| {
+        let value = b.private(ALICE).field();
+        let zero = value.is_zero();
+        b.assert_zero(value * value * value);
+        b.reveal(zero);
+    });
+    let assertion = GateId(circuit.gates().len() as u32 - 2);
+    let expected = Err(Stopped::Assertion(assertion));
+    Case { name: "zero behind assertion".into(), circuit, inputs: vec![vec![fr(3)]], expected }
 }
 
 fn deep() -> Case {

@@ -1,4 +1,5 @@
-//! Programs: state carried between circuits, both ways to end, and bounds that are too small.
+//! Programs: values kept for all circuits and state carried between them, all ways to end, and
+//! bounds that are too small.
 
 use super::{ProgramCase, Stopped, fr};
 use crate::gate::{Destination, Owner};
@@ -6,7 +7,8 @@ use crate::program::{Loop, Program, Repetition, Run};
 use crate::{Bit, Builder, Fr};
 
 /// A chain of promises: each of `length` owners pays if the one before it does, the first if it is
-/// able to. How many pay in the end takes one step per broken promise to find out.
+/// able to. How many pay in the end takes one step per broken promise to find out. Who is able is
+/// kept, and who pays is carried.
 struct Chain {
     length: u16,
 }
@@ -22,21 +24,27 @@ impl Loop for Chain {
 
     fn start(&self, b: &Builder) {
         for owner in 0..self.length {
-            b.carry(b.private(Owner(owner)).bit());
+            let able = b.private(Owner(owner)).bit();
+            b.keep(able);
+            b.carry(able);
         }
     }
 
-    fn step<'b>(&self, b: &'b Builder) -> Bit<'b> {
+    fn step<'b>(&self, b: &'b Builder, _: bool) -> Bit<'b> {
+        let able: Vec<_> = (0..self.length).map(|_| b.kept().bit()).collect();
         let pays: Vec<_> = (0..self.length).map(|_| b.carried().bit()).collect();
         b.carry(pays[0]);
-        let next: Vec<_> = pays.windows(2).map(|pair| pair[0] & pair[1]).collect();
+        let next: Vec<_> = pays.iter().zip(&able[1..]).map(|(pays, able)| *pays & *able).collect();
         next.iter().for_each(|bit| b.carry(*bit));
         let count = |bits: &[Bit<'b>]| b.sum(bits.iter().map(|&bit| crate::Uint::from(bit)));
         count(&pays[1..]).equals(count(&next))
     }
 
     fn finish(&self, b: &Builder) {
-        let pays: Vec<_> = (0..self.length).map(|_| b.carried().bit()).collect();
+        // The first of what is kept, and no more; it pays whatever the others do.
+        let first = b.kept().bit();
+        let mut pays: Vec<_> = (0..self.length).map(|_| b.carried().bit()).collect();
+        pays[0] = first;
         b.output(b.sum(pays.iter().map(|&bit| crate::Uint::from(bit))), Destination::Public);
         for (owner, pays) in pays.into_iter().enumerate() {
             let owner = Owner(owner as u16);

@@ -121,7 +121,7 @@ fn plain(circuit: &Circuit, inputs: &[Vec<Fr>]) -> Results {
                 results.outputs.push(at(wire));
                 continue;
             }
-            Gate::Input { source: Source::Carried, .. } | Gate::AssertZero(_) | Gate::Carry(_) => {
+            Gate::Input { .. } | Gate::AssertZero(_) | Gate::Carry(_) | Gate::Keep(_) => {
                 unreachable!("not drawn")
             }
         };

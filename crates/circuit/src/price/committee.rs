@@ -127,7 +127,9 @@ impl Tariff for Committee {
                 self.masked(bits, prefix_products(bits), depth(u64::from(bits)))
             }
             // The value times a random factor is opened.
-            Task::AssertZero => Cost { rounds: 2, ..self.multiplications(1) + self.openings(1) },
+            Task::AssertZero | Task::ShowZero => {
+                Cost { rounds: 2, ..self.multiplications(1) + self.openings(1) }
+            }
             Task::Reveal | Task::PublicOutput => round(self.openings(1)),
             Task::OwnerOutput => Cost { bytes: ELEMENT, ..Cost::default() },
             // A commitment to everybody; a share of value and blinding to the owner.

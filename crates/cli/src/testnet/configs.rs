@@ -115,8 +115,8 @@ fn settings(process: Process) -> &'static str {
              # expiry_blocks = 300\n"
         }
         Process::Party => {
-            "# The longest computation.\n\
-             # compute_ms = 300000\n\
+            "# The longest computation; less than at the coordinator.\n\
+             # compute_ms = 240000\n\
              \n\
              # What is made ahead of rounds with the other parties. Not to be backed up.\n\
              # [preprocessing]\n\

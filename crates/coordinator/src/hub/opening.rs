@@ -7,8 +7,8 @@ use metrics::counter;
 use quittance_crypto::signature::{Purpose, SigningKey};
 use quittance_ledger::build::{BuildError, Terms, Unsigned};
 use quittance_ledger::ids::{AssetId, Height, InstitutionId, RoundId};
-use quittance_ledger::state::State;
-use quittance_ledger::transaction::{Action, RoundOpen, Transaction};
+use quittance_ledger::state::{Committee, State};
+use quittance_ledger::transaction::{Action, MAX_ATTEMPTS, RoundOpen, Transaction};
 use quittance_round::coordinator::Coordinator;
 use quittance_round::program;
 use quittance_rpc::convert::FieldError;
@@ -174,6 +174,16 @@ impl Hub {
     }
 }
 
+/// An attempt can be made without each party that the committee has to spare, as far as banks have
+/// pads for so many.
+fn attempts(committee: Option<&Committee>) -> u8 {
+    let spare = committee.map_or(0, |committee| {
+        let active = 2 * usize::from(committee.threshold) + 1;
+        committee.parties.len().saturating_sub(active)
+    });
+    u8::try_from(spare).unwrap_or(u8::MAX).saturating_add(1).min(MAX_ATTEMPTS)
+}
+
 /// Builds and signs the opening of a round in `asset` after the block at `height`, and tells the
 /// round's id.
 fn build(
@@ -195,7 +205,7 @@ fn build(
         program: program::digest(program::NETTING),
         committee: rules.committee,
         minimum_roster: rules.minimum_roster,
-        attempts: 1,
+        attempts: attempts(registry.committee(rules.committee)),
         join_until,
         deadline: height.plus(rules.deadline_blocks),
     };

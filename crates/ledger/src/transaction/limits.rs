@@ -19,5 +19,8 @@ pub const MAX_SELF_NOTE_BYTES: usize = 512;
 pub const MAX_SEALED_BYTES: usize = 4096;
 /// Bytes of the note to oneself in the joining of a round: a whole queue.
 pub const MAX_QUEUE_NOTE_BYTES: usize = 1 << 18;
+
+/// Attempts of a round. Members commit to what hides their results in each of them when they join.
+pub const MAX_ATTEMPTS: u8 = 2;
 /// Signatures of a transaction: each posting of each entry by another institution.
 pub const MAX_SIGNATURES: usize = MAX_ENTRIES * MAX_POSTINGS;

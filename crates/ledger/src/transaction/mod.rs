@@ -23,8 +23,8 @@ pub(crate) use body::expect_version;
 pub use body::{Action, BODY_VERSION, Body, CreditReturn, ReturnReason};
 pub use entry::{Condition, Credit, Entry, Posting, Side};
 pub use limits::{
-    MAX_ABSORBED, MAX_CREDITS, MAX_ENTRIES, MAX_POSTINGS, MAX_QUEUE_NOTE_BYTES, MAX_SEALED_BYTES,
-    MAX_SELF_NOTE_BYTES, MAX_SIGNATURES, MAX_STATEMENT, MAX_TRANSACTION_BYTES,
+    MAX_ABSORBED, MAX_ATTEMPTS, MAX_CREDITS, MAX_ENTRIES, MAX_POSTINGS, MAX_QUEUE_NOTE_BYTES,
+    MAX_SEALED_BYTES, MAX_SELF_NOTE_BYTES, MAX_SIGNATURES, MAX_STATEMENT, MAX_TRANSACTION_BYTES,
 };
 pub use round::{RoundJoin, RoundOpen, Settlement};
 pub use signed::{InstitutionSignature, Transaction, Unverified, Verified, signing_digest};

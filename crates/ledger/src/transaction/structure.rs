@@ -13,8 +13,8 @@ use thiserror::Error;
 use super::body::{Action, Body, CreditReturn, ReturnReason};
 use super::entry::{Credit, Entry, Posting};
 use super::limits::{
-    MAX_ABSORBED, MAX_CREDITS, MAX_ENTRIES, MAX_POSTINGS, MAX_QUEUE_NOTE_BYTES, MAX_SEALED_BYTES,
-    MAX_SELF_NOTE_BYTES, MAX_STATEMENT,
+    MAX_ABSORBED, MAX_ATTEMPTS, MAX_CREDITS, MAX_ENTRIES, MAX_POSTINGS, MAX_QUEUE_NOTE_BYTES,
+    MAX_SEALED_BYTES, MAX_SELF_NOTE_BYTES, MAX_STATEMENT,
 };
 use super::round::{RoundJoin, RoundOpen, Settlement};
 use crate::ids::{AssetId, CreditId, InstitutionId};
@@ -71,9 +71,9 @@ pub enum Malformed {
     /// A round's roster must be able to exist and to settle in one entry.
     #[error("a minimum roster of {found} is not between 2 and {MAX_POSTINGS}")]
     MinimumRoster { found: u16 },
-    /// A round without attempts.
-    #[error("a round has at least one attempt")]
-    NoAttempts,
+    /// A round without attempts, or with more than banks are prepared for.
+    #[error("a round has 1 to {MAX_ATTEMPTS} attempts, not {found}")]
+    Attempts { found: u8 },
     /// A round that ends before it can begin.
     #[error("the deadline of a round comes after the last height for joining")]
     DeadlineTooEarly,
@@ -215,8 +215,8 @@ fn check_round_open(open: &RoundOpen) -> Result<(), Malformed> {
     if !(2..=MAX_POSTINGS).contains(&usize::from(open.minimum_roster)) {
         return Err(Malformed::MinimumRoster { found: open.minimum_roster });
     }
-    if open.attempts == 0 {
-        return Err(Malformed::NoAttempts);
+    if !(1..=MAX_ATTEMPTS).contains(&open.attempts) {
+        return Err(Malformed::Attempts { found: open.attempts });
     }
     if open.deadline <= open.join_until {
         return Err(Malformed::DeadlineTooEarly);

@@ -2,6 +2,9 @@
 //!
 //! Party 1 of a committee proposes a number that was not given, by the call `Party.Prepare`; if all
 //! others agree, all run the session whose name follows from chain, committee, number and amount.
+//! In a committee of more than 2t + 1 parties these are the first 2t + 1, which compute unless one of
+//! them is missing or was named: for other active parties there is no stock, and their sessions make
+//! what they need.
 //!
 //! *What a lying party 1 can do.* It has no say in what a batch contains: the session sees to that.
 //! A number can be made to fail, by anybody; it is then given, and never tried again. A party makes
@@ -15,7 +18,7 @@ use std::time::Duration;
 use metrics::counter;
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, Encode, Writer};
-use quittance_crypto::signature::Purpose;
+use quittance_crypto::signature::{Purpose, VerifyingKey};
 use quittance_ledger::ids::InstitutionId;
 use quittance_ledger::state::Committee;
 use quittance_mpc::session::{Binding, Machine};
@@ -35,6 +38,7 @@ use tonic::Status;
 use super::Stock;
 use super::settings::Settings;
 use crate::core::Core;
+use crate::session::RoundKeys;
 
 /// The longest that making a batch may take.
 const MAKING_TIME: Duration = Duration::from_secs(30);
@@ -51,11 +55,12 @@ const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_sec
 /// The most numbers that a proposal may leave out.
 const MAX_JUMP: u64 = 1 << 32;
 
-/// A committee that this party is in.
+/// A committee among whose first 2t + 1 parties this one is.
 pub(crate) struct Place {
     members: Vec<InstitutionId>,
+    keys: Vec<VerifyingKey>,
     me: PartyId,
-    /// The name of the committee, and all that a session needs but what it is for.
+    /// The name of those who compute, and all that a session needs but what it is for.
     name: Digest,
     binding: Binding,
 }
@@ -99,8 +104,10 @@ impl Place {
         own: InstitutionId,
     ) -> Option<Self> {
         let position = parties.iter().position(|party| *party == own)?;
-        let me = Parties::new(parties.len(), *threshold).ok()?.ids().nth(position)?;
-        let key = |party| book.key(party, Purpose::Round).map(|key| key.fingerprint());
+        let active = Parties::new(parties.len(), *threshold).ok()?.first_active();
+        let me = active.ids().find(|id| id.position() == position)?;
+        let keys = parties.iter().map(|party| book.key(party, Purpose::Round).cloned());
+        let keys: Vec<_> = keys.collect::<Option<_>>()?;
         let binding = Binding {
             chain: book.chain().0,
             round: Digest::ZERO,
@@ -108,15 +115,22 @@ impl Place {
             circuit: Digest::ZERO,
             roster: Digest::ZERO,
             dealings: Digest::ZERO,
-            committee: parties.iter().map(key).collect::<Option<_>>()?,
+            committee: keys.iter().map(VerifyingKey::fingerprint).collect(),
             threshold: *threshold,
+            active,
         };
-        Some(Self { members: parties.clone(), me, name: binding.committee_digest(), binding })
+        Some(Self { members: parties.clone(), keys, me, name: binding.setting(), binding })
     }
 
-    /// The name of the committee.
+    /// The name of those who compute.
     pub(crate) fn name(&self) -> &Digest {
         &self.name
+    }
+
+    /// The other active parties.
+    fn others(&self) -> impl Iterator<Item = InstitutionId> {
+        let others = self.binding.active.others(self.me);
+        others.filter_map(|id| self.members.get(id.position()).copied())
     }
 
     /// The session that makes a batch.
@@ -256,7 +270,9 @@ async fn make(
 ) -> Result<(), String> {
     let place = turn.making.places.get(place).ok_or("no such committee")?;
     let binding = place.binding(number, amount);
+    let signer = RoundKeys { core: core.clone(), parties: place.keys.clone() };
     let machine = Machine::new(&binding, place.me.number(), move |session| async move {
+        let session = session.signed(signer);
         Engine::start(session, OsRng).await?.into_material(number, amount).await
     });
     let machine = machine.map_err(|error| error.to_string())?;
@@ -264,6 +280,7 @@ async fn make(
         session: binding.session(),
         committee: place.members.clone(),
         deadline: Instant::now() + MAKING_TIME,
+        patience: MAKING_TIME,
         cancel: turn.cancel.clone(),
     };
     let began = Instant::now();
@@ -326,9 +343,9 @@ async fn propose(
         comparisons: amount.comparisons,
         bits: amount.bits,
     };
-    let answers = seat.members.iter().skip(1).map(|member| {
-        let target = core.others.get(member).cloned();
-        (*member, tokio::spawn(ask(dialer.clone(), target, request.clone())))
+    let answers = seat.others().map(|member| {
+        let target = core.others.get(&member).cloned();
+        (member, tokio::spawn(ask(dialer.clone(), target, request.clone())))
     });
     let answers: Vec<_> = answers.collect();
     let mut refused = None;

@@ -124,7 +124,7 @@ impl Sealer {
 
     pub(super) fn seal(&self, material: &Material) -> Row {
         let (id, amount) = (material.id(), material.amount());
-        let place = self.batch_place(material.committee(), id, amount);
+        let place = self.batch_place(material.setting(), id, amount);
         let sealed = self.key.seal(&place, &material.to_secret_bytes(), &mut OsRng);
         debug_assert!((OVERHEAD..=MAX_SEALED).contains(&sealed.len()));
         Row { maker: id.maker, amount, sealed }
@@ -134,7 +134,7 @@ impl Sealer {
         let id = BatchId { number: at.number, maker: row.maker };
         let place = self.batch_place(&at.committee, &id, row.amount);
         let material = Material::from_bytes(&self.key.open(&place, &row.sealed)?)?;
-        let same = (*material.id(), *material.committee(), material.amount())
+        let same = (*material.id(), *material.setting(), material.amount())
             == (id, at.committee, row.amount);
         same.then_some(material).ok_or(Damage::Other)
     }

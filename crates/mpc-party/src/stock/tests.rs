@@ -1,3 +1,4 @@
+use quittance_mpc::Parties;
 use quittance_mpc::memory::Network;
 use quittance_mpc::session::Binding;
 use quittance_mpc::stock::Stock as _;
@@ -27,11 +28,12 @@ fn binding(chain: u8, round: u8) -> Binding {
         dealings: digest(0),
         committee: vec![digest(1), digest(2), digest(3)],
         threshold: 1,
+        active: Parties::new(3, 1).unwrap().first_active(),
     }
 }
 
 fn committee(chain: u8) -> Digest {
-    binding(chain, 0).committee_digest()
+    binding(chain, 0).setting()
 }
 
 /// All parties' sides of a batch that was really made.

@@ -15,14 +15,15 @@ use quittance_ledger::genesis::{Genesis, GenesisInstitution};
 use quittance_ledger::ids::{AssetId, CommitteeId, InstitutionId, RoundId, Timestamp};
 use quittance_ledger::state::{Asset, Committee, Limits, PublicKey, Role};
 use quittance_ledger::transaction::{
-    Action, Body, Entry, Posting, RoundJoin, RoundOpen, Transaction,
+    Action, Body, Entry, MAX_ATTEMPTS, Posting, RoundJoin, RoundOpen, Transaction,
 };
+use quittance_round::Joined;
 use quittance_round::book::Book;
 use quittance_round::program;
 use quittance_rpc::convert::FinalBlock;
 use rand_chacha::ChaCha20Rng;
 
-use super::{Bank, CENTRAL, COORDINATOR, NODE, PARTIES, id};
+use super::{Bank, CENTRAL, COORDINATOR, NODE, id};
 
 pub const SUITE: Suite = Suite::MlDsa65MlKem768;
 
@@ -38,7 +39,7 @@ pub fn euro() -> AssetId {
     "EUR".parse().unwrap()
 }
 
-pub fn genesis(banks: &[InstitutionId]) -> (Genesis, Rings) {
+pub fn genesis(banks: &[InstitutionId], parties: &[&str]) -> (Genesis, Rings) {
     let roles = banks.iter().map(|bank| (*bank, Role::Participant));
     let roles = roles.chain([
         (id(CENTRAL), Role::Participant),
@@ -46,7 +47,7 @@ pub fn genesis(banks: &[InstitutionId]) -> (Genesis, Rings) {
         (id(NODE), Role::Validator),
     ]);
     let roles: BTreeMap<_, _> =
-        roles.chain(PARTIES.map(|party| (id(party), Role::MpcParty))).collect();
+        roles.chain(parties.iter().map(|party| (id(party), Role::MpcParty))).collect();
     let ring = |who: &InstitutionId| KeyRing::generate(who.as_str(), SUITE).unwrap();
     let rings: Rings = roles.keys().map(|who| (*who, ring(who))).collect();
     let registered = |(who, role): (&InstitutionId, &Role)| {
@@ -60,7 +61,8 @@ pub fn genesis(banks: &[InstitutionId]) -> (Genesis, Rings) {
     };
     let key = rings[&id(NODE)].signing(Purpose::Vote).verifying_key();
     let validator = Validator { institution: id(NODE), key, power: 1 };
-    let committee = Committee { parties: PARTIES.map(id).to_vec(), threshold: 1 };
+    let parties = parties.iter().map(|party| id(party)).collect();
+    let committee = Committee { parties, threshold: 1 };
     let genesis = Genesis {
         name: "parties".to_owned(),
         time: Timestamp(1),
@@ -128,7 +130,8 @@ impl Chain {
     }
 
     pub fn receipt_keys(&self) -> Vec<VerifyingKey> {
-        PARTIES.map(|party| self.book.key(&id(party), Purpose::Receipt).unwrap().clone()).to_vec()
+        let parties = &self.genesis.committees[&CommitteeId(1)].parties;
+        parties.iter().map(|it| self.book.key(it, Purpose::Receipt).unwrap().clone()).collect()
     }
 
     fn terms(&self) -> Terms {
@@ -156,6 +159,12 @@ impl Chain {
         sign(body, &openings, rings, rng)
     }
 
+    /// One more than the committee has parties to spare, as far as there may be so many.
+    fn attempts(&self) -> u8 {
+        let spare = self.genesis.committees[&CommitteeId(1)].parties.len() as u8 - 3;
+        MAX_ATTEMPTS.min(spare + 1)
+    }
+
     pub fn opening(&self, rings: &Rings, salt: u8) -> (Transaction, RoundId) {
         let opener = id(COORDINATOR);
         let body = self.terms().act(Action::RoundOpen(RoundOpen {
@@ -166,7 +175,7 @@ impl Chain {
             program: program::digest(program::NETTING),
             committee: CommitteeId(1),
             minimum_roster: 2,
-            attempts: 1,
+            attempts: self.attempts(),
             join_until: self.tip.height().plus(10),
             deadline: self.tip.height().plus(20),
         }));
@@ -188,6 +197,19 @@ impl Chain {
         }));
         let mut rng = <ChaCha20Rng as rand_chacha::rand_core::SeedableRng>::seed_from_u64(0);
         sign(body.unwrap(), &[], rings, &mut rng)
+    }
+
+    /// What the ledger says of a bank, as soon as it has joined.
+    pub fn joined(&self, round: RoundId, bank: &Bank) -> Joined {
+        Joined {
+            round,
+            chain: self.genesis.chain_id(),
+            asset: euro(),
+            institution: bank.id,
+            number: self.book.registry().institution(&bank.id).unwrap().number,
+            queue_root: bank.queue.root(),
+            bucket: bank.queue.bucket(),
+        }
     }
 
     /// The settlement with these new balances, in the order of the banks.

@@ -1,15 +1,61 @@
 //! Banks in gridlock, and what should become of them.
 
+use std::time::Duration;
+
 use quittance_circuit_library::netting::{self, Netting};
 use quittance_crypto::commitment::Opening;
 use quittance_crypto::field::Fr;
 use quittance_crypto::signature::Purpose;
+use quittance_ledger::ids::RoundId;
 use quittance_round::envelope::Signed;
 use quittance_round::message::Instruction;
 use quittance_round::result::BankResult;
 use quittance_round::start::Start;
 
 use super::{Bank, COORDINATOR, World, id};
+
+impl World {
+    /// Each bank gets what the netting gives in the clear.
+    pub async fn settles_as_in_clear(&self, banks: &[Bank], start: &Start) {
+        for (bank, (settled, inflow, net)) in banks.iter().zip(in_clear(banks)) {
+            let result = self.result(bank, start, banks).await;
+            assert_eq!((result.settled, result.attempt), (settled, start.attempt), "{}", bank.id);
+            assert_eq!((field(result.inflow as i128), field(result.net)), (inflow, net));
+        }
+    }
+}
+
+/// A dealt round of eight banks whose computation takes some time: they pay in a circle without any
+/// liquidity, and one payment is too small. So one payment of each bank after the other falls out,
+/// all the way round, until nothing settles.
+pub async fn long_round(world: &mut World) -> (Vec<Bank>, RoundId, Start) {
+    let all: Vec<_> = (1..=8usize)
+        .map(|number| {
+            let amount = |k| if number == 8 && k == 0 { 1 } else { 2 };
+            let payments: Vec<_> = (0..20).map(|k| (1 + number % 8, amount(k))).collect();
+            world.bank(number, 0, &payments)
+        })
+        .collect();
+    let round = world.open_round(&all);
+    let dealings = world.deal_all(round, &all).await;
+    let start = world.start(round, &all, &dealings);
+    (all, round, start)
+}
+
+/// Until the parties are at work on a long round.
+pub async fn in_the_middle(world: &World) {
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    let early = world.coordinator.reports();
+    assert!(early.is_empty(), "the session is too short for this test: {early:?}");
+}
+
+/// Lets the chain pass a round's deadline.
+pub fn end_round(world: &mut World, round: RoundId) {
+    let deadline = world.chain.book.round(&round).unwrap().terms.deadline;
+    while world.chain.tip.height() < deadline {
+        world.include(vec![]);
+    }
+}
 
 /// Signed by the coordinator.
 pub fn signed(world: &World, start: &Start) -> Instruction {

@@ -22,9 +22,11 @@ use quittance_ledger::payload::Particulars;
 use quittance_mpc::{Parties, PartyId};
 use quittance_mpc_party::{Config, Party};
 use quittance_round::dealing::{Acknowledgement, Dealings, deal};
+use quittance_round::message::Attempt;
+use quittance_round::payees::Payees;
 use quittance_round::queue::{FrozenQueue, QueueSeed, QueuedPayment};
-use quittance_round::receipt::ReceiptShare;
-use quittance_round::result::{BankResult, Expected, ResultShare, combine};
+use quittance_round::receipt::Attestation;
+use quittance_round::result::{Announced, BankResult, Expected, ResultShare, combine};
 use quittance_round::start::{Roster, Seat, Start};
 use quittance_rpc::client::Dialer;
 use quittance_rpc::config::Target;
@@ -57,15 +59,28 @@ pub fn bank(number: usize) -> InstitutionId {
     id(&format!("BANKZZ{number:02}"))
 }
 
-pub fn committee() -> Parties {
-    Parties::new(3, 1).unwrap()
-}
+/// The parties of a committee with two to spare.
+pub const FIVE: [&str; 5] = ["MPCAZZ01", "MPCBZZ01", "MPCCZZ01", "MPCDZZ01", "MPCEZZ01"];
 
 /// A bank with its queue.
 pub struct Bank {
     pub id: InstitutionId,
     pub balance: Opening,
     pub queue: FrozenQueue,
+}
+
+impl Bank {
+    /// What it announces to a payee.
+    pub fn announced_to(&self, payee: InstitutionId) -> impl Iterator<Item = Announced> + '_ {
+        let payments = self.queue.payments().iter().enumerate();
+        let to_payee = payments.filter(move |(_, payment)| payment.payee == payee);
+        to_payee.map(|(place, payment)| Announced {
+            payer: self.id,
+            place: place as u32,
+            amount: payment.amount,
+            pads: self.queue.pads(place),
+        })
+    }
 }
 
 /// A running party.
@@ -75,6 +90,8 @@ struct Running {
 }
 
 pub struct World {
+    /// The committee, in order.
+    pub committee: Vec<&'static str>,
     folder: tempfile::TempDir,
     authority: Authority,
     pub rings: BTreeMap<InstitutionId, KeyRing>,
@@ -95,23 +112,30 @@ fn process(name: &str, process: Process) -> ProcessName {
 impl World {
     /// With so many banks, three running parties, and nobody's queue yet.
     pub async fn new(banks: usize) -> Self {
-        Self::stocked(banks, [0; 3]).await
+        Self::stocked(banks, &PARTIES, &[0; 3]).await
     }
 
-    /// The same, with parties that keep so many batches of preprocessing.
-    pub async fn stocked(banks: usize, batches: [usize; 3]) -> Self {
+    /// The same with these parties, without preprocessing.
+    pub async fn of(banks: usize, committee: &[&'static str]) -> Self {
+        Self::stocked(banks, committee, &vec![0; committee.len()]).await
+    }
+
+    /// The same with parties that keep so many batches of preprocessing.
+    pub async fn stocked(banks: usize, committee: &[&'static str], batches: &[usize]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::create("test").unwrap();
         let ids: Vec<_> = (1..=banks).map(bank).collect();
-        let (genesis, rings) = chain::genesis(&ids);
+        let (genesis, rings) = chain::genesis(&ids, committee);
         std::fs::write(folder.path().join("genesis.json"), serde_json::to_vec(&genesis).unwrap())
             .unwrap();
         let tls = |who: ProcessName| tls(&authority, Identity::Process(who));
         let node = Node::start(&tls(process(NODE, Process::Node)), &genesis).await;
         let coordinator =
             Coordinator::start(&tls(process(COORDINATOR, Process::Coordinator))).await;
-        let addresses = PARTIES.map(id).into_iter().zip(free_addresses(PARTIES.len())).collect();
+        let ids = committee.iter().map(|party| id(party));
+        let addresses = ids.zip(free_addresses(committee.len())).collect();
         let mut world = Self {
+            committee: committee.to_vec(),
             folder,
             chain: Chain::new(genesis),
             node,
@@ -124,8 +148,8 @@ impl World {
             batches: 0,
         };
         world.write_directory();
-        for (party, batches) in PARTIES.into_iter().zip(batches) {
-            world.batches = batches;
+        for (party, batches) in committee.iter().zip(batches) {
+            world.batches = *batches;
             world.write_party(party);
             world.start_party(party).await;
         }
@@ -177,6 +201,10 @@ impl World {
 
     pub fn config(&self, name: &str) -> PathBuf {
         self.path(name).join("config.toml")
+    }
+
+    pub fn parties(&self) -> Parties {
+        Parties::new(self.committee.len(), 1).unwrap()
     }
 
     /// Starts a party and waits until it attends.
@@ -284,7 +312,12 @@ impl World {
         bank: &Bank,
         ranges: Vec<RangeProof>,
     ) -> Dealings {
-        deal(round, &bank.balance, &bank.queue, ranges, committee(), &mut self.rng)
+        let joined = self.chain.joined(round, bank);
+        let payees = Payees::of(self.chain.book.registry());
+        let (balance, queue) = (&bank.balance, &bank.queue);
+        let parties = self.parties();
+        deal(&joined, balance, queue, ranges, &payees, parties, &mut self.rng)
+            .unwrap_or_else(|error| panic!("{error}"))
     }
 
     pub fn dealings(&mut self, round: RoundId, bank: &Bank) -> Dealings {
@@ -307,7 +340,7 @@ impl World {
     pub async fn deal_all(&mut self, round: RoundId, banks: &[Bank]) -> Vec<Dealings> {
         let all: Vec<_> = banks.iter().map(|bank| self.dealings(round, bank)).collect();
         for (bank, dealings) in banks.iter().zip(&all) {
-            for (number, party) in (1..).zip(PARTIES) {
+            for (number, party) in (1..).zip(self.committee.clone()) {
                 let message = dealings.message(number).unwrap();
                 let acknowledged = self.deal(bank.id, party, &message).await.unwrap();
                 assert_eq!(acknowledged.dealing, dealings.digest());
@@ -323,7 +356,8 @@ impl World {
     pub fn start(&self, round: RoundId, banks: &[Bank], dealings: &[Dealings]) -> Start {
         let seats = banks.iter().zip(dealings);
         let seats = seats.map(|(bank, all)| Seat { institution: bank.id, dealing: all.digest() });
-        Start { round, attempt: 0, roster: Roster::new(seats.collect()).unwrap() }
+        let active = self.parties().first_active();
+        Start { round, attempt: 0, active, roster: Roster::new(seats.collect()).unwrap() }
     }
 
     pub async fn results(
@@ -333,27 +367,37 @@ impl World {
         round: RoundId,
         wait_ms: u32,
     ) -> Result<ResultShare, Status> {
-        let request = proto::ResultsRequest { round_id: round.to_bytes(), attempt: 0, wait_ms };
+        self.results_of(bank, party, Attempt { round, number: 0 }, wait_ms).await
+    }
+
+    pub async fn results_of(
+        &self,
+        bank: InstitutionId,
+        party: &str,
+        attempt: Attempt,
+        wait_ms: u32,
+    ) -> Result<ResultShare, Status> {
+        let (round_id, attempt) = (attempt.round.to_bytes(), attempt.number.into());
+        let request = proto::ResultsRequest { round_id, attempt, wait_ms };
         let answer = self.agent(bank, party).results(request).await?.into_inner();
         Ok(ResultShare::from_bytes(&answer.result).unwrap())
     }
 
-    /// What a bank makes of the shares of all parties.
+    /// What a bank makes of the shares of the active parties.
     pub async fn result(&self, bank: &Bank, start: &Start, banks: &[Bank]) -> BankResult {
-        let expected = Expected::new(start, &bank.queue, committee()).unwrap();
-        let shares = self.shares(bank, start.round).await;
+        let expected = Expected::new(start, &bank.queue).unwrap();
+        let shares = self.shares(bank, start).await;
         let unchecked = combine(&expected, &shares).unwrap_or_else(|error| panic!("{error}"));
-        let announced = |payer: &InstitutionId, place: u32| {
-            let payer = banks.iter().find(|bank| bank.id == *payer)?;
-            Some(payer.queue.payments().get(place as usize)?.amount)
-        };
-        unchecked.check(&bank.queue, announced).unwrap_or_else(|error| panic!("{error}"))
+        let told = banks.iter().flat_map(|payer| payer.announced_to(bank.id));
+        unchecked.check(&bank.queue, told.collect()).unwrap_or_else(|error| panic!("{error}"))
     }
 
-    async fn shares(&self, bank: &Bank, round: RoundId) -> Vec<(PartyId, ResultShare)> {
+    async fn shares(&self, bank: &Bank, start: &Start) -> Vec<(PartyId, ResultShare)> {
+        let attempt = Attempt { round: start.round, number: start.attempt };
         let mut shares = vec![];
-        for (party, name) in committee().ids().zip(PARTIES) {
-            shares.push((party, self.results(bank.id, name, round, 60_000).await.unwrap()));
+        for party in start.active.ids() {
+            let name = self.committee[party.position()];
+            shares.push((party, self.results_of(bank.id, name, attempt, 60_000).await.unwrap()));
         }
         shares
     }
@@ -363,10 +407,10 @@ impl World {
         bank: InstitutionId,
         party: &str,
         round: RoundId,
-    ) -> Result<Vec<ReceiptShare>, Status> {
-        let request = proto::ReceiptsRequest { round_id: round.to_bytes(), from: 0 };
+    ) -> Result<Attestation, Status> {
+        let request = proto::ReceiptsRequest { round_id: round.to_bytes() };
         let answer = self.agent(bank, party).receipts(request).await?.into_inner();
-        Ok(answer.receipts.iter().map(|one| ReceiptShare::from_bytes(one).unwrap()).collect())
+        Ok(Attestation::from_bytes(&answer.attestation).unwrap())
     }
 }
 

@@ -32,10 +32,7 @@ async fn computed_for_two(
 async fn a_round_that_ends_takes_its_secrets_with_it() {
     let mut world = World::new(2).await;
     let (banks, round, balances) = computed_for_two(&mut world).await;
-    let deadline = world.chain.book.round(&round).unwrap().terms.deadline;
-    while world.chain.tip.height() < deadline {
-        world.include(vec![]);
-    }
+    end_round(&mut world, round);
     for party in PARTIES {
         let mut refused = world.results(banks[0].id, party, round, 0).await;
         while refused.is_ok() {
@@ -78,7 +75,7 @@ async fn an_abandoned_round_that_settles_all_the_same_has_receipts() {
         tokio::time::sleep(Duration::from_millis(20)).await;
         found = world.receipts(banks[1].id, PARTIES[0], round).await;
     }
-    assert_eq!(found.ok().unwrap().len(), 2);
+    assert_eq!(found.ok().unwrap().subject.round, round);
 }
 
 /// What was reported on a stream that broke is reported again on the next.
@@ -107,8 +104,8 @@ async fn a_party_that_was_restarted_has_forgotten_and_says_so() {
     world.restart_party(PARTIES[2]).await;
     world.coordinator.broadcast(&signed(&world, &start)).await;
     let failed = world.coordinator.reported("failed", 1).await;
-    let (who, Report::Failed { reason, .. }) = &failed[0] else { panic!() };
-    assert_eq!(*who, id(PARTIES[2]));
+    let (who, Report::Failed { reason, named, .. }) = &failed[0] else { panic!() };
+    assert_eq!((*who, &named[..]), (id(PARTIES[2]), &[id(PARTIES[2])][..]));
     assert_eq!(reason.as_str(), "BANKZZ01 has dealt nothing that was accepted");
     let forgotten = world.results(banks[0].id, PARTIES[2], round, 0).await.err().unwrap();
     assert_eq!(forgotten.code(), Code::FailedPrecondition);
@@ -132,26 +129,26 @@ async fn a_party_that_was_restarted_has_forgotten_and_says_so() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_party_that_goes_away_in_the_middle_ends_the_session_for_all() {
     let mut world = World::new(8).await;
-    let all: Vec<_> = (1..=8)
-        .map(|number| {
-            let payments: Vec<_> =
-                (0..100).map(|k| (1 + (number + k % 7) % 8, 100 + 7 * k as u64)).collect();
-            world.bank(number, 100, &payments)
-        })
-        .collect();
-    let round = world.open_round(&all);
-    let dealings = world.deal_all(round, &all).await;
-    let start = world.start(round, &all, &dealings);
+    let (all, round, start) = long_round(&mut world).await;
     world.coordinator.broadcast(&signed(&world, &start)).await;
-    tokio::time::sleep(Duration::from_millis(400)).await;
-    let early = world.coordinator.reports();
-    assert!(early.is_empty(), "the session is too short for this test: {early:?}");
+    in_the_middle(&world).await;
     world.stop_party(PARTIES[1]).await;
     let failed = world.coordinator.reported("failed", 2).await;
     for (who, report) in failed.iter().filter(|(who, _)| *who != id(PARTIES[1])) {
-        let Report::Failed { reason, .. } = report else { panic!() };
+        let Report::Failed { reason, named, .. } = report else { panic!() };
         assert!(reason.as_str().contains("the connection with MPC"), "{who}: {reason}");
+        assert_eq!(named.len(), 1, "{named:?}");
     }
     let ended = world.results(all[0].id, PARTIES[0], round, 0).await.err().unwrap();
     assert_eq!(ended.code(), Code::FailedPrecondition, "{ended}");
+
+    // It comes back, and the next round is as any other.
+    world.start_party(PARTIES[1]).await;
+    end_round(&mut world, round);
+    let banks = gridlock(&mut world);
+    let round = world.open_round(&banks);
+    let dealings = world.deal_all(round, &banks).await;
+    let start = world.start(round, &banks, &dealings);
+    world.coordinator.broadcast(&signed(&world, &start)).await;
+    world.settles_as_in_clear(&banks, &start).await;
 }

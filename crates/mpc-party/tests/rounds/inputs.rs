@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use quittance_crypto::encoding::{Decode, Encode};
+use quittance_round::dealing::Dealing;
 use quittance_round::message::Report;
 use quittance_round::start::{Roster, Seat, Start};
 use quittance_rpc::proto::party::v1::DealRequest;
@@ -22,7 +24,9 @@ async fn dealings_are_taken_once_and_checked_against_the_ledger() {
 
     // Wrong shares, another party's shares, another's name, nonsense.
     let mut tampered = message.to_vec();
-    let share = tampered.len() - 60;
+    // The first of its shares, behind version, digest, number and count.
+    let common = Dealing::from_bytes(&message).ok().unwrap().common.to_bytes();
+    let share = common.len() + 1 + 32 + 1 + 4;
     tampered[share] ^= 1;
     let refused = world.deal(banks[0].id, PARTIES[0], &tampered).await.unwrap_err();
     assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");

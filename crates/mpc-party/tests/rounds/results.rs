@@ -6,8 +6,8 @@ use quittance_crypto::encoding::Encode;
 use quittance_crypto::field::Fr;
 use quittance_ledger::ids::{RoundId, TransactionId};
 use quittance_round::message::{Attempt, Report};
-use quittance_round::receipt::{Receipt, Signers};
-use quittance_round::result::BankResult;
+use quittance_round::receipt::{Disclosure, Queue, Receipt, Signers, Statement, Subject};
+use quittance_round::result::{BankResult, ReceivedBit};
 use quittance_round::start::{Roster, Start};
 use quittance_rpc::identity::{Process, ProcessName};
 use quittance_rpc::proto::party::v1::ResultsRequest;
@@ -97,9 +97,9 @@ async fn check_receipts(
     settlement: TransactionId,
 ) {
     let keys = world.chain.receipt_keys();
-    let signers = Signers { parties: committee(), keys: &keys };
+    let signers = Signers { parties: world.parties(), keys: &keys };
     for (bank, result) in banks.iter().zip(results) {
-        let mut shares = vec![];
+        let mut words = vec![];
         for party in PARTIES {
             // It may take a moment until the party has seen the block.
             let mut found = world.receipts(bank.id, party, round).await;
@@ -110,26 +110,43 @@ async fn check_receipts(
                 tokio::time::sleep(Duration::from_millis(25)).await;
                 found = world.receipts(bank.id, party, round).await;
             }
-            shares.extend(found.unwrap());
+            words.push(found.unwrap());
         }
+        let queues = banks.iter().zip(&result.notices);
+        let queues = queues.map(|(payer, notices)| Queue {
+            payer: payer.id,
+            root: payer.queue.root(),
+            notices,
+        });
+        let statement = Statement::new(queues);
+        let notices = statement.root();
+        let expected = Subject { round, settlement, attempt: 0, notices };
+        assert!(words.iter().all(|word| word.subject == expected));
+        let of_bank = |payer: &Bank, place: usize| {
+            let payee = payer.queue.payments()[place].payee;
+            payer.id == bank.id || payee == bank.id
+        };
         let mut own = 0;
-        for receipt in Receipt::gather(shares) {
-            let receipt = receipt.unwrap_or_else(|error| panic!("{error}"));
-            let subject = *receipt.subject();
-            assert_eq!((subject.round, subject.settlement), (round, settlement));
-            assert!(subject.payer == bank.id || subject.payee == bank.id);
-            let payer = banks.iter().find(|bank| bank.id == subject.payer).unwrap();
-            let leaf = payer.queue.leaves()[subject.place as usize];
-            let settled = receipt.verify(signers, &leaf).unwrap_or_else(|error| panic!("{error}"));
-            if subject.payer == bank.id {
-                own += 1;
-                assert_eq!(settled, subject.place < result.settled);
-            } else {
-                let bit = result
-                    .received
-                    .iter()
-                    .find(|bit| (bit.payer, bit.place) == (subject.payer, subject.place));
-                assert_eq!(settled, bit.unwrap().settles);
+        for payer in banks {
+            for place in (0..payer.queue.payments().len()).filter(|at| of_bank(payer, *at)) {
+                let queue = &payer.queue;
+                let disclosure = Disclosure {
+                    leaf: queue.leaves()[place],
+                    inclusion: queue.inclusion(place).unwrap(),
+                    payee: queue.payee(place),
+                    pad: queue.pads(place)[0].clone(),
+                };
+                let notice = statement.find(&payer.id, place as u32).unwrap();
+                let receipt = Receipt::new(&words, notice, disclosure).ok().unwrap();
+                let settled = receipt.verify(signers).unwrap().settled;
+                if payer.id == bank.id {
+                    own += 1;
+                    assert_eq!(settled, (place as u32) < result.settled);
+                } else {
+                    let is =
+                        |bit: &&ReceivedBit| (bit.payer, bit.place) == (payer.id, place as u32);
+                    assert_eq!(settled, result.received.iter().find(is).unwrap().settles);
+                }
             }
         }
         assert_eq!(own, bank.queue.payments().len());

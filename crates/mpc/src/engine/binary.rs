@@ -1,4 +1,4 @@
-//! Computation on bits among three parties, for what happens inside a comparison.
+//! Computation on bits among three active parties, for what happens inside a comparison.
 //!
 //! Bits are shared over Z_2 in three components (see [`shared`]), many to a machine word. The
 //! exclusive or costs nothing. For products (Araki, Furukawa, Lindell, Nof, Ohara, CCS 2016) party i
@@ -6,7 +6,7 @@
 //!
 //! `v_i = x_(i+1) (y_(i+1) + y_(i+2)) + x_(i+2) y_(i+1) + F(s_(i+1)) + F(s_(i+2))`
 //!
-//! and sends it to party i + 1. Here s_j is the seed that all but party j hold, so that the last
+//! and sends it to party i + 1, places among the active parties being counted in a circle. Here s_j is the seed that all but party j hold, so that the last
 //! terms cancel in `v_1 + v_2 + v_3 = x y`. Parties i and i + 1 now both have v_i: it is component
 //! i + 2 of the product. One bit is sent by each party.
 //!
@@ -24,10 +24,10 @@
 
 pub(super) mod check;
 mod compare;
-mod field;
+pub(super) mod field;
 mod karatsuba;
 mod masks;
-mod shared;
+pub(super) mod shared;
 mod string;
 
 pub(super) use masks::Masks;
@@ -38,7 +38,7 @@ use quittance_crypto::planted;
 use zeroize::Zeroizing;
 
 use super::Engine;
-use crate::parties::PartyId;
+use crate::parties::{ByParty, PartyId};
 use crate::session::{Abort, Kind, MAX_MESSAGE, Payload};
 
 /// Products of bits to be computed together, each of a place in one string with that in another.
@@ -84,13 +84,13 @@ impl UncheckedBits {
 }
 
 impl Engine {
-    /// Whether bits can be shared over Z_2: among three parties.
+    /// Whether bits can be shared over Z_2: among three parties, whatever their numbers.
     pub(super) fn has_binary(&self) -> bool {
         self.parties().count() == 3
     }
 
     fn held(&self) -> Held {
-        Held::by(self.me())
+        Held::by(self.parties(), self.me())
     }
 
     /// The products of bits. One exchange, or none if there are none.
@@ -100,7 +100,8 @@ impl Engine {
             return Ok(Results { bits: Bits::default(), taken: 0 });
         }
         let zero = BitString::from_words(self.keys.zero_words(len.div_ceil(64)), len);
-        let own = gates.left.local_and(&gates.right).xor(&zero).to_bytes();
+        let summands = gates.left.local_and(&gates.right);
+        let own = planted!("binary-summands-not-masked", summands, summands.xor(&zero)).to_bytes();
         let (own, received) = self.pass_on(own).await?;
         let bits = Bits { next: self.bits(&received, len)?, last: self.bits(&own, len)? };
         self.unchecked_bits.0.push((gates, bits.clone()));
@@ -122,13 +123,13 @@ impl Engine {
     }
 
     /// The party to which this one sends its summands of products.
-    fn after(&self) -> PartyId {
-        PartyId::from_position((self.me().position() + 1) % 3)
+    pub(super) fn after(&self) -> PartyId {
+        self.parties().after(self.me(), 1)
     }
 
     /// The party that sends its summands to this one.
-    fn before(&self) -> PartyId {
-        PartyId::from_position((self.me().position() + 2) % 3)
+    pub(super) fn before(&self) -> PartyId {
+        self.parties().after(self.me(), 2)
     }
 
     /// Sends a message to the party after this one, and returns it with that of the party before,
@@ -139,11 +140,11 @@ impl Engine {
         let mut received = Zeroizing::new(Vec::with_capacity(message.len()));
         for start in (0..message.len()).step_by(MAX_MESSAGE) {
             let part = start..message.len().min(start + MAX_MESSAGE);
-            let mut outgoing = vec![Payload::default(); 3];
-            outgoing[self.after().position()] = Zeroizing::new(message[part.clone()].to_vec());
+            let mut outgoing = ByParty::from_fn(self.parties(), |_| Payload::default());
+            outgoing[self.after()] = Zeroizing::new(message[part.clone()].to_vec());
             let incoming = self.session.exchange(Kind::BinaryProduct, outgoing).await?;
             for (from, length) in [(self.after(), 0), (self.before(), part.len())] {
-                let message = &incoming[from.position()];
+                let message = &incoming[from];
                 self.expect(from, Kind::BinaryProduct, message, length)?;
                 received.extend_from_slice(message);
             }
@@ -156,20 +157,26 @@ impl Engine {
     async fn missing(&mut self, next: Payload, last: Payload) -> Result<Payload, Abort> {
         let mut missing = Zeroizing::new(Vec::with_capacity(next.len()));
         for (next, last) in next.chunks(MAX_MESSAGE).zip(last.chunks(MAX_MESSAGE)) {
-            let mut outgoing = vec![Payload::default(); 3];
-            outgoing[self.after().position()] = Zeroizing::new(next.to_vec());
-            outgoing[self.before().position()] = Zeroizing::new(last.to_vec());
+            let mut outgoing = ByParty::from_fn(self.parties(), |_| Payload::default());
+            outgoing[self.after()] = Zeroizing::new(next.to_vec());
+            outgoing[self.before()] = Zeroizing::new(last.to_vec());
             let incoming = self.session.exchange(Kind::BinaryOpen, outgoing).await?;
             let holders = [self.after(), self.before()];
-            let [one, other] = holders.map(|from| &incoming[from.position()]);
+            let [one, other] = holders.map(|from| &incoming[from]);
             self.expect(holders[0], Kind::BinaryOpen, one, next.len())?;
             self.expect(holders[1], Kind::BinaryOpen, other, next.len())?;
-            if planted!("binary-opening-not-compared", false, one != other) {
-                return Err(Abort::Inconsistent { exchange: self.last_exchange() });
-            }
+            self.same(one, other)?;
             missing.extend_from_slice(one);
         }
         Ok(missing)
+    }
+
+    /// That both holders of a component sent the same.
+    pub(super) fn same(&self, one: &[u8], other: &[u8]) -> Result<(), Abort> {
+        match planted!("binary-opening-not-compared", false, one != other) {
+            true => Err(Abort::Inconsistent { exchange: self.last_exchange() }),
+            false => Ok(()),
+        }
     }
 
     fn expect(
@@ -187,7 +194,7 @@ impl Engine {
 
     /// Changes what a party of the tests takes for its summands and sends, in the next exchange.
     #[cfg(test)]
-    fn lie_in_bits(&self, mut message: Payload) -> Payload {
+    pub(super) fn lie_in_bits(&self, mut message: Payload) -> Payload {
         let exchange = self.session.next_exchange();
         for &(_, place) in self.flips.iter().filter(|&&(in_exchange, _)| in_exchange == exchange) {
             message[place / 8] ^= 1 << (place % 8);
@@ -196,5 +203,7 @@ impl Engine {
     }
 }
 
+#[cfg(test)]
+mod attacks;
 #[cfg(test)]
 mod tests;

@@ -8,8 +8,8 @@
 //!
 //! 1. *Combine.* With a common random `r`, the claims `<x_k, y_k> = z_k` become one claim
 //!    `<X, Y> = Z`: X is made of the `r^k x_k`, Y of the `y_k`, and `Z = sum of r^k z_k`.
-//! 2. *Compress.* X and Y are dealt out into κ blocks; `F` and `G` are the vectors of polynomials of
-//!    degree κ - 1 with `F(j) = X_j`, `G(j) = Y_j` for j < κ. Then `h = <F, G>` has degree
+//! 2. *Compress.* X and Y are dealt out into κ blocks, at most 32; `F` and `G` are the vectors of
+//!    polynomials of degree κ - 1 with `F(j) = X_j`, `G(j) = Y_j` for j < κ. Then `h = <F, G>` has degree
 //!    2κ - 2. The parties compute its points 0 .. 2κ - 2, of which the point κ - 1 follows from
 //!    `Z = sum over j < κ of h(j)`, and go on with `<F(p), G(p)> = h(p)` at a common random `p`:
 //!    a claim κ times shorter.
@@ -32,108 +32,95 @@
 //! sent all sub-shares, it would choose errors that cancel. So before each r, everybody confirms
 //! that it has received everything, and nobody sends its share of r before all have confirmed.
 
-use ark_ff::AdditiveGroup;
+use ark_ff::{AdditiveGroup, Field, batch_inversion};
 use quittance_crypto::field::Fr;
-use quittance_crypto::planted;
 use zeroize::Zeroizing;
 
-use super::Engine;
-use super::products::{Claim, Unchecked, inner};
-use crate::session::{Abort, Kind, Payload};
-use crate::shamir::lagrange;
+use super::products::{Claim, inner};
 use crate::share::Share;
 
-/// κ: into how many blocks a claim is cut.
-const BLOCKS: usize = 8;
+/// κ at most: into how many blocks a claim is cut.
+const MAX_BLOCKS: usize = 32;
 
-impl Engine {
-    /// Checks all products since the last check, [those of bits](super::binary) included. Three
-    /// exchanges for each factor [`BLOCKS`] in their number; none if there are none.
-    pub async fn check(&mut self) -> Result<(), Abort> {
-        let unchecked = std::mem::take(&mut self.unchecked);
-        let unchecked_bits = std::mem::take(&mut self.unchecked_bits);
-        let before = self.traffic();
-        if planted!("products-not-checked", false, !unchecked.is_empty()) {
-            self.check_products(unchecked).await?;
-        }
-        if planted!("binary-products-not-checked", false, !unchecked_bits.is_empty()) {
-            self.check_bits(unchecked_bits).await?;
-        }
-        self.checking += self.traffic() - before;
-        Ok(())
+/// κ for claims of more than [`LONG`] pairs. Beyond this length the time for computing, which grows
+/// with κ, counts for more than messages.
+const FEW_BLOCKS: usize = 8;
+const LONG: usize = 1 << 15;
+
+/// In how many rounds a claim about so many pairs is shown. Each but the last compresses it.
+fn rounds(length: usize) -> u32 {
+    if length <= MAX_BLOCKS {
+        return 1;
+    }
+    let blocks = if length <= LONG { MAX_BLOCKS } else { FEW_BLOCKS };
+    1 + rounds(length.div_ceil(blocks))
+}
+
+/// Into how many blocks such a claim is cut: no more than make it short enough for the next rounds,
+/// since this one is the dearest.
+fn blocks(length: usize) -> usize {
+    match length {
+        ..=LONG => length.div_ceil(MAX_BLOCKS.pow(rounds(length) - 1)),
+        _ => FEW_BLOCKS,
+    }
+}
+
+/// A claim of which the points of h are being computed.
+pub(super) struct Compression {
+    claim: Claim,
+    blocks: usize,
+    /// The point of h that is what is missing from the others up to there to the claimed value.
+    known: usize,
+}
+
+impl Claim {
+    /// In how many rounds it is shown.
+    pub(super) fn rounds(&self) -> u32 {
+        rounds(self.left.len())
     }
 
-    async fn check_products(&mut self, unchecked: Unchecked) -> Result<(), Abort> {
-        let r = self.challenge().await?;
-        let mut claim = unchecked.combine(&r);
-        while claim.left.len() > BLOCKS {
-            claim = self.compress(claim).await?;
-        }
-        self.conclude(claim).await
+    /// Begins a round that is not the last.
+    pub(super) fn compress(self) -> Compression {
+        let blocks = blocks(self.left.len());
+        Compression { claim: self, blocks, known: blocks - 1 }
     }
 
-    /// A common random element that nobody knew while it could still change a product.
-    pub(super) async fn challenge(&mut self) -> Result<Fr, Abort> {
-        planted!("challenge-before-confirmation", (), self.confirm().await?);
-        let random = self.random(1);
-        let opened = self.open_unchecked(&[&random[0]]).await?;
-        Ok(opened.into_iter().sum())
-    }
-
-    /// Returns after everybody has received everything that was sent before.
-    pub(super) async fn confirm(&mut self) -> Result<(), Abort> {
-        let messages = self.broadcast(Kind::Confirm, Payload::default()).await?;
-        for party in self.parties().others(self.me()) {
-            self.elements(party, Kind::Confirm, &messages[party.position()], 0)?;
-        }
-        Ok(())
-    }
-
-    async fn compress(&mut self, claim: Claim) -> Result<Claim, Abort> {
-        let values = self.points(&claim, BLOCKS, BLOCKS - 1).await?;
-        let p = self.challenge().await?;
-        let value = Share(inner(&row(values.len(), p), &values));
-        Ok(Claim { left: at(&claim.left, BLOCKS, p), right: at(&claim.right, BLOCKS, p), value })
-    }
-
-    pub(super) async fn conclude(&mut self, mut claim: Claim) -> Result<(), Abort> {
-        let count = claim.left.len();
-        let random = self.random(2);
-        for (elements, random) in [&mut claim.left, &mut claim.right].into_iter().zip(&random) {
+    /// Begins the last round, with a block of two random elements.
+    pub(super) fn mask(mut self, random: &[Share]) -> Compression {
+        let count = self.left.len();
+        for (elements, random) in [&mut self.left, &mut self.right].into_iter().zip(random) {
             let mut longer = Zeroizing::new(Vec::with_capacity(count + 1));
             longer.extend_from_slice(elements);
             longer.push(random.0);
             *elements = longer;
         }
-        let values = self.points(&claim, count + 1, count - 1).await?;
-        let p = self.challenge().await?;
-        let value = Share(inner(&row(values.len(), p), &values));
-        let point = |elements: &[Fr]| Share(at(elements, count + 1, p).iter().sum());
-        let (left, right) = (point(&claim.left), point(&claim.right));
-        let opened = self.open_unchecked(&[&left, &right, &value]).await?;
-        match opened[..] {
-            [left, right, value] if left * right == value => Ok(()),
-            _ => Err(Abort::WrongProduct { exchange: self.last_exchange() }),
-        }
+        Compression { claim: self, blocks: count + 1, known: count - 1 }
     }
 
-    /// Shares of the points `0 .. 2 degree` of `h = <F, G>`, for F and G of `count = degree + 1`
-    /// points each. The one at `known` is what is missing from the others up to there to the
-    /// claimed value.
-    async fn points(
-        &mut self,
-        claim: &Claim,
-        count: usize,
-        known: usize,
-    ) -> Result<Zeroizing<Vec<Fr>>, Abort> {
-        let mut products = local_points(&claim.left, &claim.right, count);
-        products.remove(known);
-        let shares = self.reduce(&products).await?;
-        let mut values = Zeroizing::new(Vec::with_capacity(2 * count - 1));
-        values.extend(shares.iter().map(|share| share.0));
+    /// `F(p)`, `G(p)` and `h(p)` after the last round.
+    pub(super) fn last(&self) -> [Share; 3] {
+        let sum = |elements: &[Fr]| Share(elements.iter().sum());
+        [sum(&self.left), sum(&self.right), self.value.clone()]
+    }
+}
+
+impl Compression {
+    /// This party's points, of degree 2t, of `h(0), h(1), ...` but for the one that is known.
+    pub(super) fn points(&self) -> Zeroizing<Vec<Fr>> {
+        let mut points = local_points(&self.claim.left, &self.claim.right, self.blocks);
+        points.remove(self.known);
+        points
+    }
+
+    /// The claim at p, given shares of those points.
+    pub(super) fn at(self, points: &[Share], p: Fr) -> Claim {
+        let Self { claim, blocks, known } = self;
+        let mut values = Zeroizing::new(Vec::with_capacity(points.len() + 1));
+        values.extend(points.iter().map(|share| share.0));
         let rest = values[..known].iter().fold(claim.value.0, |rest, value| rest - value);
         values.insert(known, rest);
-        Ok(values)
+        let value = Share(inner(&row(values.len(), p), &values));
+        Claim { left: at(&claim.left, blocks, p), right: at(&claim.right, blocks, p), value }
     }
 }
 
@@ -147,33 +134,41 @@ fn local_points(left: &[Fr], right: &[Fr], count: usize) -> Zeroizing<Vec<Fr>> {
     let row = || Zeroizing::new(vec![Fr::ZERO; 2 * count - 1]);
     let (mut f, mut g) = (row(), row());
     for (left, right) in left.chunks(count).zip(right.chunks(count)) {
-        extend(left, &mut f);
-        extend(right, &mut g);
+        extend([left, right], [&mut f, &mut g]);
         sums.iter_mut().zip(f.iter().zip(g.iter())).for_each(|(sum, (f, g))| *sum += *f * g);
     }
     sums
 }
 
-/// Fills `points` with the values at 0, 1, 2, ... of the polynomial that has these values first, and
-/// a degree as low as half of them fix. By differences: the last ones are constant (Newton).
-fn extend(first: &[Fr], points: &mut [Fr]) {
-    let count = points.len() / 2 + 1;
-    let (given, further) = points.split_at_mut(count);
-    given.fill(Fr::ZERO);
-    given.iter_mut().zip(first).for_each(|(point, value)| *point = *value);
-    let mut differences = Zeroizing::new([Fr::ZERO; BLOCKS + 1]);
-    differences[..count].copy_from_slice(given);
+/// Fills `points` with the values at 0, 1, 2, ... of the polynomials that have these values first,
+/// and a degree as low as half of them fix. By differences: the last ones are constant (Newton).
+///
+/// Each further point is a chain of additions that wait for each other, so that two polynomials at
+/// once hardly take longer than one.
+fn extend(first: [&[Fr]; 2], points: [&mut [Fr]; 2]) {
+    let count = points[0].len() / 2 + 1;
+    let mut differences = Zeroizing::new([[Fr::ZERO; 2]; MAX_BLOCKS + 1]);
+    for (lane, first) in first.into_iter().enumerate() {
+        differences.iter_mut().zip(first).for_each(|(it, value)| it[lane] = *value);
+    }
+    let [f, g] = points;
+    let mut points = f.iter_mut().zip(g);
+    for (given, (f, g)) in differences[..count].iter().zip(points.by_ref()) {
+        (*f, *g) = (given[0], given[1]);
+    }
     // After this, differences[k] is the (count - 1 - k)-th one that ends in the last given point.
     for order in 1..count {
         for k in 0..count - order {
-            differences[k] = differences[k + 1] - differences[k];
+            let [next, this] = [differences[k + 1], differences[k]];
+            differences[k] = [next[0] - this[0], next[1] - this[1]];
         }
     }
-    for point in further {
+    for (f, g) in points {
         for k in 1..count {
-            differences[k] = differences[k] + differences[k - 1];
+            let [this, below] = [differences[k], differences[k - 1]];
+            differences[k] = [this[0] + below[0], this[1] + below[1]];
         }
-        *point = differences[count - 1];
+        [*f, *g] = differences[count - 1];
     }
 }
 
@@ -185,15 +180,33 @@ fn at(elements: &[Fr], count: usize, p: Fr) -> Zeroizing<Vec<Fr>> {
     values
 }
 
-/// Lagrange's coefficients from the points 0 .. count - 1 to p.
+/// Lagrange's coefficients from the points 0 .. n - 1 to p, with one inversion for all:
+/// `product of (p - m) / ((p - k) k! (n - 1 - k)! (-1)^(n - 1 - k))`.
 fn row(count: usize, p: Fr) -> Vec<Fr> {
-    let points: Vec<_> = (0..count as u64).map(Fr::from).collect();
-    lagrange(&points, p)
+    let distances: Vec<_> = (0..count as u64).map(|k| p - Fr::from(k)).collect();
+    if let Some(point) = distances.iter().position(|distance| *distance == Fr::ZERO) {
+        return (0..count).map(|k| Fr::from(u64::from(k == point))).collect();
+    }
+    let next = |factorial: &mut Fr, k: u64| {
+        *factorial *= Fr::from(k.max(1));
+        Some(*factorial)
+    };
+    let factorials: Vec<_> = (0..count as u64).scan(Fr::ONE, next).collect();
+    let denominator = |(k, distance): (usize, &Fr)| {
+        let size = *distance * factorials[k] * factorials[count - 1 - k];
+        if (count - 1 - k).is_multiple_of(2) { size } else { -size }
+    };
+    let mut row: Vec<_> = distances.iter().enumerate().map(denominator).collect();
+    batch_inversion(&mut row);
+    let product: Fr = distances.iter().product();
+    row.iter_mut().for_each(|coefficient| *coefficient *= product);
+    row
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shamir::lagrange;
     use quittance_crypto::field::random_field;
     use rand_chacha::ChaCha20Rng;
     use rand_core::SeedableRng;
@@ -206,28 +219,58 @@ mod tests {
     /// Points by differences against Lagrange's formula.
     #[test]
     fn differences_extend_polynomials() {
-        for count in 1..=BLOCKS + 1 {
+        for count in 1..=MAX_BLOCKS + 1 {
             for missing in 0..count.min(3) {
-                let first = random(count - missing, count as u64);
-                let mut points = vec![Fr::ZERO; 2 * count - 1];
-                extend(&first, &mut points);
-                for (x, point) in points.iter().enumerate() {
-                    assert_eq!(*point, at(&first, count, Fr::from(x as u64))[0], "{x} of {count}");
+                let first = [1, 2].map(|lane| random(count - missing, lane + count as u64));
+                let mut points = [(); 2].map(|()| vec![Fr::ZERO; 2 * count - 1]);
+                let [f, g] = &mut points;
+                extend([&first[0], &first[1]], [f, g]);
+                for (first, points) in first.iter().zip(&points) {
+                    for (x, point) in points.iter().enumerate() {
+                        let expected = at(first, count, Fr::from(x as u64))[0];
+                        assert_eq!(*point, expected, "{x} of {count}");
+                    }
                 }
             }
         }
     }
 
     #[test]
-    fn points_are_those_of_the_inner_product() {
-        for length in [1, 7, 8, 9, 64, 65] {
-            let (left, right) = (random(length, 1), random(length, 2));
-            let points = local_points(&left, &right, BLOCKS);
-            assert_eq!(points[..BLOCKS].iter().sum::<Fr>(), inner(&left, &right));
-            for (x, point) in points.iter().enumerate() {
-                let x = Fr::from(x as u64);
-                assert_eq!(*point, inner(&at(&left, BLOCKS, x), &at(&right, BLOCKS, x)));
+    fn rows_are_lagranges() {
+        for count in [1, 2, 3, 15, 65] {
+            let points: Vec<_> = (0..count as u64).map(Fr::from).collect();
+            for p in random(3, 1).into_iter().chain([Fr::ZERO, points[count - 1], -Fr::ONE]) {
+                assert_eq!(row(count, p), lagrange(&points, p));
             }
         }
+    }
+
+    #[test]
+    fn points_are_those_of_the_inner_product() {
+        for (length, blocks) in [(1, 2), (7, 8), (8, 8), (9, 8), (64, 8), (65, 8), (65, 32)] {
+            let (left, right) = (random(length, 1), random(length, 2));
+            let points = local_points(&left, &right, blocks);
+            assert_eq!(points[..blocks].iter().sum::<Fr>(), inner(&left, &right));
+            for (x, point) in points.iter().enumerate() {
+                let x = Fr::from(x as u64);
+                assert_eq!(*point, inner(&at(&left, blocks, x), &at(&right, blocks, x)));
+            }
+        }
+    }
+
+    #[test]
+    fn claims_are_short_enough_after_the_rounds_that_they_are_said_to_take() {
+        let lengths = (1..3000).chain([LONG - 1, LONG, LONG + 1, 1 << 18, 1 << 20, 1 << 23]);
+        for length in lengths {
+            let mut left = length;
+            for round in (2..=rounds(length)).rev() {
+                assert_eq!(rounds(left), round, "{length}");
+                left = left.div_ceil(blocks(left));
+            }
+            assert_eq!(rounds(left), 1, "{length}");
+            assert!(left <= MAX_BLOCKS);
+        }
+        let few = [1, 32, 33, 1024, 1025, LONG, LONG + 1, 1 << 18, (1 << 18) + 1].map(rounds);
+        assert_eq!(few, [1, 1, 2, 2, 3, 3, 4, 4, 5]);
     }
 }

@@ -5,17 +5,17 @@
 //! 1. *Holdings.* Everybody says which batches it has, and the last one that all have used. The
 //!    lowest batch that all have, and that is later than any that was used, is chosen.
 //! 2. *Naming.* Everybody takes the chosen batch out of its stock (which marks it as used on disk)
-//!    and names it, or nothing if it could not read it.
-//! 3. *Echo.* Everybody sends a digest of all namings.
+//!    and names it, or nothing if it could not read it. This is an announcement: the names are signed,
+//!    and everybody tells everybody which it has heard.
 //!
 //! The batch is used if all have named it. Otherwise it is burnt wherever it was taken.
 //!
-//! *All honest parties use the same batch, or none does.* Each honest party compares the digest of
-//! the namings with that of every other one; if they are equal, all have the same namings and come
-//! to the same end. If not, the session ends before a mask is used. Without the echo a liar could
-//! name one batch to one party and another one to the next. Their shares would then not fit, which
-//! ends the session, but not before they were sent; and later the other way round, with the rest of
-//! both batches. The liar would have shares of different values under the same mask.
+//! *All honest parties use the same batch, or none does.* If what they have heard is the same, they
+//! come to the same end. If not, the session ends before a mask is used, and who has named two
+//! batches has signed both. Without the echo a liar could name one batch to one party and another one
+//! to the next. Their shares would then not fit, which ends the session, but not before they were
+//! sent; and later the other way round, with the rest of both batches. The liar would have shares of
+//! different values under the same mask.
 //!
 //! *No batch is used twice.* An honest party names a batch once, since it has marked it before. All
 //! must name it. So one honest party that remembers is enough, whatever others have forgotten.
@@ -30,7 +30,7 @@ use zeroize::Zeroizing;
 use super::Engine;
 use crate::parties::PartyId;
 use crate::session::{Abort, Kind, Payload};
-use crate::stock::{BatchId, Comparison, Holdings, Naming, Stock};
+use crate::stock::{BatchId, Comparison, Holdings, Material, Stock};
 
 impl Engine {
     /// Agrees on a stored batch and takes it over: what it holds is used before anything is made.
@@ -39,8 +39,7 @@ impl Engine {
     /// To be called before anything else. Whatever ends the session later, the batch is used.
     pub async fn draw(&mut self, stock: &mut impl Stock) -> Result<Option<BatchId>, Abort> {
         let own = stock.holdings();
-        let holdings = self.tell(&own).await?;
-        let all = self.read::<Holdings>(&holdings)?;
+        let all = self.holdings(&own).await?;
         let comparison = compare(&own, &all);
         stock.compare(&comparison);
         let chosen = comparison.common.first();
@@ -48,17 +47,14 @@ impl Engine {
             stock.take(id).filter(|material| material.id() == id && self.owns(material))
         });
 
-        let own = Naming(material.as_ref().map(|material| *material.id()));
-        let messages = self.tell(&own).await?;
-        let namings = self.read::<Naming>(&messages)?;
-        let echo = self.digest(&messages);
-        let echoes = self.tell(&echo).await?;
-        for (party, other) in self.read::<Digest>(&echoes)? {
-            if planted!("stock-echo-not-compared", false, other != echo) {
-                return Err(Abort::OtherStock { party });
-            }
-        }
-        let unanimous = namings.iter().all(|(_, naming)| *naming == own);
+        let own = name(material.as_ref().map(Material::id));
+        let message = Zeroizing::new(own.as_bytes().to_vec());
+        let namings = planted!(
+            "stock-naming-not-compared",
+            self.broadcast(Kind::Stock, message).await?,
+            self.announce(Kind::Stock, message).await?
+        );
+        let unanimous = namings.iter().all(|(_, naming)| naming[..] == own.0);
         match material.filter(|_| unanimous) {
             Some(material) => {
                 let id = *material.id();
@@ -70,26 +66,22 @@ impl Engine {
         }
     }
 
-    async fn tell(&mut self, value: &impl Encode) -> Result<Vec<Payload>, Abort> {
-        self.broadcast(Kind::Stock, Zeroizing::new(value.to_bytes())).await
-    }
-
-    /// What all parties, this one included, have said.
-    fn read<T: Decode>(&self, messages: &[Payload]) -> Result<Vec<(PartyId, T)>, Abort> {
-        let value = |(party, message): (PartyId, &Payload)| {
+    /// What all parties, this one included, say that they have.
+    async fn holdings(&mut self, own: &Holdings) -> Result<Vec<(PartyId, Holdings)>, Abort> {
+        let own = Zeroizing::new(own.to_bytes());
+        let messages = self.broadcast(Kind::Stock, own).await?;
+        let read = |(party, message): (PartyId, &Payload)| {
+            let holdings = Holdings::from_bytes(message);
             let problem = "no statement about a stock";
-            let value = T::from_bytes(message);
-            Ok((party, value.map_err(|_| self.malformed(party, Kind::Stock, problem))?))
+            Ok((party, holdings.map_err(|_| self.malformed(party, Kind::Stock, problem))?))
         };
-        self.parties().ids().zip(messages).map(value).collect()
+        messages.iter().map(read).collect()
     }
+}
 
-    fn digest(&self, namings: &[Payload]) -> Digest {
-        let session: &[u8] = self.session().as_bytes();
-        let namings = namings.iter().map(|naming| naming.as_slice());
-        let parts: Vec<_> = std::iter::once(session).chain(namings).collect();
-        Digest::of("quittance/v1/mpc-namings", &parts)
-    }
+/// What stands for a batch, or for none, in a naming.
+fn name(id: Option<&BatchId>) -> Digest {
+    id.map_or(Digest::ZERO, |id| Digest::of_value("quittance/v1/mpc-naming", id))
 }
 
 /// What everybody's holdings mean for a party.

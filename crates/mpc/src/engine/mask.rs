@@ -12,6 +12,7 @@
 
 use ark_ff::{AdditiveGroup, BigInt, BigInteger, Field, PrimeField};
 use quittance_crypto::field::Fr;
+use quittance_crypto::planted;
 
 use super::{BitPair, Engine};
 use crate::prss::UNIFORM_BITS;
@@ -57,7 +58,7 @@ pub(super) fn summand_bits(value_bits: u32, sets: usize) -> Result<u32, Abort> {
         let why = format!("masking {value_bits}-bit integers needs more room than the field has");
         return Err(Abort::Unsupported(why));
     }
-    Ok(value_bits + room.min(STATISTICAL_BITS))
+    Ok(value_bits + planted!("masks-too-short", 0, room.min(STATISTICAL_BITS)))
 }
 
 /// A value opened under a mask.

@@ -2,6 +2,7 @@
 
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Problem, Reader, Writer};
+use quittance_crypto::planted;
 use zeroize::Zeroizing;
 
 use super::binary::Masks;
@@ -11,14 +12,14 @@ use crate::share::Share;
 use crate::stock::{Amount, BatchId, MAX_STORED_BITS, STORED_WIDTH};
 use crate::wire::ELEMENT;
 
-/// Committee, party, number and maker, the count of pairs, and the tag of the masks.
+/// Setting, party, number and maker, the count of pairs, and the tag of the masks.
 const HEAD: usize = 32 + 1 + 8 + 32 + 4 + 1;
 
 /// One party's side of a batch: shares of random bits, and masks of comparisons. All products on
 /// which they depend have been checked. Erased on drop, never printed, and good for one session.
 pub struct Material {
-    /// See [`Binding::committee_digest`](crate::session::Binding::committee_digest).
-    committee: Digest,
+    /// See [`Binding::setting`](crate::session::Binding::setting).
+    setting: Digest,
     /// The number of the party.
     party: u8,
     id: BatchId,
@@ -32,9 +33,9 @@ impl Material {
         &self.id
     }
 
-    /// The committee that made it: the digest of chain, keys and threshold.
-    pub fn committee(&self) -> &Digest {
-        &self.committee
+    /// Who has made it and can use it.
+    pub fn setting(&self) -> &Digest {
+        &self.setting
     }
 
     /// The number of the party whose side it is.
@@ -66,11 +67,11 @@ impl std::fmt::Debug for Material {
 }
 
 impl Engine {
-    /// Makes a batch for a later session of the same committee, with this number. The engine is
+    /// Makes a batch for a later session of the same parties, with this number. The engine is
     /// spent with it, and its seeds are erased.
     ///
     /// All products are checked before this returns, and nobody has its side before all have
-    /// passed the check. In committees of more than three parties comparisons need random bits, so
+    /// passed the check and have signed that they have seen the same openings. In committees of more than three parties comparisons need random bits, so
     /// these are what is made for them. An error if the amount is beyond the bounds of a batch.
     pub async fn into_material(mut self, number: u64, amount: Amount) -> Result<Material, Abort> {
         let Amount { comparisons, bits } = amount;
@@ -86,10 +87,10 @@ impl Engine {
             self.prepare_comparisons(&[(STORED_WIDTH, comparisons as usize)]).await?;
         }
         self.prepare(bits as usize).await?;
-        self.check().await?;
-        self.confirm().await?;
+        planted!("stock-not-checked", (), self.check().await?);
+        self.compare_transcripts().await?;
         Ok(Material {
-            committee: *self.session.committee(),
+            setting: *self.session.setting(),
             party: self.me().number(),
             id: BatchId { number, maker: *self.session() },
             pairs: std::mem::take(&mut self.pairs),
@@ -97,10 +98,10 @@ impl Engine {
         })
     }
 
-    /// Whether a batch is this party's, of this committee.
+    /// Whether a batch is this party's, made with those who compute here.
     pub(super) fn owns(&self, material: &Material) -> bool {
         let masks = material.masks.is_none() || self.has_binary();
-        material.committee == *self.session.committee()
+        planted!("stock-owner-not-compared", true, material.setting == *self.session.setting())
             && material.party == self.me().number()
             && masks
     }
@@ -117,7 +118,7 @@ impl Engine {
 
 impl Encode for Material {
     fn encode(&self, out: &mut Writer) {
-        self.committee.encode(out);
+        self.setting.encode(out);
         out.u8(self.party);
         self.id.encode(out);
         out.list(&self.pairs);
@@ -128,7 +129,7 @@ impl Encode for Material {
 impl Decode for Material {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self {
-            committee: Digest::decode(input)?,
+            setting: Digest::decode(input)?,
             party: input.u8("party")?,
             id: BatchId::decode(input)?,
             pairs: pairs(input)?,

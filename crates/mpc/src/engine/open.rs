@@ -12,16 +12,15 @@ impl Engine {
     /// The values of which these are the shares, made known to all parties. One exchange, after
     /// the check of all products on which they may depend.
     ///
-    /// Shares of all parties are used: if they lie on no polynomial of degree t, somebody lied and
-    /// the session ends. With n = 2t + 1 nobody can tell who; but up to t liars cannot make an
-    /// honest party accept another value, since the t + 1 honest shares define the polynomial.
+    /// Shares of all active parties are used: if they lie on no polynomial of degree t, somebody lied
+    /// and the session ends. Of 2t + 1 shares nobody can tell which is wrong; but up to t liars cannot
+    /// make an honest party accept another value, since the t + 1 honest shares define the polynomial.
     pub async fn open(&mut self, shares: &[&Share]) -> Result<Vec<Fr>, Abort> {
         self.check().await?;
         self.open_unchecked(shares).await
     }
 
-    /// As [`open`](Self::open), for values that may be known whatever is wrong with products: the
-    /// random elements of a check, and what a check ends with.
+    /// As [`open`](Self::open), for values that may be known whatever is wrong with products.
     pub(super) async fn open_unchecked(&mut self, shares: &[&Share]) -> Result<Vec<Fr>, Abort> {
         let mut values = Vec::with_capacity(shares.len());
         for batch in shares.chunks(self.batch) {
@@ -33,19 +32,26 @@ impl Engine {
     async fn open_batch(&mut self, shares: &[&Share]) -> Result<Vec<Fr>, Abort> {
         let message = pack(shares.iter().map(|share| &share.0));
         let messages = self.broadcast(Kind::Open, message).await?;
-        let points = self
-            .parties()
-            .ids()
-            .zip(&messages)
+        let points = messages
+            .iter()
             .map(|(party, message)| self.elements(party, Kind::Open, message, shares.len()))
             .collect::<Result<Vec<_>, _>>()?;
 
+        self.combine_points(&points, shares.len())
+    }
+
+    /// The first `count` values of which each party sent a point, by position.
+    pub(super) fn combine_points(
+        &self,
+        points: &[Zeroizing<Vec<Fr>>],
+        count: usize,
+    ) -> Result<Vec<Fr>, Abort> {
         let mut row = Zeroizing::new(vec![Fr::default(); points.len()]);
         let mut open = |index: usize| {
-            row.iter_mut().zip(&points).for_each(|(point, points)| *point = points[index]);
+            row.iter_mut().zip(points).for_each(|(point, points)| *point = points[index]);
             let inconsistent = Abort::Inconsistent { exchange: self.last_exchange() };
             self.all.open(&row).ok_or(inconsistent)
         };
-        (0..shares.len()).map(&mut open).collect()
+        (0..count).map(&mut open).collect()
     }
 }

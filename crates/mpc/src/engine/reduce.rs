@@ -2,26 +2,28 @@
 //!
 //! Gennaro, Rabin, Rabin, *Simplified VSS and fast-track multiparty computations* (PODC 1998). If
 //! `p_i` are points of a polynomial of degree 2t with constant `p`, then `p = sum of l_i * p_i`
-//! over any 2t + 1 parties, with Lagrange's coefficients `l_i`. Each of these parties shares
+//! over the 2t + 1 active parties, with Lagrange's coefficients `l_i`. Each of them shares
 //! `l_i * p_i` with a fresh polynomial `g_i` of degree t, and the sum of what a party receives is
 //! its share of `p`.
 //!
 //! A polynomial of degree t with given constant has t free points. The dealer lets them be
-//! pseudo-random at t parties that share a key with it, so that only the other n - 1 - t parties
-//! are sent anything: one element each way for n = 3. Any t parties see t points of `g_i`, which
+//! pseudo-random at t parties that share a key with it, so that only the other t parties are sent
+//! anything: one element each way for t = 1. Any t parties see t points of `g_i`, which
 //! are uniform and independent of `p_i`.
 //!
 //! A dealer that shares another value than `l_i * p_i` adds its error to the product and nobody
-//! notices here. With n = 2t + 1 that is all it can do: any sub-shares whatever that it sends to
-//! the t + 1 honest parties define *some* polynomial. So each result is kept with its factors until
-//! the next [check](super::check), without which nothing is opened.
+//! notices here. That is all it can do: any sub-shares whatever that it sends to the t + 1 honest
+//! parties define *some* polynomial. (With more honest parties among those who compute it could send
+//! them sub-shares on none, and what they then hold would depend on which of them one asks. That is
+//! why no more than 2t + 1 parties are active.) So each result is kept with its factors until the
+//! next [check](super::check), without which nothing is opened.
 
 use ark_ff::AdditiveGroup;
 use quittance_crypto::field::Fr;
 use zeroize::Zeroizing;
 
 use super::{Engine, Products};
-use crate::parties::{Parties, PartyId};
+use crate::parties::{ActiveSet, ByParty, PartyId};
 use crate::session::{Abort, Kind, Payload};
 use crate::shamir::lagrange;
 use crate::share::Share;
@@ -35,24 +37,17 @@ const MAX_UNCHECKED: usize = 1 << 20;
 pub(super) struct Resharing {
     /// For each party that does not derive its sub-share of this party's products, this party
     /// included: the coefficients that make the sub-share from `p_i` and the derived sub-shares.
-    /// Empty if this party does not deal.
     targets: Vec<(PartyId, Vec<Fr>)>,
-    /// By position: whether that party sends sub-shares to this one.
-    receives: Vec<bool>,
+    /// Whether a party sends sub-shares to this one.
+    receives: ByParty<bool>,
 }
 
 impl Resharing {
-    pub(super) fn new(parties: Parties, me: PartyId) -> Self {
-        let active: Vec<_> = parties.active().collect();
-        let receives = |dealer: PartyId| {
-            dealer != me && active.contains(&dealer) && !parties.derived_from(dealer).contains(me)
-        };
-        let receives = parties.ids().map(receives).collect();
-        let Some(place) = active.iter().position(|&id| id == me) else {
-            return Self { targets: vec![], receives };
-        };
-        let points: Vec<_> = active.iter().map(|id| id.point()).collect();
-        let own = lagrange(&points, Fr::ZERO)[place];
+    pub(super) fn new(parties: ActiveSet, me: PartyId) -> Self {
+        let receives = |dealer: PartyId| dealer != me && !parties.derived_from(dealer).contains(me);
+        let receives = ByParty::from_fn(parties, receives);
+        let points: Vec<_> = parties.ids().map(PartyId::point).collect();
+        let own = lagrange(&points, Fr::ZERO)[parties.place(me)];
 
         let derived = parties.derived_from(me);
         let mut known = vec![Fr::ZERO];
@@ -97,45 +92,56 @@ impl Engine {
     }
 
     async fn reduce_batch(&mut self, points: &[Fr]) -> Result<Vec<Share>, Abort> {
-        let mut streams = self.keys.sub_shares();
-        let mut shares = vec![Share::zero(); points.len()];
-        let mut outgoing = self.empty_messages(points.len());
-
-        if !self.resharing.targets.is_empty() {
-            let me = self.me();
-            #[cfg(test)]
-            let points = &self.lie(points);
-            let mut known = Zeroizing::new(vec![Fr::ZERO; streams.outgoing.len() + 1]);
-            for (point, share) in points.iter().zip(&mut shares) {
-                known[0] = *point;
-                for (point, stream) in known[1..].iter_mut().zip(&mut streams.outgoing) {
-                    *point = stream.element();
-                }
-                for (target, row) in &self.resharing.targets {
-                    let point = row.iter().zip(&*known).map(|(c, point)| *c * point).sum();
-                    if *target == me {
-                        share.0 += point;
-                    } else {
-                        push(&mut outgoing[target.position()], &point);
-                    }
-                }
-            }
-        }
-        for stream in streams.incoming.iter_mut().flatten() {
-            shares.iter_mut().for_each(|share| share.0 += stream.element());
-        }
-
+        let (mut shares, outgoing) = self.deal_points(points);
         let incoming = self.session.exchange(Kind::Multiply, outgoing).await?;
         for party in self.parties().others(self.me()) {
-            let count = match self.resharing.receives[party.position()] {
-                true => points.len(),
-                false => 0,
-            };
-            let message = &incoming[party.position()];
+            let (message, count) = (&incoming[party], self.dealt(party, points.len()));
             let points = self.elements(party, Kind::Multiply, message, count)?;
             shares.iter_mut().zip(&*points).for_each(|(share, point)| share.0 += point);
         }
         Ok(shares)
+    }
+
+    /// The messages that re-share points, by receiver, and what is here already of
+    /// this party's shares of the results: all but what others send.
+    pub(super) fn deal_points(&mut self, points: &[Fr]) -> (Vec<Share>, ByParty<Payload>) {
+        let mut streams = self.keys.sub_shares();
+        let mut shares = vec![Share::zero(); points.len()];
+        let mut outgoing = self.empty_messages(points.len());
+
+        let me = self.me();
+        #[cfg(not(test))]
+        let dealt = points;
+        #[cfg(test)]
+        let dealt = &self.lie(points);
+        let mut known = Zeroizing::new(vec![Fr::ZERO; streams.outgoing.len() + 1]);
+        for (point, share) in dealt.iter().zip(&mut shares) {
+            known[0] = *point;
+            for (point, stream) in known[1..].iter_mut().zip(&mut streams.outgoing) {
+                *point = stream.element();
+            }
+            for (target, row) in &self.resharing.targets {
+                let point = row.iter().zip(&*known).map(|(c, point)| *c * point).sum();
+                if *target == me {
+                    share.0 += point;
+                } else {
+                    push(&mut outgoing[*target], &point);
+                }
+            }
+        }
+        for stream in &mut streams.incoming {
+            shares.iter_mut().for_each(|share| share.0 += stream.element());
+        }
+
+        (shares, outgoing)
+    }
+
+    /// How many elements a party sends for so many points.
+    pub(super) fn dealt(&self, party: PartyId, points: usize) -> usize {
+        match self.resharing.receives[party] {
+            true => points,
+            false => 0,
+        }
     }
 
     /// The points that a party of the tests re-shares in the next exchange.
@@ -150,11 +156,11 @@ impl Engine {
     }
 
     /// Buffers that will not grow while they are filled.
-    fn empty_messages(&self, elements: usize) -> Vec<Payload> {
-        let mut messages = vec![Payload::default(); self.parties().count()];
+    fn empty_messages(&self, elements: usize) -> ByParty<Payload> {
+        let mut messages = ByParty::from_fn(self.parties(), |_| Payload::default());
         for (target, _) in &self.resharing.targets {
             if *target != self.me() {
-                messages[target.position()].reserve_exact(elements * ELEMENT);
+                messages[*target].reserve_exact(elements * ELEMENT);
             }
         }
         messages

@@ -1,4 +1,5 @@
 use super::*;
+use crate::parties::Parties;
 use quittance_crypto::field::random_field;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -8,21 +9,37 @@ use crate::session::{Binding, Frame};
 use crate::shamir::split;
 use quittance_crypto::digest::Digest;
 
+/// A session of the committee's last parties.
 fn binding(committee: u8, threshold: u8) -> Binding {
+    let active = Parties::new(committee.into(), threshold).unwrap().choices().last().unwrap();
     let [chain, round, circuit, roster, dealings] = [Digest::ZERO; 5];
     let committee = (0..committee).map(|number| Digest([number; 32])).collect();
-    Binding { chain, round, attempt: 0, circuit, roster, dealings, committee, threshold }
+    Binding { chain, round, attempt: 0, circuit, roster, dealings, committee, threshold, active }
 }
 
 type Made = Vec<(CommittedShare, CommittedOutput)>;
 
 /// The nets 5, -8, 3 in group 0 and twice 11 in group 1, as all parties make them.
 fn make(n: u8, t: u8, interfere: impl FnMut(Frame) -> Vec<Frame>) -> Vec<Result<Made, Abort>> {
-    let network = Network::of_engines(&binding(n, t), 1, |mut engine| async move {
+    make_with(n, t, 0, interfere)
+}
+
+/// The same where party number `liar` takes other shares than it has.
+fn make_with(
+    n: u8,
+    t: u8,
+    liar: u8,
+    interfere: impl FnMut(Frame) -> Vec<Frame>,
+) -> Vec<Result<Made, Abort>> {
+    let network = Network::of_engines(&binding(n, t), 1, move |mut engine| async move {
         let mut rng = ChaCha20Rng::seed_from_u64(5);
         let share = |value: Fr| {
-            let mut shares = split(value, engine.parties(), &mut rng);
-            shares.swap_remove(engine.me().position())
+            let mut shares = split(value, Parties::new(n.into(), t).unwrap(), &mut rng);
+            let mut own = shares.swap_remove(engine.me().position());
+            if engine.me().number() == liar {
+                own += &Share::constant(Fr::from(1u64));
+            }
+            own
         };
         let values = values().map(share);
         let groups = [0, 0, 1, 0, 1];
@@ -41,19 +58,20 @@ fn honest(n: u8, t: u8) -> Vec<Made> {
 }
 
 /// The shares of all parties of one output.
-fn shares(made: &[Made], parties: Parties, output: usize) -> Vec<(PartyId, CommittedShare)> {
-    parties.ids().map(|id| (id, made[id.position()][output].0.clone())).collect()
+fn shares(made: &[Made], output: usize) -> Vec<(PartyId, CommittedShare)> {
+    let parties = made[0][output].1.parties();
+    parties.ids().zip(made).map(|(id, made)| (id, made[output].0.clone())).collect()
 }
 
 #[test]
 fn owners_get_values_that_open_the_commitments() {
-    for (n, t) in [(3, 1), (4, 1), (5, 2)] {
-        let parties = Parties::new(n.into(), t).unwrap();
+    for (n, t) in [(3, 1), (4, 1), (5, 1), (5, 2)] {
         let made = honest(n, t);
+        assert_eq!(made[0][0].1.parties(), binding(n, t).active);
         for (output, value) in values().into_iter().enumerate() {
             let public = &made[0][output].1;
             assert!(made.iter().all(|made| made[output].1 == *public));
-            let combined = public.combine(&shares(&made, parties, output)).ok().unwrap();
+            let combined = public.combine(&shares(&made, output)).ok().unwrap();
             assert_eq!(combined.value, value);
             assert!(combined.faulty.is_empty());
             let commitment =
@@ -82,7 +100,7 @@ fn t_liars_are_named_and_change_nothing() {
     let made = honest(3, 1);
     for liar in parties.ids() {
         for change_value in [true, false] {
-            let mut shares = shares(&made, parties, 1);
+            let mut shares = shares(&made, 1);
             let share = &mut shares[liar.position()].1;
             let part = if change_value { &mut share.value } else { &mut share.blinding };
             part.0 += Fr::from(1u64);
@@ -95,10 +113,9 @@ fn t_liars_are_named_and_change_nothing() {
 
 #[test]
 fn too_few_repeated_and_unknown_shares_are_refused() {
-    let parties = Parties::new(3, 1).unwrap();
     let made = honest(3, 1);
     let public = &made[0][0].1;
-    let all = shares(&made, parties, 0);
+    let all = shares(&made, 0);
     let too_few = |good, faulty| Some(OutputError::TooFew { good, needed: 2, faulty });
     assert_eq!(public.combine(&all[..1]).err(), too_few(1, vec![]));
     assert_eq!(public.combine(&[]).err(), too_few(0, vec![]));
@@ -119,9 +136,8 @@ fn too_few_repeated_and_unknown_shares_are_refused() {
 
 #[test]
 fn shares_of_another_output_do_not_open_this_one() {
-    let parties = Parties::new(3, 1).unwrap();
     let made = honest(3, 1);
-    let other = shares(&made, parties, 4);
+    let other = shares(&made, 4);
     let error = made[0][2].1.combine(&other).err();
     assert!(matches!(error, Some(OutputError::TooFew { good: 0, .. })));
 }
@@ -143,16 +159,20 @@ fn commitments_of_too_high_a_degree_are_refused() {
 
 #[test]
 fn a_party_that_publishes_another_commitment_ends_the_session() {
+    let results = make_with(3, 1, 2, |frame| vec![frame]);
+    let expected = Abort::InconsistentCommitments { output: 0 };
+    assert!(results.iter().all(|result| result.as_ref().err() == Some(&expected)));
+
+    // Different ones to different parties.
     let swap = |mut frame: Frame| {
-        if frame.kind == Kind::Publish && frame.from == 2 {
-            frame.payload.rotate_left(32);
+        if frame.kind == Kind::Publish && (frame.from, frame.to) == (2, 3) {
+            frame.payload[..5 * 32].rotate_left(32);
         }
         vec![frame]
     };
     let results = make(3, 1, swap);
-    let expected = Abort::InconsistentCommitments { output: 0 };
-    assert_eq!(results[0].as_ref().err(), Some(&expected));
-    assert_eq!(results[2].as_ref().err(), Some(&expected));
+    let told_otherwise = |result: &Result<_, _>| matches!(result, Err(Abort::Equivocation { .. }));
+    assert!(results.iter().all(told_otherwise));
 
     let garbage = |mut frame: Frame| {
         if frame.kind == Kind::Publish && frame.from == 2 {
@@ -182,10 +202,13 @@ fn bytes_of_outputs_are_canonical_and_checked() {
     assert_eq!(CommittedOutput::from_bytes(&bytes), Ok(public.clone()));
     assert!(CommittedOutput::from_bytes(&bytes[..bytes.len() - 1]).is_err());
     let mut other = bytes.clone();
-    other[0] = 2;
-    assert!(CommittedOutput::from_bytes(&other).is_err());
+    // Of the parties 1, 2 and 4 these are no commitments; of 1 and 2 alone there is no output.
+    for mask in [0b1011, 0b11] {
+        other[1] = mask;
+        assert!(CommittedOutput::from_bytes(&other).is_err());
+    }
     let mut other = bytes;
-    other[5..37].copy_from_slice(made[0][0].1.commitment().as_bytes());
+    other[6..38].copy_from_slice(made[0][0].1.commitment().as_bytes());
     assert!(CommittedOutput::from_bytes(&other).is_err());
 
     let bytes = share.to_bytes();
@@ -205,11 +228,14 @@ fn private_outputs_need_enough_shares_that_fit() {
             .map(|id| (id, dealt.iter().map(|shares| shares[id.position()].clone()).collect()))
             .collect();
         let enough = 2 * usize::from(t) + 1;
-        assert_eq!(combine_private(parties, &shares), Ok(values.to_vec()));
-        assert_eq!(combine_private(parties, &shares[n as usize - enough..]), Ok(values.to_vec()));
+        assert_eq!(combine_private(parties.threshold(), &shares), Ok(values.to_vec()));
+        assert_eq!(
+            combine_private(parties.threshold(), &shares[n as usize - enough..]),
+            Ok(values.to_vec())
+        );
         let (good, needed, faulty) = (enough - 1, enough, vec![]);
         let too_few = OutputError::TooFew { good, needed, faulty };
-        assert_eq!(combine_private(parties, &shares[..good]), Err(too_few));
+        assert_eq!(combine_private(parties.threshold(), &shares[..good]), Err(too_few));
     }
 }
 
@@ -222,14 +248,17 @@ fn wrong_private_shares_are_noticed() {
     for position in 0..3 {
         let mut wrong = shares.clone();
         wrong[position].1[1].0 += Fr::from(1u64);
-        assert_eq!(combine_private(parties, &wrong), Err(OutputError::Disputed { output: 1 }));
+        assert_eq!(
+            combine_private(parties.threshold(), &wrong),
+            Err(OutputError::Disputed { output: 1 })
+        );
         let mut short = shares.clone();
         short[position].1.pop();
-        let error = combine_private(parties, &short).err();
+        let error = combine_private(parties.threshold(), &short).err();
         assert!(matches!(error, Some(OutputError::Unexpected { .. })));
     }
     let mut twice = shares.clone();
     twice[1].0 = shares[0].0;
     let party = shares[0].0;
-    assert_eq!(combine_private(parties, &twice), Err(OutputError::Repeated { party }));
+    assert_eq!(combine_private(parties.threshold(), &twice), Err(OutputError::Repeated { party }));
 }

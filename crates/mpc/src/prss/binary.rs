@@ -1,12 +1,11 @@
-//! Randomness for bits that three parties share in components: component i comes from the seed
-//! that all but party i hold.
+//! Randomness for bits that three active parties share in components: the component of one of them
+//! comes from the seed that the two others hold.
 
 use quittance_crypto::field::Fr;
 use rand_core::RngCore;
 use zeroize::Zeroizing;
 
 use super::{Keys, SetKey, Stream};
-use crate::parties::PartyId;
 use crate::share::Share;
 
 /// What one party of three draws from the two seeds that it holds: from that of all but the party
@@ -85,9 +84,9 @@ impl Keys {
     /// The sets of all but the next party, and of all but the one after that.
     fn held(&self) -> [&SetKey; 2] {
         [1, 2].map(|step| {
-            let without = PartyId::from_position((self.me.position() + step) % 3);
+            let without = self.parties.after(self.me, step);
             let set = self.sets.iter().find(|key| !key.set.contains(without));
-            set.expect("for each of three parties there is a set of the two others")
+            set.expect("for each of three active parties there is a set of the two others")
         })
     }
 }

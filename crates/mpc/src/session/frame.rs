@@ -14,7 +14,7 @@ pub const MAX_FRAME_PAYLOAD: usize = 1 << 20;
 pub enum Kind {
     /// Commitments to contributions to common seeds.
     Commit = 0,
-    /// Digests of the commitments received.
+    /// Hashes of what was received, with their senders' signatures.
     Echo = 1,
     /// Contributions to common seeds, and pairwise keys.
     Reveal = 2,
@@ -26,16 +26,22 @@ pub enum Kind {
     Confirm = 5,
     /// Commitments to output shares.
     Publish = 6,
-    /// Components of products over Z_2, and of what is computed to check them.
+    /// Components of products over Z_2.
     BinaryProduct = 7,
-    /// Components of a value over Z_2, or of a check of such, that everybody learns.
+    /// Components of bits that everybody learns.
     BinaryOpen = 8,
+    /// What is computed to check products: sub-shares, then components over GF(2^128).
+    CheckProduct = 9,
+    /// What everybody learns in a check of products: shares, then components over GF(2^128).
+    CheckOpen = 10,
+    /// The hash of all that was opened and published in the session.
+    Transcript = 11,
     /// Which stored preprocessing there is, and which of it is to be used.
-    Stock = 9,
+    Stock = 12,
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 13] = [
         Self::Commit,
         Self::Echo,
         Self::Reveal,
@@ -45,6 +51,9 @@ impl Kind {
         Self::Publish,
         Self::BinaryProduct,
         Self::BinaryOpen,
+        Self::CheckProduct,
+        Self::CheckOpen,
+        Self::Transcript,
         Self::Stock,
     ];
 }
@@ -53,7 +62,7 @@ impl std::fmt::Display for Kind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Commit => "seed commitments",
-            Self::Echo => "echo of seed commitments",
+            Self::Echo => "echo",
             Self::Reveal => "seed contributions",
             Self::Multiply => "sub-shares",
             Self::Open => "opening",
@@ -61,6 +70,9 @@ impl std::fmt::Display for Kind {
             Self::Publish => "commitments to outputs",
             Self::BinaryProduct => "components of binary products",
             Self::BinaryOpen => "binary opening",
+            Self::CheckProduct => "products of a check",
+            Self::CheckOpen => "opening of a check",
+            Self::Transcript => "transcript",
             Self::Stock => "stored preprocessing",
         })
     }
@@ -126,7 +138,7 @@ impl Decode for Frame {
     }
 }
 
-fn decode_kind(input: &mut Reader<'_>) -> Result<Kind, DecodeError> {
+pub(super) fn decode_kind(input: &mut Reader<'_>) -> Result<Kind, DecodeError> {
     let offset = input.offset();
     let tag = input.u8("kind of exchange")?;
     let kind = Kind::ALL.get(usize::from(tag)).copied();
@@ -175,8 +187,8 @@ mod tests {
         assert_eq!(error.problem, Problem::TooLong { found, limit });
 
         let mut bytes = sample().to_bytes();
-        bytes[38] = 10;
-        assert_eq!(Frame::from_bytes(&bytes).unwrap_err().problem, Problem::UnknownTag(10));
+        bytes[38] = 13;
+        assert_eq!(Frame::from_bytes(&bytes).unwrap_err().problem, Problem::UnknownTag(13));
         bytes[38] = 4;
         bytes[41] = 2;
         assert_eq!(Frame::from_bytes(&bytes).unwrap_err().problem, Problem::UnknownTag(2));

@@ -7,7 +7,7 @@ use std::task::{Context, Waker};
 
 use super::mailbox::{Mailbox, Refusal, Traffic};
 use super::{Abort, Binding, Frame, Session, lock};
-use crate::parties::{PartiesError, PartyId};
+use crate::parties::{ActiveSet, PartiesError, PartyId};
 
 type Protocol<T> = Pin<Box<dyn Future<Output = Result<T, Abort>> + Send>>;
 
@@ -37,6 +37,7 @@ pub struct Poll<T> {
 /// authenticated, calls [`poll`](Self::poll) afterwards, and sends what comes out. Deadlines are
 /// the driver's: it calls [`end`](Self::end). Dropping the machine erases the party's shares.
 pub struct Machine<T> {
+    parties: ActiveSet,
     me: PartyId,
     mailbox: Arc<Mutex<Mailbox>>,
     state: State<T>,
@@ -58,10 +59,15 @@ impl<T> Machine<T> {
         let me = parties.id(me).ok_or(PartiesError::Unknown { number: me })?;
         let id = binding.session();
         let mailbox = Arc::new(Mutex::new(Mailbox::new(id, parties, me)));
-        let committee = binding.committee_digest();
-        let session = Session { id, committee, parties, me, mailbox: Arc::clone(&mailbox) };
+        let (setting, shared) = (binding.setting(), Arc::clone(&mailbox));
+        let session = Session { id, setting, parties, me, mailbox: shared, signer: None };
         let state = State::Running(Box::pin(protocol(session)));
-        Ok(Self { me, mailbox, state })
+        Ok(Self { parties, me, mailbox, state })
+    }
+
+    /// Who takes part.
+    pub fn parties(&self) -> ActiveSet {
+        self.parties
     }
 
     /// This party.

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::Payload;
 use super::frame::{Frame, Kind, MAX_FRAME_PAYLOAD};
-use crate::parties::{Parties, PartyId};
+use crate::parties::{ActiveSet, ByParty, PartyId};
 
 /// The largest message of one party to another in one exchange.
 pub const MAX_MESSAGE: usize = 64 << 20;
@@ -17,7 +17,7 @@ pub const MAX_MESSAGE: usize = 64 << 20;
 /// Why a frame was not accepted. A refused frame changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Refusal {
-    /// The frame came over the channel of somebody who is not one of the other parties.
+    /// The frame came over the channel of somebody who is not one of the other active parties.
     #[error("frame from number {number}, which is not another party of this session")]
     Stranger {
         /// The number that the channel's peer has.
@@ -136,18 +136,18 @@ struct Inbox {
 
 pub(super) struct Mailbox {
     session: Digest,
-    parties: Parties,
+    parties: ActiveSet,
     me: PartyId,
     finished: u32,
-    inboxes: Vec<Inbox>,
+    inboxes: ByParty<Inbox>,
     outbox: Vec<Frame>,
     traffic: Traffic,
     over: bool,
 }
 
 impl Mailbox {
-    pub(super) fn new(session: Digest, parties: Parties, me: PartyId) -> Self {
-        let inboxes = parties.ids().map(|_| Inbox::default()).collect();
+    pub(super) fn new(session: Digest, parties: ActiveSet, me: PartyId) -> Self {
+        let inboxes = ByParty::from_fn(parties, |_| Inbox::default());
         let traffic = Traffic::default();
         Self { session, parties, me, finished: 0, inboxes, outbox: vec![], traffic, over: false }
     }
@@ -169,7 +169,7 @@ impl Mailbox {
     pub(super) fn close(&mut self) {
         self.over = true;
         self.outbox.clear();
-        self.inboxes.iter_mut().for_each(|inbox| *inbox = Inbox::default());
+        self.inboxes.iter_mut().for_each(|(_, inbox)| *inbox = Inbox::default());
     }
 
     /// Accepts no more frames, but leaves those that wait to be sent.
@@ -179,16 +179,14 @@ impl Mailbox {
 
     /// The other parties whose message of the current exchange is not complete.
     pub(super) fn missing(&self) -> Vec<PartyId> {
-        let absent = |id: &PartyId| self.inboxes[id.position()].messages.is_empty();
+        let absent = |id: &PartyId| self.inboxes[*id].messages.is_empty();
         self.parties.others(self.me).filter(absent).collect()
     }
 
     /// Queues the frames of one exchange and returns its number.
-    pub(super) fn send(&mut self, kind: Kind, outgoing: Vec<Payload>) -> u32 {
-        for (to, message) in self.parties.ids().zip(outgoing) {
-            if to != self.me {
-                self.send_to(to, kind, message);
-            }
+    pub(super) fn send(&mut self, kind: Kind, mut outgoing: ByParty<Payload>) -> u32 {
+        for to in self.parties.others(self.me) {
+            self.send_to(to, kind, std::mem::take(&mut outgoing[to]));
         }
         self.traffic.exchanges += 1;
         self.finished
@@ -215,13 +213,14 @@ impl Mailbox {
         self.outbox.push(Frame { session, from, to, exchange, kind, part, last, payload });
     }
 
-    /// Takes one message from each other party (`None` at the own position) once all are here.
-    pub(super) fn collect(&mut self) -> Option<Vec<Option<(Kind, Payload)>>> {
+    /// Takes one message from each other party (`None` of the own) once all are here.
+    pub(super) fn collect(&mut self) -> Option<ByParty<Option<(Kind, Payload)>>> {
         if !self.missing().is_empty() {
             return None;
         }
         self.finished += 1;
-        Some(self.inboxes.iter_mut().map(|inbox| inbox.messages.pop_front()).collect())
+        let inboxes = &mut self.inboxes;
+        Some(ByParty::from_fn(self.parties, |party| inboxes[party].messages.pop_front()))
     }
 
     /// Takes in a frame that arrived over the authenticated channel of the party `peer`.
@@ -231,7 +230,7 @@ impl Mailbox {
         }
         let peer = self.peer(peer, &frame)?;
         let finished = self.finished;
-        let inbox = &mut self.inboxes[peer.position()];
+        let inbox = &mut self.inboxes[peer];
         inbox.check_order(peer, &frame, finished)?;
         inbox.check_split(peer, &frame)?;
         inbox.append(frame);
@@ -241,7 +240,7 @@ impl Mailbox {
     fn peer(&self, number: u8, frame: &Frame) -> Result<PartyId, Refusal> {
         let known = self.parties.id(number).filter(|&id| id != self.me);
         let peer = known.ok_or(Refusal::Stranger { number })?;
-        if frame.from != number {
+        if planted!("frame-sender-not-compared", false, frame.from != number) {
             return Err(Refusal::WrongSender { peer, claimed: frame.from });
         }
         if planted!("foreign-session-accepted", false, frame.session != self.session) {

@@ -11,17 +11,18 @@ fn binding(committee: u8) -> Binding {
         dealings: Digest::of("dealings", &[]),
         committee: (0..committee).map(|number| Digest([number; 32])).collect(),
         threshold: 1,
+        active: Parties::new(3, 1).unwrap().first_active(),
     }
 }
 
 /// Sends `length` bytes to everybody in each of `rounds` exchanges, and checks what comes back.
 async fn chatter(mut session: Session, rounds: u8, length: usize) -> Result<u8, Abort> {
     for round in 0..rounds {
-        let (me, count) = (session.me().number(), session.parties().count());
-        let outgoing = vec![Zeroizing::new(vec![me ^ round; length]); count];
+        let message = Zeroizing::new(vec![session.me().number() ^ round; length]);
+        let outgoing = ByParty::from_fn(session.parties(), |_| message.clone());
         let incoming = session.exchange(Kind::Open, outgoing).await?;
-        for (party, message) in session.parties().ids().zip(incoming) {
-            assert_eq!(*message, vec![party.number() ^ round; length]);
+        for (party, message) in incoming.iter() {
+            assert_eq!(**message, vec![party.number() ^ round; length]);
         }
     }
     Ok(session.me().number())
@@ -82,6 +83,7 @@ fn every_field_of_the_binding_names_another_session() {
         Binding { committee: vec![other; 3], ..base.clone() },
         Binding { committee: binding(5).committee, ..base.clone() },
         Binding { threshold: 2, ..base.clone() },
+        Binding { active: Parties::new(4, 1).unwrap().active(&[1, 2, 4]).unwrap(), ..base.clone() },
     ];
     for (index, variant) in variants.iter().enumerate() {
         assert_ne!(variant.session(), base.session());
@@ -214,12 +216,34 @@ fn a_result_is_given_once() {
 }
 
 #[test]
-fn a_committee_has_no_further_party() {
+fn nobody_takes_part_but_active_parties() {
     let error = |binding, me| Machine::new(&binding, me, |session| chatter(session, 1, 1)).err();
     assert_eq!(error(binding(3), 4), Some(PartiesError::Unknown { number: 4 }));
     assert_eq!(error(binding(3), 0), Some(PartiesError::Unknown { number: 0 }));
     let (count, threshold) = (2, 1);
     assert_eq!(error(binding(2), 1), Some(PartiesError::TooFew { count, threshold }));
+
+    let parties = Parties::new(5, 1).unwrap();
+    let among = |numbers: &[u8]| Binding { active: parties.active(numbers).unwrap(), ..binding(5) };
+    assert_eq!(error(among(&[1, 3, 5]), 2), Some(PartiesError::Unknown { number: 2 }));
+    assert_eq!(error(among(&[1, 3, 5]), 5), None);
+    // Of another committee: a number that this one has not, and another threshold.
+    let foreign = Binding { committee: binding(4).committee, ..among(&[1, 3, 5]) };
+    assert_eq!(error(foreign, 1), Some(PartiesError::Unknown { number: 5 }));
+    let foreign = Binding { threshold: 2, ..among(&[1, 3, 5]) };
+    assert_eq!(error(foreign, 1), Some(PartiesError::NotActive { needed: 5, found: 3 }));
+}
+
+#[test]
+fn parties_that_are_not_active_cannot_interfere() {
+    let active = Parties::new(5, 1).unwrap().active(&[1, 3, 5]).unwrap();
+    let binding = Binding { active, ..binding(5) };
+    let mut machines = [1, 3, 5].map(|me| machine(&binding, me, 5));
+    let mut frame = machines[1].poll().outgoing.remove(0);
+    frame.from = 2;
+    assert_eq!(machines[0].deliver(2, frame), Err(Refusal::Stranger { number: 2 }));
+    let machines = [1, 3, 5].map(|me| machine(&binding, me, 5));
+    assert_eq!(Network::new(machines.into(), 1).run().results, [Ok(1), Ok(3), Ok(5)]);
 }
 
 #[test]

@@ -45,7 +45,11 @@ fn honest_dealings_are_accepted_and_share_the_committed_values() {
         let dealt = dealt(n, t, 1);
         let inputs: Vec<_> =
             dealt.parties.ids().map(|party| dealt.verify(party).ok().unwrap()).collect();
-        let interpolation = crate::shamir::Interpolation::of_all(dealt.parties);
+        let interpolation = crate::shamir::Interpolation::new(
+            dealt.parties.threshold(),
+            &dealt.parties.ids().collect::<Vec<_>>(),
+        );
+        let interpolation = interpolation.unwrap();
         for (index, value) in dealt.values.iter().enumerate() {
             let shares: Vec<_> = inputs.iter().map(|inputs| inputs[index].share.0).collect();
             assert_eq!(interpolation.open(&shares), Some(*value));
@@ -70,6 +74,32 @@ fn every_wrong_share_is_found_and_named() {
             assert!(!dealt.dealing.fits(input, one, &dealt.shares[0][input]));
             assert!(dealt.dealing.fits(input, two, &dealt.shares[1][input]));
         }
+    }
+}
+
+/// A party complains of a share that was good. The dealer answers with what it has given, and
+/// everybody sees that it fits, so that nobody blames the dealer. Nothing else passes for an answer:
+/// neither what the party says that it was given, nor the share of another party or input.
+#[test]
+fn a_false_complaint_does_not_frame_the_dealer() {
+    for (n, t) in [(3, 1), (5, 2)] {
+        let dealt = dealt(n, t, 11);
+        let complainant = dealt.parties.id(1).unwrap();
+        assert!(dealt.verify(complainant).is_ok());
+        for input in 0..3 {
+            let fits = |share: &DealtShare| dealt.dealing.fits(input, complainant, share);
+            let owed = &dealt.shares[0][input];
+            assert!(fits(owed));
+            for (value, blinding) in [(1u64, 0u64), (0, 1), (1, 1)] {
+                let value = &owed.value + Fr::from(value);
+                let blinding = &owed.blinding + Fr::from(blinding);
+                assert!(!fits(&DealtShare { value, blinding }));
+            }
+            assert!(!fits(&dealt.shares[1][input]));
+            assert!(!fits(&dealt.shares[0][(input + 1) % 3]));
+        }
+        // Of an input that was not dealt there is no share.
+        assert!(!dealt.dealing.fits(3, complainant, &dealt.shares[0][0]));
     }
 }
 

@@ -53,9 +53,24 @@ fn another_place_is_refused() {
     moved.amount = announce(2).amount;
     assert_eq!(moved.check(&payer, 2), Err(AnnouncementError::Payee));
     moved.payee = announce(2).payee;
+    for attempt in 0..PADS {
+        assert_eq!(moved.check(&payer, 2), Err(AnnouncementError::Pad(attempt)));
+        moved.pads[attempt] = announce(2).pads[attempt].clone();
+    }
     assert_eq!(moved.check(&payer, 2), Err(AnnouncementError::Details));
     moved.details = announce(2).details;
     assert_eq!(moved.check(&payer, 2), Ok(()));
+}
+
+/// The pads of both attempts exchanged: the payee would read nothing.
+#[test]
+fn a_pad_of_another_attempt_is_refused() {
+    let mut exchanged = announce(0);
+    exchanged.pads.swap(0, 1);
+    assert_eq!(exchanged.check(&joined(&queue(1)), 2), Err(AnnouncementError::Pad(0)));
+    let mut second = announce(0);
+    second.pads[1] = second.pads[0].clone();
+    assert_eq!(second.check(&joined(&queue(1)), 2), Err(AnnouncementError::Pad(1)));
 }
 
 #[test]

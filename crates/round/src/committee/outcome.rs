@@ -1,6 +1,6 @@
 //! From the outputs of the session to what each bank is told.
 
-use quittance_circuit::Owner;
+use quittance_circuit::{Fr, Owner};
 use quittance_crypto::commitment::Commitment;
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::Encode;
@@ -12,16 +12,14 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::Assignment;
-use crate::receipt::{ReceiptShare, Subject};
-use crate::result::{Part, ReceivedShare, ResultShare};
+use crate::receipt::{Attestation, Queue, Statement, Subject};
+use crate::result::{Notices, Part, ResultShare};
 use crate::start::Start;
 
 /// The outputs of the session that are for one bank, as the circuit sorts them.
 pub struct BankOutputs {
-    /// For each payment of its queue, in order.
-    pub settled: Vec<Output>,
-    /// For each payment addressed to it, by payer and place.
-    pub received: Vec<Output>,
+    /// For each place of its queue, in order.
+    pub notices: Vec<Output>,
     /// Its inflow.
     pub inflow: Output,
     /// Its net.
@@ -46,15 +44,8 @@ pub struct Outcome {
     start: Start,
     /// By place in the roster.
     results: Vec<ResultShare>,
-    bits: Vec<SettledBit>,
-}
-
-struct SettledBit {
-    payer: InstitutionId,
-    payee: InstitutionId,
-    place: u32,
-    leaf: Digest,
-    share: Share,
+    /// By place in the roster: the roots of the queues.
+    queue_roots: Vec<Digest>,
 }
 
 /// Why outputs are not those of a netting among this roster.
@@ -68,11 +59,9 @@ pub enum OutputsError {
         /// How many there are.
         found: usize,
     },
-    /// Of queues of another shape.
-    #[error("{found} {what} of {bank}, there are {expected}")]
+    /// Of a queue of another length.
+    #[error("{found} notices for the queue of {bank}, which has {expected} places")]
     Shape {
-        /// What was counted.
-        what: &'static str,
         /// Whose.
         bank: InstitutionId,
         /// How many there should be.
@@ -80,8 +69,10 @@ pub enum OutputsError {
         /// How many there are.
         found: usize,
     },
-    /// For another bank, or not as private or committed as it has to be.
-    #[error("{part} of {bank} is not a secret of that bank")]
+    /// For another bank, or not as public, private or committed as it has to be.
+    #[error(
+        "{part} of {bank} is not what it has to be: public, a secret of that bank, or committed"
+    )]
     Kind {
         /// Which output.
         part: Part,
@@ -106,6 +97,7 @@ impl Assignment {
             banks.zip(outputs).map(|((role, bank), outputs)| self.take(role, bank, outputs));
         let taken: Vec<_> = taken.collect::<Result<_, _>>()?;
         let nets: Vec<_> = taken.iter().map(|taken| taken.published.clone()).collect();
+        let notices: Vec<_> = taken.iter().map(|taken| taken.notices.clone()).collect();
         let result = |taken: Taken| ResultShare {
             round: self.start.round,
             attempt: self.start.attempt,
@@ -113,14 +105,14 @@ impl Assignment {
             steps: computed.steps,
             bytes_sent: computed.bytes_sent,
             milliseconds: computed.milliseconds,
-            settled: taken.settled,
-            received: taken.received,
+            notices: notices.clone(),
             inflow: taken.inflow,
             net: taken.net,
             nets: nets.clone(),
         };
         let results: Vec<_> = taken.into_iter().map(result).collect();
-        Ok(Outcome { start: self.start.clone(), bits: self.bits(&results), results })
+        let queue_roots = self.seats.iter().map(|seat| seat.queue_root).collect();
+        Ok(Outcome { start: self.start.clone(), results, queue_roots })
     }
 
     fn take(
@@ -129,62 +121,35 @@ impl Assignment {
         bank: InstitutionId,
         outputs: BankOutputs,
     ) -> Result<Taken, OutputsError> {
-        let queue = self.seats.get(usize::from(role.0)).map_or(0, |seat| seat.payments.len());
-        let addressed: Vec<_> = self.addressed_to(role).collect();
-        let counted = [
-            ("bits of payments", queue, outputs.settled.len()),
-            ("bits of payments to it", addressed.len(), outputs.received.len()),
-        ];
-        for (what, expected, found) in counted {
-            if expected != found {
-                return Err(OutputsError::Shape { what, bank, expected, found });
-            }
+        let expected = self.seats.get(usize::from(role.0)).map_or(0, |seat| seat.leaves.len());
+        let found = outputs.notices.len();
+        if expected != found {
+            return Err(OutputsError::Shape { bank, expected, found });
         }
         let wrong = |part| OutputsError::Kind { part, bank };
-        let settled = outputs
-            .settled
-            .into_iter()
-            .enumerate()
-            .map(|(place, output)| private(role, output).ok_or(wrong(Part::Settled { place })));
-        let settled = settled.collect::<Result<_, _>>()?;
-        let received = addressed.into_iter().zip(outputs.received);
-        let received = received.map(|((payer, place), output)| {
-            let part = Part::Received { payer: self.institution(payer).unwrap_or(bank), place };
-            let share = private(role, output).ok_or(wrong(part))?;
-            Ok(ReceivedShare { payer, place, share })
+        let notices = (0..).zip(outputs.notices).map(|(place, output)| {
+            public(output).ok_or(wrong(Part::Notice { payer: bank, place }))
         });
-        let received = received.collect::<Result<_, _>>()?;
+        let notices = Notices(notices.collect::<Result<_, _>>()?);
         let inflow = private(role, outputs.inflow).ok_or(wrong(Part::Inflow))?;
         let (net, published) = committed(role, outputs.net).ok_or(wrong(Part::Net))?;
-        Ok(Taken { settled, received, inflow, net, published })
-    }
-
-    /// All bits with what they are about, from those that the payers get.
-    fn bits(&self, results: &[ResultShare]) -> Vec<SettledBit> {
-        let banks = self.start.roster.institutions().zip(&self.seats).zip(results);
-        let bits = banks.flat_map(|((payer, seat), result)| {
-            let payments = (0u32..).zip(&seat.payments).zip(&result.settled);
-            payments.filter_map(move |((place, payment), share)| {
-                let payee = self.institution(payment.payee.0)?;
-                let (leaf, share) = (payment.leaf, share.clone());
-                Some(SettledBit { payer, payee, place, leaf, share })
-            })
-        });
-        bits.collect()
-    }
-
-    fn institution(&self, place: u16) -> Option<InstitutionId> {
-        self.start.roster.seats().get(usize::from(place)).map(|seat| seat.institution)
+        Ok(Taken { notices, inflow, net, published })
     }
 }
 
 /// What one bank is told apart from what all are told.
 struct Taken {
-    settled: Vec<Share>,
-    received: Vec<ReceivedShare>,
+    notices: Notices,
     inflow: Share,
     net: CommittedShare,
     published: CommittedOutput,
+}
+
+fn public(output: Output) -> Option<Fr> {
+    match output {
+        Output::Public(value) => Some(value),
+        _ => None,
+    }
 }
 
 fn private(role: Owner, output: Output) -> Option<Share> {
@@ -220,22 +185,20 @@ impl Outcome {
         Some(Zeroizing::new(result.to_bytes()))
     }
 
-    /// This party's signed shares of the bits of all payments by and to `bank`, to be given to that
-    /// bank only, when `settlement` is final and is one of this attempt of the round.
-    pub fn receipts(
+    /// This party's word for all notices, to be given when `settlement` is final and is one of this
+    /// attempt of the round.
+    pub fn attest(
         &self,
-        bank: &InstitutionId,
         settlement: TransactionId,
         party: PartyId,
         key: &SigningKey,
-    ) -> Vec<ReceiptShare> {
-        let of_bank = |bit: &&SettledBit| bit.payer == *bank || bit.payee == *bank;
-        let sign = |bit: &SettledBit| {
-            let (round, share) = (self.start.round, bit.share.clone());
-            let &SettledBit { payer, payee, place, leaf, .. } = bit;
-            let subject = Subject { round, settlement, payer, payee, place, leaf };
-            ReceiptShare::sign(subject, party, share, key)
-        };
-        self.bits.iter().filter(of_bank).map(sign).collect()
+    ) -> Attestation {
+        let Start { round, attempt, roster, .. } = &self.start;
+        let notices = self.results.first().map_or(&[][..], |result| &result.notices);
+        let queues = roster.institutions().zip(&self.queue_roots).zip(notices);
+        let queues = queues.map(|((payer, root), notices)| Queue { payer, root: *root, notices });
+        let notices = Statement::new(queues).root();
+        let subject = Subject { round: *round, settlement, attempt: *attempt, notices };
+        Attestation::sign(subject, party, key)
     }
 }

@@ -1,17 +1,17 @@
 use super::*;
 use crate::Joined;
 use crate::dealing::{Dealing, Dealings, deal};
+use crate::payees::Payees;
 use crate::queue::{FrozenQueue, QueueSeed};
-use crate::receipt::{Receipt, Signers};
-use crate::result::{Part, ResultShare};
+use crate::receipt::{Notice, Queue, Statement};
+use crate::result::{Notices, Part, ResultShare};
 use crate::start::{Roster, Seat};
-use crate::testing::{bank, number, payment, place, ranges, rng};
+use crate::testing::{bank, number, payees, payment, place, ranges, rng};
 use quittance_circuit::Fr;
 use quittance_crypto::commitment::{Commitment, Opening};
 use quittance_crypto::encoding::{Decode, Encode};
 use quittance_crypto::signature::{SigningKey, Suite};
 use quittance_ledger::ids::TransactionId;
-use quittance_ledger::merkle;
 use quittance_mpc::output::{CommittedOutput, CommittedShare};
 use quittance_mpc::{Output, Parties, Share};
 
@@ -34,7 +34,6 @@ fn queue(payer: u32) -> FrozenQueue {
 fn dealt_by(payer: u32, round: RoundId) -> (Dealings, DealtInputs) {
     let (queue, rng) = (queue(payer), &mut rng(100 + u64::from(payer)));
     let balance = Opening::random(900, rng);
-    let dealings = deal(round, &balance, &queue, ranges(&queue), parties(), rng);
     let joined = Joined {
         round,
         chain: place().chain,
@@ -44,10 +43,12 @@ fn dealt_by(payer: u32, round: RoundId) -> (Dealings, DealtInputs) {
         queue_root: queue.root(),
         bucket: queue.bucket(),
     };
+    let dealings =
+        deal(&joined, &balance, &queue, ranges(&queue), &payees(), parties(), rng).ok().unwrap();
     let dealing = Dealing::from_bytes(&dealings.message(2).unwrap()).ok().unwrap();
     let committee = (parties(), parties().id(2).unwrap());
-    let inputs = dealing.accept(&joined, &balance.commit(), committee, rng).ok().unwrap();
-    (dealings, inputs)
+    let inputs = dealing.accept(&joined, &balance.commit(), &payees(), committee, rng);
+    (dealings, inputs.ok().unwrap())
 }
 
 /// Dealings of the banks, as party 2 has accepted them, and the start with the banks 1, 2, 3, 5.
@@ -60,7 +61,8 @@ fn world() -> (Start, BTreeMap<InstitutionId, DealtInputs>) {
         }
         dealt.insert(bank(payer), inputs);
     }
-    let start = Start { round: place().round, attempt: 0, roster: Roster::new(seats).unwrap() };
+    let (active, roster) = (parties().first_active(), Roster::new(seats).unwrap());
+    let start = Start { round: place().round, attempt: 0, active, roster };
     (start, dealt)
 }
 
@@ -69,19 +71,36 @@ fn assignment() -> Assignment {
     Assignment::new(&start, &dealt).ok().unwrap()
 }
 
+/// Whatever stands in the queues: the shape says no more than the buckets do.
 #[test]
-fn queues_end_at_the_first_payee_outside_the_roster() {
+fn all_places_are_computed_with_and_the_roster_is_found_among_payees() {
     let assignment = assignment();
-    // Places: bank 1 at 0, bank 2 at 1, bank 3 at 2, bank 5 at 3.
-    let expected = [vec![1, 2, 1], vec![3], vec![], vec![0]];
-    let expected = expected.map(|queue| queue.into_iter().map(Owner).collect::<Vec<_>>());
-    assert_eq!(assignment.queues(), expected);
-    let amounts: Vec<_> = assignment.seats.iter().map(|seat| seat.payments.len()).collect();
-    assert_eq!(amounts, [3, 1, 0, 1]);
-    let leaf = merkle::leaf_hash(&queue(5).leaves()[0].to_bytes());
-    assert_eq!(assignment.seats[3].payments[0].leaf, leaf);
-    let to_bank_2: Vec<_> = assignment.addressed_to(Owner(1)).collect();
-    assert_eq!(to_bank_2, [(0, 0), (0, 2)]);
+    assert_eq!(assignment.places(), [8, 8, 8, 8]);
+    // Padding is at the place 0, so that bank k is at k.
+    assert_eq!(assignment.kept, [1, 2, 3, 5]);
+    assert_eq!(assignment.labels, (0..=9u64).map(Fr::from).collect::<Vec<_>>());
+    for (seat, payer) in assignment.seats.iter().zip([1, 2, 3, 5]) {
+        assert_eq!(seat.queue_root, queue(payer).root());
+        assert!(seat.leaves.iter().all(|leaf| leaf.vector.len() == 10));
+    }
+}
+
+/// A second attempt on the same dealings takes other pads, and else the same shares.
+#[test]
+fn each_attempt_takes_pads_of_its_own() {
+    let (start, dealt) = world();
+    let of = |attempt| Assignment::new(&Start { attempt, ..start.clone() }, &dealt);
+    let (first, second) = (of(0).ok().unwrap(), of(1).ok().unwrap());
+    let bytes = |share: &InputShare| share.share.to_bytes();
+    for (one, two) in first.seats.iter().zip(&second.seats) {
+        assert_eq!(bytes(&one.liquidity), bytes(&two.liquidity));
+        for (one, two) in one.leaves.iter().zip(&two.leaves) {
+            assert_ne!(bytes(&one.pad), bytes(&two.pad));
+            assert_eq!(bytes(&one.amount), bytes(&two.amount));
+            assert_eq!(bytes(&one.payee), bytes(&two.payee));
+        }
+    }
+    assert_eq!(of(2).err(), Some(AssignmentError::NoPads(2)));
 }
 
 #[test]
@@ -112,9 +131,15 @@ fn a_seat_without_its_dealing_is_named() {
     let refusal = refused(&start, &misfiled);
     assert!(matches!(refusal, AssignmentError::OtherDealing { dealer, .. } if dealer == bank(3)));
 
-    let mut numbered = world().1;
-    numbered.get_mut(&bank(3)).unwrap().number = 2;
-    assert_eq!(refused(&start, &numbered), AssignmentError::SameNumber(bank(3)));
+    // The number of another bank; one that cannot be paid; that of padding.
+    for number in [2, 10, 0] {
+        let mut numbered = world().1;
+        numbered.get_mut(&bank(3)).unwrap().number = number;
+        assert_eq!(refused(&start, &numbered), AssignmentError::Number(bank(3)));
+    }
+    let mut others = world().1;
+    others.get_mut(&bank(3)).unwrap().payees = Payees::with(1..=8);
+    assert_eq!(refused(&start, &others), AssignmentError::OtherPayees(bank(3)));
 }
 
 #[test]
@@ -122,7 +147,8 @@ fn parties_that_were_told_different_things_are_in_different_sessions() {
     let (start, _) = world();
     let committee: Vec<_> = (1..=3).map(|number| Digest([number; 32])).collect();
     let session = |start: &Start, chain, circuit, committee: &[Digest], threshold| {
-        let assignment = Assignment { start: start.clone(), seats: vec![] };
+        let (labels, kept) = (vec![], vec![]);
+        let assignment = Assignment { start: start.clone(), seats: vec![], labels, kept };
         assignment.binding(ChainId(chain), circuit, committee.to_vec(), threshold).session()
     };
     let (chain, circuit) = (Digest([1; 32]), Digest([2; 32]));
@@ -134,6 +160,8 @@ fn parties_that_were_told_different_things_are_in_different_sessions() {
     let other_roster = Start { roster: Roster::new(seats).unwrap(), ..start.clone() };
     let other_round = Start { round: RoundId(Digest::ZERO), ..start.clone() };
     let other_attempt = Start { attempt: 1, ..start.clone() };
+    let active = Parties::new(4, 1).unwrap().active(&[1, 2, 4]).unwrap();
+    let other_parties = Start { active, ..start.clone() };
     let mut other_committee = committee.clone();
     other_committee.swap(0, 1);
     let all = [
@@ -146,6 +174,7 @@ fn parties_that_were_told_different_things_are_in_different_sessions() {
         session(&other_roster, chain, circuit, &committee, 1),
         session(&other_round, chain, circuit, &committee, 1),
         session(&other_attempt, chain, circuit, &committee, 1),
+        session(&other_parties, chain, circuit, &committee, 1),
     ];
     for (k, one) in all.iter().enumerate() {
         assert!(all[k + 1..].iter().all(|other| one != other));
@@ -161,26 +190,27 @@ fn private(owner: u16, value: u64) -> Output {
 fn committed(owner: u16) -> Output {
     let share = CommittedShare::from_bytes(&[0; 64]).ok().unwrap();
     let published = vec![Commitment::identity(); 3];
-    let public = Box::new(CommittedOutput::new(parties(), published).unwrap());
+    let public = Box::new(CommittedOutput::new(parties().first_active(), published).unwrap());
     Output::Committed { owner: Owner(owner), share, public }
 }
 
-/// By bank of the roster: outputs in the shape of the queues, each share another constant.
+/// What is told of a place.
+fn notice(owner: u16, place: u64) -> Fr {
+    Fr::from(100 * u64::from(owner) + place)
+}
+
+/// By bank of the roster: outputs in the shape of the queues.
 fn outputs() -> Vec<BankOutputs> {
-    let bits =
-        |owner: u16, values: &[u64]| values.iter().map(|&value| private(owner, value)).collect();
-    let bank = |owner: u16, settled: &[u64], received: &[u64]| BankOutputs {
-        settled: bits(owner, settled),
-        received: bits(owner, received),
+    let bank = |owner: u16| BankOutputs {
+        notices: (0..8).map(|place| Output::Public(notice(owner, place))).collect(),
         inflow: private(owner, 60 + u64::from(owner)),
         net: committed(owner),
     };
-    vec![
-        bank(0, &[10, 11, 12], &[30]),
-        bank(1, &[20], &[10, 12]),
-        bank(2, &[], &[11]),
-        bank(3, &[30], &[20]),
-    ]
+    (0..4).map(bank).collect()
+}
+
+fn notices(owner: u16) -> Notices {
+    Notices((0..8).map(|place| notice(owner, place)).collect())
 }
 
 fn computed() -> Computed {
@@ -188,28 +218,18 @@ fn computed() -> Computed {
 }
 
 #[test]
-fn each_bank_gets_its_own_shares_and_no_other() {
+fn each_bank_gets_its_own_shares_and_all_notices() {
     let outcome = assignment().conclude(&computed(), outputs()).ok().unwrap();
     let result =
         |number| ResultShare::from_bytes(&outcome.result(&bank(number)).unwrap()).ok().unwrap();
-    let values = |shares: Vec<&Share>| -> Vec<Vec<u8>> {
-        shares.into_iter().map(Encode::to_bytes).collect()
-    };
-    let constants = |all: &[u64]| -> Vec<Vec<u8>> {
-        all.iter().map(|&value| Fr::from(value).to_bytes()).collect()
-    };
-    let bank_1 = result(1);
-    assert_eq!(values(bank_1.settled.iter().collect()), constants(&[10, 11, 12]));
-    assert_eq!(values(vec![&bank_1.inflow]), constants(&[60]));
-    let bank_2 = result(2);
-    let received: Vec<_> = bank_2.received.iter().map(|bit| (bit.payer, bit.place)).collect();
-    assert_eq!(received, [(0, 0), (0, 2)]);
-    assert_eq!(
-        values(bank_2.received.iter().map(|bit| &bit.share).collect()),
-        constants(&[10, 12])
-    );
-    assert_eq!((bank_2.session, bank_2.steps, bank_2.round), (Digest([8; 32]), 4, place().round));
-    assert_eq!((bank_2.bytes_sent, bank_2.milliseconds, bank_2.nets.len()), (5, 6, 4));
+    for (owner, number) in (0..).zip([1, 2, 3, 5]) {
+        let told = result(number);
+        let inflow = Fr::from(60 + owner as u64);
+        assert_eq!(told.inflow.to_bytes(), inflow.to_bytes());
+        assert_eq!(told.notices, [0, 1, 2, 3].map(notices));
+        assert_eq!((told.session, told.steps, told.round), (Digest([8; 32]), 4, place().round));
+        assert_eq!((told.bytes_sent, told.milliseconds, told.nets.len()), (5, 6, 4));
+    }
     assert_eq!(outcome.nets(), [Commitment::identity(); 4]);
     assert!(outcome.result(&bank(4)).is_none());
     assert_eq!(outcome.start(), &world().0);
@@ -225,55 +245,50 @@ fn outputs_of_another_shape_or_for_others_are_refused() {
     let fewer = refused(|outputs| outputs.truncate(3));
     assert_eq!(fewer, OutputsError::Roster { expected: 4, found: 3 });
     let (bank_1, bank_2) = (bank(1), bank(2));
-    let short = refused(|outputs| outputs[0].settled.truncate(2));
-    let what = "bits of payments";
-    assert_eq!(short, OutputsError::Shape { what, bank: bank_1, expected: 3, found: 2 });
-    let long = refused(|outputs| outputs[1].received.push(private(1, 0)));
-    let what = "bits of payments to it";
-    assert_eq!(long, OutputsError::Shape { what, bank: bank_2, expected: 2, found: 3 });
+    let short = refused(|outputs| outputs[0].notices.truncate(7));
+    assert_eq!(short, OutputsError::Shape { bank: bank_1, expected: 8, found: 7 });
+    let long = refused(|outputs| outputs[1].notices.push(Output::Public(Fr::from(0u64))));
+    assert_eq!(long, OutputsError::Shape { bank: bank_2, expected: 8, found: 9 });
 
     let kind = |part, bank| OutputsError::Kind { part, bank };
-    let public = refused(|outputs| outputs[0].settled[1] = Output::Public(Fr::from(1u64)));
-    assert_eq!(public, kind(Part::Settled { place: 1 }, bank_1));
-    let foreign = refused(|outputs| outputs[1].received[1] = private(0, 12));
-    assert_eq!(foreign, kind(Part::Received { payer: bank_1, place: 2 }, bank_2));
+    let secret = refused(|outputs| outputs[0].notices[1] = private(0, 12));
+    assert_eq!(secret, kind(Part::Notice { payer: bank_1, place: 1 }, bank_1));
     assert_eq!(refused(|outputs| outputs[0].inflow = committed(0)), kind(Part::Inflow, bank_1));
+    assert_eq!(refused(|outputs| outputs[0].inflow = private(1, 0)), kind(Part::Inflow, bank_1));
+    let public = refused(|outputs| outputs[1].inflow = Output::Public(Fr::from(0u64)));
+    assert_eq!(public, kind(Part::Inflow, bank_2));
     assert_eq!(refused(|outputs| outputs[1].net = private(1, 0)), kind(Part::Net, bank_2));
     assert_eq!(refused(|outputs| outputs[1].net = committed(0)), kind(Part::Net, bank_2));
-    // The outputs of two banks exchanged, where the shape allows it.
-    let exchanged = refused(|outputs| {
-        let settled = std::mem::take(&mut outputs[1].settled);
-        outputs[1].settled = std::mem::replace(&mut outputs[3].settled, settled);
-    });
-    assert_eq!(exchanged, kind(Part::Settled { place: 0 }, bank_2));
 }
 
+/// All that is computed, once, under the root that banks find themselves.
 #[test]
-fn payer_and_payee_get_receipts_of_their_payments() {
+fn a_party_signs_all_notices_at_once() {
     let outcome = assignment().conclude(&computed(), outputs()).ok().unwrap();
     let key = SigningKey::from_seed(Suite::MlDsa65MlKem768, &[2; 32]);
     let settlement = TransactionId(Digest([4; 32]));
     let me = parties().id(2).unwrap();
-    let receipts = |number| outcome.receipts(&bank(number), settlement, me, &key);
-    let about = |number| -> Vec<_> {
-        let subjects = receipts(number).into_iter().map(|share| share.subject);
-        subjects.map(|subject| (subject.payer, subject.payee, subject.place)).collect()
-    };
-    let of = |payer, payee, place| (bank(payer), bank(payee), place);
-    assert_eq!(about(1), [of(1, 2, 0), of(1, 3, 1), of(1, 2, 2), of(5, 1, 0)]);
-    assert_eq!(about(2), [of(1, 2, 0), of(1, 2, 2), of(2, 5, 0)]);
-    assert_eq!(about(4), []);
-    let receipt = receipts(2).remove(2);
-    assert!(receipt.verify(&key.verifying_key()).is_ok());
-    assert_eq!(receipt.party, 2);
-    assert_eq!((receipt.subject.round, receipt.subject.settlement), (place().round, settlement));
-    assert_eq!(receipt.share.to_bytes(), Fr::from(20u64).to_bytes());
-    let leaf = queue(2).leaves()[0];
-    assert_eq!(receipt.subject.leaf, merkle::leaf_hash(&leaf.to_bytes()));
+    let word = outcome.attest(settlement, me, &key);
+    assert!(word.verify(&key.verifying_key()).is_ok());
+    assert_eq!(word.party, 2);
+    let subject = word.subject;
+    assert_eq!((subject.round, subject.settlement), (place().round, settlement));
+    assert_eq!(subject.attempt, 0);
 
-    // One party alone makes no receipt.
-    let keys = [1u8, 2, 3].map(|seed| SigningKey::from_seed(Suite::MlDsa65MlKem768, &[seed; 32]));
-    let keys = keys.map(|key| key.verifying_key());
-    let lone = Receipt::new(vec![receipt]).ok().unwrap();
-    assert!(lone.verify(Signers { parties: parties(), keys: &keys }, &leaf).is_err());
+    let told = [0, 1, 2, 3].map(notices);
+    let queues = [1, 2, 3, 5].into_iter().zip(&told);
+    let queues = queues.map(|(number, notices)| Queue {
+        payer: bank(number),
+        root: queue(number).root(),
+        notices,
+    });
+    let statement = Statement::new(queues);
+    assert_eq!(statement.root(), subject.notices);
+    let (found, proof) = statement.find(&bank(5), 3).unwrap();
+    let queue_root = queue(5).root();
+    let value = notice(3, 3);
+    let expected = Notice { payer: bank(5), queue_root, places: 8, place: 3, value };
+    assert_eq!(found, expected);
+    assert_eq!(proof.verify(&subject.notices, &found.to_bytes()), Ok(()));
+    assert!(statement.find(&bank(5), 8).is_none() && statement.find(&bank(4), 0).is_none());
 }

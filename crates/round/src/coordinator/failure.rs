@@ -9,6 +9,8 @@ use quittance_crypto::signature::SignatureError;
 use quittance_ledger::build::BuildError;
 use quittance_ledger::ids::{InstitutionId, RoundId};
 use quittance_ledger::state::Settled;
+use quittance_mpc::PartiesError;
+use quittance_mpc::session::Evidence;
 use thiserror::Error;
 
 use super::Phase;
@@ -59,6 +61,26 @@ pub enum Failure {
     PartyFailed {
         /// Who reports it.
         party: InstitutionId,
+        /// Whose messages were missing or wrong, as it says.
+        named: Vec<InstitutionId>,
+        /// What it says.
+        reason: Reason,
+    },
+    /// A party has signed two different things where it had to say one to all.
+    #[error("{party} has contradicted itself: {evidence}")]
+    Contradiction {
+        /// Who.
+        party: InstitutionId,
+        /// The proof, which has been verified.
+        evidence: Box<Evidence>,
+    },
+    /// A participant cannot have its result.
+    #[error("{institution} has no result: {reason}")]
+    NoResult {
+        /// Who reports it.
+        institution: InstitutionId,
+        /// Which parties gave it none, or wrong shares of it, as it says.
+        parties: Vec<InstitutionId>,
         /// What it says.
         reason: Reason,
     },
@@ -99,6 +121,9 @@ pub enum Failure {
     /// What was gathered cannot be a roster.
     #[error("the roster: {0}")]
     Roster(#[from] RosterError),
+    /// The committee cannot compute.
+    #[error("the committee: {0}")]
+    Committee(#[from] PartiesError),
     /// What was gathered cannot start.
     #[error("the start: {0}")]
     Start(#[from] StartError),

@@ -7,15 +7,13 @@ use quittance_crypto::signature::Purpose;
 use quittance_ledger::ids::InstitutionId;
 use quittance_ledger::state::Role;
 
-use super::computing::Computing;
-use super::stage::{Next, Stage, Taken};
-use super::{ATTEMPT, AcknowledgementsError, Failure, ReportError, Scene};
+use super::computing;
+use super::stage::{Next, Taken};
+use super::{AcknowledgementsError, Failure, ReportError, Scene};
 use crate::book::{Book, RoundFacts};
 use crate::dealing::Acknowledgement;
-use crate::envelope::Signed;
-use crate::message::{Instruction, Report};
-use crate::settlement::Roll;
-use crate::start::{MIN_ROSTER, Roster, Seat, Start};
+use crate::message::Report;
+use crate::start::{MIN_ROSTER, Roster, Seat};
 
 #[derive(Default)]
 pub(super) struct Gathering {
@@ -115,15 +113,7 @@ impl Gathering {
         }
         let seat = |(institution, dealing)| Seat { institution, dealing };
         let roster = Roster::new(self.dealt.into_iter().map(seat).collect())?;
-        let start = Start { round: scene.cast.round, attempt: ATTEMPT, roster };
-        let (book, committee) = (scene.turn.book, parties(scene.turn.book, facts));
-        let roll = Roll::new(book, &start)?;
-        let signed = Signed::sign(start, scene.cast.institution, scene.turn.key);
-        let mut to = scene.cast.attending.clone();
-        to.extend(committee);
-        to.extend(roll.roster.institutions());
-        let computing = Computing::new(roll, book, facts);
-        Ok(Next::say(Stage::Computing(computing), to, Instruction::Start(signed)))
+        computing::begin(scene, 0, roster)
     }
 }
 

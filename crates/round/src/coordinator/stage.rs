@@ -31,6 +31,8 @@ pub(super) enum Stage {
 /// What became of a report.
 pub(super) enum Taken {
     Kept,
+    /// It ends the attempt. Another one may succeed, with other parties.
+    Again(Failure),
     /// It ends the round.
     Doom(Failure),
 }
@@ -76,7 +78,8 @@ impl Stage {
         from: InstitutionId,
         report: Report,
     ) -> Result<Taken, ReportError> {
-        if let Some(attempt) = attempt(&report).filter(|attempt| *attempt != scene.attempt()) {
+        let early = |attempt: &Attempt| attempt.number > scene.attempt().number;
+        if let Some(attempt) = attempt(&report).filter(early) {
             return Err(ReportError::OtherAttempt(attempt));
         }
         let out_of_turn = ReportError::OutOfTurn { report: report.name(), phase: self.phase() };
@@ -100,7 +103,15 @@ impl Stage {
             (
                 Self::Computing(stage),
                 report @ (Report::Posting { .. } | Report::Computed { .. } | Report::Failed { .. }),
-            ) => stage.take(from, report),
+            ) => stage.take(scene.turn.book, from, report),
+            (
+                stage @ (Self::Computing(_) | Self::Postings(_)),
+                Report::NoResult { parties, reason, .. },
+            ) => {
+                let place = stage.roll().and_then(|roll| roll.roster.place(&from));
+                place.ok_or(ReportError::NotInRoster)?;
+                Ok(Taken::Again(Failure::NoResult { institution: from, parties, reason }))
+            }
             (Self::Postings(stage), Report::Posting { posting, .. }) => stage.take(from, posting),
             (Self::Bits(stage), Report::Bits { message, .. }) => stage.take(from, message),
             (Self::Polynomials(stage), Report::Polynomials { message, .. }) => {
@@ -201,7 +212,7 @@ impl Stage {
     }
 
     /// Who takes part, from the start until all have signed.
-    fn roll(&self) -> Option<&Roll> {
+    pub(super) fn roll(&self) -> Option<&Roll> {
         match self {
             Self::Gathering(_) | Self::Settling(_) | Self::Over => None,
             Self::Computing(stage) => Some(&stage.roll),
@@ -214,6 +225,13 @@ impl Stage {
     }
 }
 
+/// Whether a report is about an attempt before this one. Whoever refuses an attempt takes no part in
+/// later ones: a refusal is never late.
+pub(super) fn is_late(report: &Report, current: Attempt) -> bool {
+    let earlier = attempt(report).is_some_and(|attempt| attempt.number < current.number);
+    earlier && !matches!(report, Report::Refused(_))
+}
+
 fn attempt(report: &Report) -> Option<Attempt> {
     match report {
         Report::Declined { .. } | Report::Dealt { .. } => None,
@@ -223,6 +241,7 @@ fn attempt(report: &Report) -> Option<Attempt> {
         | Report::Share { attempt, .. }
         | Report::Signature { attempt, .. }
         | Report::Computed { attempt, .. }
+        | Report::NoResult { attempt, .. }
         | Report::Failed { attempt, .. } => Some(*attempt),
         Report::Refused(refusal) => Some(refusal.unverified().attempt),
     }

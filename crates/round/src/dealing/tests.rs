@@ -1,8 +1,9 @@
 mod out_of_range;
+mod vectors;
 
 use super::*;
 use crate::Joined;
-use crate::testing::{bank, joined, place, queue, ranges, rng};
+use crate::testing::{bank, joined, payees, place, queue, ranges, rng};
 use quittance_crypto::commitment::Commitment;
 use quittance_crypto::signature::{Purpose, SigningKey, Suite};
 use quittance_ledger::merkle;
@@ -10,10 +11,14 @@ use quittance_ledger::merkle;
 struct Dealt {
     dealer: Joined,
     balance: Commitment,
+    payees: Payees,
     parties: Parties,
     common: CommonPart,
     private: Vec<PrivatePart>,
 }
+
+/// Liquidity, and for each of eight leaves amount, payee and two pads.
+const INPUTS: usize = 1 + 4 * 8;
 
 fn parties() -> Parties {
     Parties::new(3, 1).unwrap()
@@ -30,14 +35,15 @@ fn dealings(seed: u64) -> (Opening, Dealings) {
     let rng = &mut rng(seed);
     let balance = Opening::random(900, rng);
     let (queue, ranges) = (queue(1), proven().to_vec());
-    let dealings = deal(place().round, &balance, &queue, ranges, parties(), rng);
-    (balance, dealings)
+    let dealings = deal(&joined(&queue), &balance, &queue, ranges, &payees(), parties(), rng);
+    (balance, dealings.unwrap_or_else(|error| panic!("{error}")))
 }
 
 fn dealt() -> Dealt {
     let (balance, Dealings { common, private, .. }) = dealings(6);
     let parties = parties();
-    Dealt { dealer: joined(&queue(1)), balance: balance.commit(), parties, common, private }
+    let (dealer, balance) = (joined(&queue(1)), balance.commit());
+    Dealt { dealer, balance, payees: payees(), parties, common, private }
 }
 
 impl Dealt {
@@ -56,7 +62,7 @@ impl Dealt {
     ) -> Result<Result<DealtInputs, DealtError>, DecodeError> {
         let committee = (self.parties, self.parties.id(number).unwrap());
         let dealing = Dealing::from_bytes(bytes)?;
-        Ok(dealing.accept(&self.dealer, &self.balance, committee, &mut rng(7)))
+        Ok(dealing.accept(&self.dealer, &self.balance, &self.payees, committee, &mut rng(7)))
     }
 
     fn problem(&self) -> DealtProblem {
@@ -78,14 +84,15 @@ fn every_party_accepts_an_honest_dealing_under_one_digest() {
     let dealt = dealt();
     for number in 1..=3 {
         let inputs = dealt.accept(number).ok().unwrap();
-        let payees: Vec<_> = inputs.payments.iter().map(|payment| payment.payee).collect();
-        assert_eq!(payees, [2, 3, 2]);
         assert!(inputs.liquidity.committed);
-        assert!(inputs.payments.iter().all(|payment| payment.amount.committed));
-        let hashes: Vec<_> = inputs.payments.iter().map(|payment| payment.leaf).collect();
-        let queue = queue(1);
-        let leaves = queue.leaves()[..3].iter().map(|leaf| merkle::leaf_hash(&leaf.to_bytes()));
-        assert_eq!(hashes, leaves.collect::<Vec<_>>());
+        assert_eq!(inputs.leaves.len(), 8, "padding included");
+        for leaf in &inputs.leaves {
+            assert!(leaf.amount.committed && leaf.payee.committed);
+            assert!(leaf.pads.len() == PADS && leaf.pads.iter().all(|pad| pad.committed));
+            assert_eq!(leaf.vector.len(), 10);
+            assert!(leaf.vector.iter().all(|entry| !entry.committed));
+        }
+        assert_eq!((inputs.queue_root, &inputs.payees), (queue(1).root(), &payees()));
         assert_eq!(inputs.digest(), dealt.common.digest());
         assert_eq!((inputs.round(), inputs.dealer()), (place().round, bank(1)));
         assert_eq!(inputs.number, 1);
@@ -120,7 +127,7 @@ fn two_dealings_of_the_same_secrets_have_nothing_in_common() {
             .collect()
     };
     let (one, two) = (scalars(&one), scalars(&two));
-    assert_eq!(one.len(), 3 * 9 * 2);
+    assert_eq!(one.len(), 3 * INPUTS * 2);
     assert!(one.iter().all(|scalar| !two.contains(scalar)));
 }
 
@@ -137,23 +144,22 @@ fn other_facts_on_the_ledger_are_named() {
     assert_eq!(dealer, DealtProblem::OtherDealer(bank(1)));
     let root = change(|dealt| dealt.dealer.queue_root = Digest::ZERO);
     assert_eq!(root, DealtProblem::OtherRoot(queue(1).root()));
-    let what = "leaves";
     let bucket = change(|dealt| dealt.dealer.bucket = 16);
-    assert_eq!(bucket, DealtProblem::Length { what, expected: 16, found: 8 });
+    assert_eq!(bucket, DealtProblem::Leaves { expected: 16, found: 8 });
     assert_eq!(change(|dealt| dealt.dealer.bucket = 9), DealtProblem::Bucket(9));
     let balance = change(|dealt| dealt.balance = Opening::random(900, &mut rng(8)).commit());
     assert_eq!(balance, DealtProblem::OtherBalance);
-    assert_eq!(change(|dealt| dealt.dealer.number = 3), DealtProblem::OwnPayee(1));
+    let fewer = change(|dealt| dealt.payees = Payees::with(1..=8));
+    assert_eq!(fewer, DealtProblem::OtherPayees);
+    let others = change(|dealt| dealt.payees = Payees::with((1..=8).chain([10])));
+    assert_eq!(others, DealtProblem::OtherPayees);
 }
 
 #[test]
 fn other_lengths_and_degrees_are_named() {
-    let mut short = dealt();
-    short.common.payees.pop();
-    assert_eq!(short.problem(), DealtProblem::Length { what: "payees", expected: 8, found: 7 });
     let mut fewer = dealt();
     fewer.private[0].shares.pop();
-    assert_eq!(fewer.problem(), DealtProblem::Inputs { expected: 9, found: 8 });
+    assert_eq!(fewer.problem(), DealtProblem::Inputs { expected: INPUTS, found: INPUTS - 1 });
     let mut higher = dealt();
     higher.parties = Parties::new(5, 2).unwrap();
     assert_eq!(higher.problem(), DealtProblem::Degree(0));
@@ -164,39 +170,60 @@ fn other_lengths_and_degrees_are_named() {
     assert_eq!(fewer_inputs.problem(), DealtProblem::OtherBalance);
 }
 
+/// Amount, payee or one of the pads.
 #[test]
-fn a_payee_other_than_in_the_leaf_is_named() {
-    let mut dealt = dealt();
-    dealt.common.payees[1].value = 2;
-    assert_eq!(dealt.problem(), DealtProblem::Payee(1));
+fn what_is_not_in_the_leaf_is_named() {
+    let other = || Opening::random(7, &mut rng(8)).commit();
+    for (what, change) in [
+        ("amount", (|leaf, other| leaf.amount = other) as fn(&mut Leaf, Commitment)),
+        ("payee", |leaf, other| leaf.payee = other),
+        ("pad", |leaf, other| leaf.pads[0] = other),
+        ("pad", |leaf, other| leaf.pads[1] = other),
+        ("pad", |leaf, _| leaf.pads.swap(0, 1)),
+    ] {
+        for place in [0, 2, 7] {
+            let mut dealt = dealt();
+            change(&mut dealt.common.leaves[place], other());
+            dealt.rebind();
+            assert_eq!(dealt.problem(), DealtProblem::OtherLeaf { what, place });
+        }
+    }
+}
+
+/// The common part is the same whoever is paid, but for commitments, and of the same length.
+#[test]
+fn nothing_that_all_parties_get_opens_a_payee() {
+    let dealt = dealt();
+    let bytes = dealt.common.to_bytes();
+    for place in 0..8 {
+        let queue = queue(1);
+        let secrets =
+            [queue.amount(place).blinding.to_bytes(), queue.payee(place).blinding.to_bytes()];
+        let pads = queue.pads(place).map(|pad| pad.to_bytes());
+        for secret in secrets.iter().chain(pads.iter()).flat_map(|it| it.chunks(32)) {
+            assert!(!bytes.windows(32).any(|window| window == secret));
+        }
+    }
 }
 
 #[test]
-fn payments_after_padding_and_impossible_payees_are_named() {
-    let mut moved = dealt();
-    moved.common.leaves.swap(2, 5);
-    moved.common.payees.swap(2, 5);
-    moved.rebind();
-    assert_eq!(moved.problem(), DealtProblem::AfterPadding(5));
-    let mut large = dealt();
-    let payee = Opening::random(1 << 32, &mut rng(8));
-    large.common.leaves[0].payee = payee.commit();
-    large.common.payees[0] = payee;
-    large.rebind();
-    assert_eq!(large.problem(), DealtProblem::PayeeNumber(0));
-}
-
-#[test]
-fn an_amount_other_than_in_the_leaf_is_named() {
-    let mut dealt = dealt();
-    dealt.common.leaves[2].amount = Opening::random(7, &mut rng(8)).commit();
-    dealt.rebind();
-    assert_eq!(dealt.problem(), DealtProblem::OtherAmount(2));
+fn who_cannot_be_paid_and_what_is_too_large_is_not_dealt() {
+    let (queue, rng) = (queue(1), &mut rng(6));
+    let balance = Opening::random(900, rng);
+    let mut refused = |payees: Payees| {
+        let ranges = proven().to_vec();
+        deal(&joined(&queue), &balance, &queue, ranges, &payees, parties(), rng).err().unwrap()
+    };
+    // Bank 3 is paid at place 1.
+    let without = Payees::with([1, 2, 4, 5]);
+    assert_eq!(refused(without), DealError::Payee { place: 1, number: 3 });
+    let many = Payees::with(1..=24_576);
+    assert_eq!(refused(many), DealError::TooLarge { leaves: 8, payees: 24_577 });
 }
 
 #[test]
 fn bad_shares_and_swapped_parts_are_named() {
-    for input in 0..9 {
+    for input in 0..INPUTS {
         let mut dealt = dealt();
         let foreign = dealt.private[1].shares[input].clone();
         dealt.private[0].shares[input] = foreign;
@@ -217,7 +244,7 @@ fn a_share_off_by_one_is_named() {
     let dealt = dealt();
     let bytes = dealt.private[0].to_bytes();
     let first = 1 + 32 + 1 + 4;
-    for scalar in 0..18 {
+    for scalar in 0..2 * INPUTS {
         let mut changed = bytes.clone();
         let position = first + 32 * scalar;
         changed[position] = changed[position].wrapping_add(1);
@@ -237,8 +264,10 @@ fn a_dealing_has_one_encoding_and_no_changed_byte_passes() {
     assert!(again(&bytes));
     assert!(dealt.accept_bytes(1, &bytes).unwrap().is_ok());
     let private = dealt.common.to_bytes().len();
-    let common = (0..private).step_by(7);
-    for position in common.chain(private..bytes.len()) {
+    let vectors = bytes.len() - dealt.private[0].vectors.to_bytes().len();
+    let common = (0..private).step_by(23);
+    let shares = (private..vectors).step_by(3).chain((vectors..bytes.len()).step_by(31));
+    for position in common.chain(shares) {
         let mut changed = bytes.clone();
         changed[position] ^= 1;
         let accepted = dealt.accept_bytes(1, &changed).is_ok_and(|inputs| inputs.is_ok());

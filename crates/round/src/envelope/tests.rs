@@ -3,6 +3,7 @@ use crate::start::{Roster, Seat, Start};
 use crate::testing::{bank, place};
 use quittance_crypto::signature::Suite;
 use quittance_ledger::ids::RoundId;
+use quittance_mpc::Parties;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Note(u64);
@@ -69,7 +70,8 @@ fn every_changed_byte_is_refused() {
     let ours = key(1);
     let seat = |number| Seat { institution: bank(number), dealing: Digest([number as u8; 32]) };
     let roster = Roster::new(vec![seat(1), seat(2)]).unwrap();
-    let start = Start { round: place().round, attempt: 0, roster };
+    let active = Parties::new(3, 1).unwrap().first_active();
+    let start = Start { round: place().round, attempt: 0, active, roster };
     let bytes = Signed::sign(start, bank(9), &ours).to_bytes();
     let verifying = ours.verifying_key();
     let accepted = |bytes: &[u8]| {
@@ -78,7 +80,7 @@ fn every_changed_byte_is_refused() {
     };
     assert!(accepted(&bytes));
     // Every byte of what is signed, and a few of the signature.
-    let signed_part = 1 + 11 + 1 + 32 + 1 + 4 + 2 * 43;
+    let signed_part = 1 + 11 + 1 + 32 + 1 + 2 + 4 + 2 * 43;
     for position in (0..signed_part).chain((signed_part..bytes.len()).step_by(97)) {
         let mut changed = bytes.clone();
         changed[position] ^= 1;
@@ -92,12 +94,14 @@ fn every_changed_byte_is_refused() {
 fn the_signed_digest_is_the_documented_one() {
     let seat = |number| Seat { institution: bank(number), dealing: Digest([number as u8; 32]) };
     let roster = Roster::new(vec![seat(1), seat(2)]).unwrap();
-    let start = Start { round: RoundId(Digest([5; 32])), attempt: 3, roster };
+    let active = Parties::new(3, 1).unwrap().first_active();
+    let start = Start { round: RoundId(Digest([5; 32])), attempt: 3, active, roster };
     let expected = [
         &b"BANKZZ09\0\0\0"[..],
         &[1],
         &[5; 32],
         &[3],
+        &[0, 0b111],
         &[0, 0, 0, 2],
         b"BANKZZ01\0\0\0",
         &[1; 32],

@@ -5,9 +5,10 @@ use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};
 use quittance_crypto::range_proof::joint::{BitMessage, PolynomialMessage, ShareMessage};
 use quittance_crypto::signature::Signature;
-use quittance_ledger::ids::RoundId;
+use quittance_ledger::ids::{InstitutionId, RoundId};
 use quittance_ledger::state::{MAX_MEMBERS, MAX_PARTIES};
 use quittance_ledger::transaction::Posting;
+use quittance_mpc::session::Evidence;
 
 use super::{Attempt, Reason, begin, begun, bounded};
 use crate::dealing::Acknowledgement;
@@ -87,6 +88,20 @@ pub enum Report {
     Failed {
         /// Where it belongs.
         attempt: Attempt,
+        /// Whose messages were missing or wrong: at most [`MAX_PARTIES`]. Itself, if it does not
+        /// take part.
+        named: Vec<InstitutionId>,
+        /// What proves that one of them has told two parties different things, if it has signed that.
+        evidence: Option<Evidence>,
+        /// Why not.
+        reason: Reason,
+    },
+    /// By a participant: it cannot have its result.
+    NoResult {
+        /// Where it belongs.
+        attempt: Attempt,
+        /// Which parties gave it none, or wrong shares of it: at most [`MAX_PARTIES`].
+        parties: Vec<InstitutionId>,
         /// Why not.
         reason: Reason,
     },
@@ -116,7 +131,8 @@ impl Report {
             | Self::Share { attempt, .. }
             | Self::Signature { attempt, .. }
             | Self::Computed { attempt, .. }
-            | Self::Failed { attempt, .. } => attempt.round,
+            | Self::Failed { attempt, .. }
+            | Self::NoResult { attempt, .. } => attempt.round,
             Self::Refused(refusal) => refusal.unverified().attempt.round,
         }
     }
@@ -134,6 +150,7 @@ impl Report {
             Self::Refused(_) => "refused",
             Self::Computed { .. } => "computed",
             Self::Failed { .. } => "failed",
+            Self::NoResult { .. } => "no result",
         }
     }
 }
@@ -180,7 +197,19 @@ impl Encode for Report {
                 out.u32(*steps);
                 out.list(nets);
             }
-            Self::Failed { attempt, reason } => with(out, 9, attempt, reason),
+            Self::Failed { attempt, named, evidence, reason } => {
+                begin(out, 9);
+                attempt.encode(out);
+                out.list(named);
+                out.list(evidence.as_slice());
+                reason.encode(out);
+            }
+            Self::NoResult { attempt, parties, reason } => {
+                begin(out, 10);
+                attempt.encode(out);
+                out.list(parties);
+                reason.encode(out);
+            }
         }
     }
 }
@@ -193,7 +222,7 @@ fn with(out: &mut Writer, tag: u8, attempt: &Attempt, content: &impl Encode) {
 
 impl Decode for Report {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let tag = begun(input, 10, "report")?;
+        let tag = begun(input, 11, "report")?;
         match tag {
             0 => {
                 let (round, reason) = (RoundId::decode(input)?, Reason::decode(input)?);
@@ -220,7 +249,17 @@ impl Decode for Report {
                 steps: input.u32("steps")?,
                 nets: input.list(MAX_MEMBERS, "nets")?,
             },
-            _ => Self::Failed { attempt, reason: Reason::decode(input)? },
+            9 => Self::Failed {
+                attempt,
+                named: input.list(MAX_PARTIES, "named parties")?,
+                evidence: input.list(1, "evidence")?.pop(),
+                reason: Reason::decode(input)?,
+            },
+            _ => Self::NoResult {
+                attempt,
+                parties: input.list(MAX_PARTIES, "named parties")?,
+                reason: Reason::decode(input)?,
+            },
         })
     }
 

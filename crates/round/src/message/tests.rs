@@ -9,6 +9,8 @@ use quittance_crypto::signature::{Purpose, Signature, SigningKey, Suite};
 use quittance_ledger::build::Terms;
 use quittance_ledger::ids::Height;
 use quittance_ledger::transaction::{Body, InstitutionSignature, Posting, Transaction};
+use quittance_mpc::Parties;
+use quittance_mpc::session::Evidence;
 
 use crate::dealing::Acknowledgement;
 use crate::envelope::Signed;
@@ -72,6 +74,12 @@ fn body() -> Body {
     terms.settlement(place().round, 3, place().asset, postings, None).unwrap()
 }
 
+fn evidence() -> Evidence {
+    let place = [&[6; 32][..], &[0, 0, 0, 5], &[0], &[2]].concat();
+    let said = [[1; 32], [2; 32]].map(|hash| [hash.to_vec(), signature().to_bytes()].concat());
+    Evidence::from_bytes(&[place, said.concat()].concat()).unwrap()
+}
+
 fn reports() -> Vec<Report> {
     let (round, attempt) = (place().round, attempt());
     let (bits, polynomials, share, _) = proof();
@@ -94,7 +102,13 @@ fn reports() -> Vec<Report> {
         Report::Signature { attempt, signature: signature() },
         Report::Refused(Signed::sign(refusal, bank(1), &key())),
         Report::Computed { attempt, session: Digest([6; 32]), steps: 4, nets: commitments() },
-        Report::Failed { attempt, reason },
+        Report::Failed {
+            attempt,
+            named: vec![bank(7)],
+            evidence: Some(evidence()),
+            reason: reason.clone(),
+        },
+        Report::NoResult { attempt, parties: vec![bank(7), bank(8)], reason },
     ]
 }
 
@@ -103,7 +117,8 @@ fn instructions() -> Vec<Instruction> {
     let (bits, polynomials, _, proof) = proof();
     let seat = |number| Seat { institution: bank(number), dealing: Digest([number as u8; 32]) };
     let roster = Roster::new(vec![seat(1), seat(2)]).unwrap();
-    let start = Start { round: attempt.round, attempt: attempt.number, roster };
+    let active = Parties::new(5, 1).unwrap().active(&[1, 3, 4]).unwrap();
+    let start = Start { round: attempt.round, attempt: attempt.number, active, roster };
     let signed = |number| InstitutionSignature {
         institution: bank(number),
         key_fingerprint: Digest([4; 32]),
@@ -151,11 +166,11 @@ fn every_report_has_one_encoding() {
         let bytes = report.to_bytes();
         assert_eq!(&bytes[..2], [1, tag]);
         assert_eq!(report.round(), place().round);
-        for other in (10..=255).chain([tag ^ 1]) {
+        for other in (11..=255).chain([tag ^ 1]) {
             let mut changed = bytes.clone();
             changed[1] = other;
             let decoded = Report::from_bytes(&changed);
-            assert!(other < 10 || decoded.is_err(), "tag {other}");
+            assert!(other < 11 || decoded.is_err(), "tag {other}");
             assert!(decoded.is_ok_and(|other| other != *report) || other != tag);
         }
     }
@@ -180,9 +195,9 @@ fn every_instruction_has_one_encoding() {
 #[test]
 fn no_kind_is_taken_for_another() {
     let names: Vec<_> = reports().iter().map(Report::name).collect();
-    assert_eq!(names.iter().collect::<std::collections::BTreeSet<_>>().len(), 10);
+    assert_eq!(names.iter().collect::<std::collections::BTreeSet<_>>().len(), 11);
     for report in reports() {
-        for tag in 0..10 {
+        for tag in 0..11 {
             let mut changed = report.to_bytes();
             if changed[1] == tag {
                 continue;

@@ -4,9 +4,12 @@ use quittance_crypto::commitment::{Blinding, Commitment};
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};
 use quittance_crypto::field::hash_to_scalar;
+use quittance_crypto::planted;
 use quittance_ledger::payload::Particulars;
 use rand_core::CryptoRngCore;
 use zeroize::Zeroizing;
+
+use super::pad::{PADS, Pad};
 
 /// One place of a queue, as the Merkle tree holds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +18,8 @@ pub struct Leaf {
     pub amount: Commitment,
     /// `Com(number of the payee; s)`.
     pub payee: Commitment,
+    /// By attempt: `Com(pad; t)`.
+    pub pads: [Commitment; PADS],
     /// Digest of the [`Details`].
     pub details: Digest,
 }
@@ -55,6 +60,16 @@ impl QueueSeed {
     /// `hash_to_scalar("quittance/v1/queue-payee", seed, place)`.
     pub(super) fn payee_blinding(&self, place: usize) -> Blinding {
         self.blinding("quittance/v1/queue-payee", place)
+    }
+
+    /// Both of its scalars are `hash_to_scalar(label, seed, place, attempt)`, under the labels
+    /// `quittance/v1/queue-pad` and `quittance/v1/queue-pad-blinding`.
+    pub(super) fn pad(&self, place: usize, attempt: usize) -> Pad {
+        let place = (place as u32).to_be_bytes();
+        let attempt = [planted!("pad-of-another-attempt", 0, attempt as u8)];
+        let scalar = |label| hash_to_scalar(label, &[&self.0[..], &place, &attempt]);
+        let blinding = Blinding::from_scalar(scalar("quittance/v1/queue-pad-blinding"));
+        Pad::new(scalar("quittance/v1/queue-pad"), blinding)
     }
 
     /// The first 16 bytes of `H("quittance/v1/queue-salt", seed, place)`.
@@ -99,6 +114,7 @@ impl Encode for Leaf {
     fn encode(&self, out: &mut Writer) {
         self.amount.encode(out);
         self.payee.encode(out);
+        self.pads.iter().for_each(|pad| pad.encode(out));
         self.details.encode(out);
     }
 }
@@ -108,6 +124,7 @@ impl Decode for Leaf {
         Ok(Self {
             amount: Commitment::decode(input)?,
             payee: Commitment::decode(input)?,
+            pads: [Commitment::decode(input)?, Commitment::decode(input)?],
             details: Digest::decode(input)?,
         })
     }

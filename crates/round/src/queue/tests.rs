@@ -34,6 +34,11 @@ fn leaves_commit_to_payments_and_then_to_nothing() {
         assert_eq!(queue.payee(place).value, payee);
         assert!(queue.amount(place).opens(&leaf.amount));
         assert!(queue.payee(place).opens(&leaf.payee));
+        let pads = queue.pads(place);
+        for (attempt, (pad, commitment)) in pads.iter().zip(&leaf.pads).enumerate() {
+            assert!(pad.opens(commitment));
+            assert!(!pad.opens(&leaf.pads[1 - attempt]));
+        }
         let details = queue.details(place).map(|details| details.digest());
         assert_eq!(details.is_some(), place < 3);
         assert!(details.is_none_or(|digest| digest == leaf.details));
@@ -51,6 +56,7 @@ fn no_two_commitments_or_details_are_alike() {
     for leaf in one.leaves().iter().chain(two.leaves()) {
         assert!(seen.insert(*leaf.amount.as_bytes()));
         assert!(seen.insert(*leaf.payee.as_bytes()));
+        assert!(leaf.pads.iter().all(|pad| seen.insert(*pad.as_bytes())));
         assert!(seen.insert(leaf.details.0));
     }
 }
@@ -98,6 +104,8 @@ fn the_note_gives_exactly_the_same_queue_back() {
         for place in 0..queue.leaves().len() {
             assert!(again.amount(place).opens(&queue.leaves()[place].amount));
             assert!(again.payee(place).opens(&queue.leaves()[place].payee));
+            let pads = again.pads(place);
+            assert!(pads.iter().zip(&queue.leaves()[place].pads).all(|(pad, it)| pad.opens(it)));
             assert!(again.details(place) == queue.details(place));
         }
     }
@@ -133,4 +141,37 @@ fn a_note_opens_at_its_own_place_only() {
     let root = RoundJoin { queue_root: Digest([9; 32]), ..join.clone() };
     assert_eq!(recover(&root, &key).err(), other);
     assert_eq!(recover(&RoundJoin { bucket: 16, ..join }, &key).err(), other);
+}
+
+/// Two pads with one value would show, in two attempts, whether both say the same.
+#[test]
+fn every_place_and_attempt_has_a_pad_of_its_own() {
+    let (one, two) = (queue(1), queue(2));
+    let mut seen = BTreeSet::new();
+    for place in 0..8 {
+        for pad in [one.pads(place), two.pads(place)].iter().flatten() {
+            // Value and blinding.
+            let bytes = pad.to_bytes();
+            assert!(seen.insert(bytes[..32].to_vec()) && seen.insert(bytes[32..].to_vec()));
+            let again = Pad::from_bytes(&bytes).ok().unwrap();
+            assert_eq!(again.commit(), pad.commit());
+        }
+    }
+    assert_eq!(seen.len(), 2 * 2 * 8 * PADS);
+}
+
+#[test]
+fn a_notice_is_read_under_its_own_pad_only() {
+    let fr = |value: u64| quittance_circuit::Fr::from(value);
+    let pads = queue(1).pads(3);
+    let notice = |pad: &Pad, says| pad.secret().0 + says;
+    for (pad, other) in [(&pads[0], &pads[1]), (&pads[1], &pads[0])] {
+        assert_eq!(pad.read(&notice(pad, fr(1))), Some(true));
+        assert_eq!(pad.read(&notice(pad, fr(0))), Some(false));
+        for neither in [fr(2), -fr(1), fr(u64::MAX)] {
+            assert_eq!(pad.read(&notice(pad, neither)), None);
+        }
+        assert_eq!(pad.read(&notice(other, fr(1))), None);
+        assert_eq!(pad.read(&notice(&queue(2).pads(3)[0], fr(1))), None);
+    }
 }

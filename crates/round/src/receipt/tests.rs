@@ -1,7 +1,12 @@
 use super::*;
-use crate::testing::{bank, place, queue, rng};
+use crate::result::Notices;
+use crate::testing::{bank, place, queue};
+use quittance_circuit::Fr;
 use quittance_crypto::signature::Suite;
-use quittance_mpc::split;
+use quittance_ledger::ids::InstitutionId;
+
+/// The attempt that has settled.
+const ATTEMPT: u8 = 1;
 
 fn key(party: u8) -> SigningKey {
     SigningKey::from_seed(Suite::MlDsa65MlKem768, &[party; 32])
@@ -15,222 +20,291 @@ fn parties() -> Parties {
     Parties::new(3, 1).unwrap()
 }
 
-/// The payment at place 2 of bank 1.
+/// What the notices of bank 1 say: the first two of its three payments settle.
+fn says() -> [u64; 8] {
+    [1, 1, 0, 0, 0, 0, 0, 0]
+}
+
+/// Banks 1 and 4 with the queues of the seeds 1 and 2, and what all were told of them.
+fn statement(says: [u64; 8]) -> Statement {
+    let notices = [1, 2].map(|seed| {
+        let notice = |(place, says): (usize, u64)| {
+            queue(seed).pads(place)[usize::from(ATTEMPT)].secret().0 + Fr::from(says)
+        };
+        Notices(says.into_iter().enumerate().map(notice).collect())
+    });
+    let queue = |payer, seed: u64, notices| Queue { payer, root: queue(seed).root(), notices };
+    Statement::new([queue(bank(1), 1, &notices[0]), queue(bank(4), 2, &notices[1])])
+}
+
 fn subject() -> Subject {
-    Subject {
-        round: place().round,
-        settlement: TransactionId(Digest([5; 32])),
-        payer: bank(1),
-        payee: bank(2),
-        place: 2,
-        leaf: merkle::leaf_hash(&leaf().to_bytes()),
+    let settlement = TransactionId(Digest([5; 32]));
+    let notices = statement(says()).root();
+    Subject { round: place().round, settlement, attempt: ATTEMPT, notices }
+}
+
+fn word(subject: Subject, party: u8) -> Attestation {
+    Attestation::sign(subject, Parties::new(7, 3).unwrap().id(party).unwrap(), &key(party))
+}
+
+fn words(subject: Subject, count: u8) -> Vec<Attestation> {
+    (1..=count).map(|party| word(subject, party)).collect()
+}
+
+/// What payer and payee have of the payment at a place.
+fn disclosure(seed: u64, place: usize, attempt: usize) -> Disclosure {
+    let queue = queue(seed);
+    Disclosure {
+        leaf: queue.leaves()[place],
+        inclusion: queue.inclusion(place).unwrap(),
+        payee: queue.payee(place),
+        pad: queue.pads(place)[attempt].clone(),
     }
 }
 
-fn leaf() -> Leaf {
-    queue(1).leaves()[2]
+/// The receipt of a payment of bank 1.
+fn receipt(place: usize) -> Receipt {
+    let notice = statement(says()).find(&bank(1), place as u32).unwrap();
+    Receipt::new(&words(subject(), 3), notice, disclosure(1, place, 1))
+        .unwrap_or_else(|e| panic!("{e}"))
 }
 
-/// The signed shares of all parties of a value.
-fn shares(value: u64, parties: Parties) -> Vec<ReceiptShare> {
-    let shares = split(Fr::from(value), parties, &mut rng(value + 7));
-    let sign = |(party, share): (PartyId, Share)| {
-        ReceiptShare::sign(subject(), party, share, &key(party.number()))
-    };
-    parties.ids().zip(shares).map(sign).collect()
-}
-
-fn verdict(shares: Vec<ReceiptShare>) -> Result<bool, ReceiptError> {
-    let keys = keys(3);
-    Receipt::new(shares)?.verify(Signers { parties: parties(), keys: &keys }, &leaf())
+fn verdict(receipt: &Receipt) -> Result<Verdict, ReceiptError> {
+    receipt.verify(Signers { parties: parties(), keys: &keys(3) })
 }
 
 #[test]
-fn enough_shares_say_whether_a_payment_has_settled() {
-    for (n, t) in [(3u8, 1u8), (5, 2), (5, 1)] {
+fn enough_parties_say_whether_a_payment_has_settled_and_to_whom() {
+    for (n, t) in [(3u8, 1u8), (5, 2), (7, 3)] {
         let parties = Parties::new(n.into(), t).unwrap();
         let keys = keys(n);
-        for value in [0, 1] {
-            let all = shares(value, parties);
-            for fewest in [n, 2 * t + 1] {
-                let mut some = all[usize::from(n - fewest)..].to_vec();
-                some.reverse();
-                let receipt = Receipt::new(some).ok().unwrap();
+        let signers = Signers { parties, keys: &keys };
+        let all = words(subject(), n);
+        for fewest in [n, t + 1] {
+            let mut some = all[usize::from(n - fewest)..].to_vec();
+            some.reverse();
+            for (place, payee) in [2, 3, 2, 0].into_iter().enumerate() {
+                let notice = statement(says()).find(&bank(1), place as u32).unwrap();
+                let receipt = Receipt::new(&some, notice, disclosure(1, place, 1)).ok().unwrap();
                 assert_eq!(receipt.subject(), &subject());
-                let signers = Signers { parties, keys: &keys };
-                assert_eq!(receipt.verify(signers, &leaf()), Ok(value == 1));
+                assert_eq!(
+                    (receipt.notice().payer, receipt.notice().place),
+                    (bank(1), place as u32)
+                );
+                let expected = Ok(Verdict { payee, settled: says()[place] == 1 });
+                assert_eq!(receipt.verify(signers), expected);
                 let bytes = receipt.to_bytes();
                 let again = Receipt::from_bytes(&bytes).ok().unwrap();
                 assert_eq!(again.to_bytes(), bytes);
-                assert_eq!(again.verify(signers, &leaf()), Ok(value == 1));
+                assert_eq!(again.verify(signers), expected);
             }
         }
     }
 }
 
 #[test]
-fn too_few_shares_are_no_receipt() {
-    let all = shares(1, parties());
-    assert_eq!(verdict(vec![]), Err(ReceiptError::Empty));
-    for found in 1..3 {
-        let refused = Err(ReceiptError::TooFew { found, needed: 3 });
-        assert_eq!(verdict(all[..found].to_vec()), refused);
+fn too_few_parties_make_no_receipt() {
+    let found = || statement(says()).find(&bank(1), 0).unwrap();
+    let made = |words: &[Attestation]| Receipt::new(words, found(), disclosure(1, 0, 1));
+    assert_eq!(made(&[]).err(), Some(ReceiptError::Empty));
+    let all = words(subject(), 3);
+    for lone in &all {
+        let lone = made(std::slice::from_ref(lone)).ok().unwrap();
+        assert_eq!(verdict(&lone), Err(ReceiptError::TooFew { found: 1, needed: 2 }));
     }
-    let keys = keys(3);
-    let receipt = Receipt::new(all.clone()).ok().unwrap();
-    let five = Parties::new(5, 2).unwrap();
-    let refused = receipt.verify(Signers { parties: five, keys: &keys }, &leaf());
-    assert_eq!(refused, Err(ReceiptError::TooFew { found: 3, needed: 5 }));
-    let refused = receipt.verify(Signers { parties: parties(), keys: &keys[..2] }, &leaf());
+    let receipt = made(&all).ok().unwrap();
+    let seven = Parties::new(7, 3).unwrap();
+    let refused = receipt.verify(Signers { parties: seven, keys: &keys(7) });
+    assert_eq!(refused, Err(ReceiptError::TooFew { found: 3, needed: 4 }));
+    let refused = receipt.verify(Signers { parties: parties(), keys: &keys(2) });
     assert_eq!(refused, Err(ReceiptError::Unknown { party: 3 }));
-}
-
-/// The payer shows the share of an honest party to a corrupt one, which chooses its own so that
-/// both together give 1, and signs it: why `t + 1` shares are not enough.
-#[test]
-fn a_bit_that_payer_and_one_party_turn_over_is_refused() {
-    let honest = shares(0, parties());
-    // f(0) = 2 f(1) - f(2) for a polynomial of degree 1: f(2) = 2 f(1) - 1 makes it 1.
-    let first = Fr::from_bytes(&honest[0].share.to_bytes()).ok().unwrap();
-    let chosen = Share::constant(first + first - Fr::from(1u64));
-    let forged = ReceiptShare::sign(subject(), parties().id(2).unwrap(), chosen, &key(2));
-    let pair = vec![honest[0].clone(), forged.clone()];
-    assert_eq!(verdict(pair), Err(ReceiptError::TooFew { found: 2, needed: 3 }));
-    let three = vec![honest[0].clone(), forged, honest[2].clone()];
-    assert_eq!(verdict(three), Err(ReceiptError::Disputed));
+    // One party twice.
+    let twice = [all.clone(), vec![all[1].clone()]].concat();
+    assert_eq!(made(&twice).err(), Some(ReceiptError::Repeated { party: 2 }));
+    let stranger = [all[0].clone(), word(subject(), 4)];
+    let refused = verdict(&made(&stranger).ok().unwrap());
+    assert_eq!(refused, Err(ReceiptError::Unknown { party: 4 }));
 }
 
 #[test]
-fn a_share_that_its_party_has_not_signed_is_named() {
-    let all = shares(1, parties());
-    for position in 0..3 {
-        let party = position as u8 + 1;
-        let named = |changed: ReceiptShare| {
-            let mut shares = all.clone();
-            shares[position] = changed;
-            matches!(verdict(shares), Err(ReceiptError::Signature { party: found, .. }) if found == party)
+fn what_its_party_has_not_signed_is_named() {
+    for party in 1..=3u8 {
+        let named = |changed: Attestation| {
+            let mut receipt = receipt(0);
+            receipt.signatures[usize::from(party) - 1] =
+                Signed { party: changed.party, signature: changed.signature };
+            matches!(verdict(&receipt), Err(ReceiptError::Signature { party: found, .. }) if found == party)
         };
-        let good = all[position].clone();
-        let share = &good.share + Fr::from(1u64);
-        assert!(named(ReceiptShare { share, ..good.clone() }));
-        let id = parties().id(party).unwrap();
-        assert!(named(ReceiptShare::sign(subject(), id, good.share.clone(), &key(9))));
-        let signature = key(party).sign(Purpose::Round, &signed(&subject(), party, &good.share));
-        assert!(named(ReceiptShare { signature, ..good.clone() }));
+        let good = word(subject(), party);
+        assert!(!named(good.clone()));
         assert!(good.verify(&key(party).verifying_key()).is_ok());
-        assert!(good.verify(&key(9).verifying_key()).is_err());
-
-        // The same share under the name of another party.
-        let mut moved = all.clone();
-        moved.remove((position + 1) % 3);
-        let other = (position + 1) as u8 % 3 + 1;
-        moved.push(ReceiptShare { party: other, ..good.clone() });
-        let refused = verdict(moved).err();
-        assert!(matches!(refused, Some(ReceiptError::Signature { party, .. }) if party == other));
+        assert!(good.verify(&key(7).verifying_key()).is_err());
+        // Another's key, another purpose, another's word under this name.
+        let signature =
+            |signer: &SigningKey, purpose| signer.sign(purpose, &signed(&subject(), party));
+        let with = |signature| Attestation { signature, ..good.clone() };
+        assert!(named(with(signature(&key(9), Purpose::Receipt))));
+        assert!(named(with(signature(&key(party), Purpose::Round))));
+        assert!(named(with(word(subject(), party % 3 + 1).signature)));
     }
 }
 
+/// Round, settlement, attempt and notices: signed under one, shown under another.
 #[test]
-fn shares_signed_about_something_else_do_not_serve() {
+fn words_about_something_else_do_not_serve() {
     let good = subject();
     let others = [
         Subject { round: RoundId(Digest::ZERO), ..good },
         Subject { settlement: TransactionId(Digest::ZERO), ..good },
-        Subject { payer: bank(3), ..good },
-        Subject { payee: bank(3), ..good },
-        Subject { place: 1, ..good },
-        Subject { leaf: merkle::leaf_hash(&queue(1).leaves()[1].to_bytes()), ..good },
+        Subject { attempt: 0, ..good },
+        Subject { notices: statement([0; 8]).root(), ..good },
     ];
+    let found = || statement(says()).find(&bank(1), 0).unwrap();
     for other in others {
-        let mut mixed = shares(1, parties());
-        let (id, share) = (parties().id(3).unwrap(), mixed[2].share.clone());
-        mixed[2] = ReceiptShare::sign(other, id, share, &key(3));
-        assert_eq!(verdict(mixed), Err(ReceiptError::OtherSubject { party: 3 }));
-        // All of them moved to something that nobody has signed.
-        let moved = |share| ReceiptShare { subject: other, ..share };
-        let moved: Vec<_> = shares(1, parties()).into_iter().map(moved).collect();
-        let refused = verdict(moved);
-        let leaf = other.leaf != good.leaf && refused == Err(ReceiptError::OtherLeaf(other.leaf));
-        assert!(leaf || matches!(refused, Err(ReceiptError::Signature { party: 1, .. })));
+        let mut mixed = words(good, 3);
+        mixed[2] = word(other, 3);
+        let refused = Receipt::new(&mixed, found(), disclosure(1, 0, 1)).err();
+        assert_eq!(refused, Some(ReceiptError::OtherSubject { party: 3 }));
+        // All signatures of this subject, moved to the other.
+        let mut moved = receipt(0);
+        moved.subject = other;
+        let refused = verdict(&moved);
+        assert!(matches!(refused, Err(ReceiptError::Signature { party: 1, .. })), "{refused:?}");
     }
-    let receipt = Receipt::new(shares(1, parties())).ok().unwrap();
-    let keys = keys(3);
-    let signers = Signers { parties: parties(), keys: &keys };
-    let refused = receipt.verify(signers, &queue(1).leaves()[0]);
-    assert_eq!(refused, Err(ReceiptError::OtherLeaf(good.leaf)));
+    // Really signed, but other notices than the one that is shown.
+    let other = Subject { notices: statement([0; 8]).root(), ..good };
+    let replayed = Receipt::new(&words(other, 3), found(), disclosure(1, 0, 1)).ok().unwrap();
+    assert!(matches!(verdict(&replayed), Err(ReceiptError::NotSigned(_))));
+    // Really signed for the other attempt, whose pad says neither.
+    let other = Subject { attempt: 0, ..good };
+    let made = |attempt| Receipt::new(&words(other, 3), found(), disclosure(1, 0, attempt));
+    assert_eq!(verdict(&made(1).ok().unwrap()), Err(ReceiptError::Pad));
+    assert_eq!(verdict(&made(0).ok().unwrap()), Err(ReceiptError::Neither));
+    let none = Subject { attempt: 2, ..good };
+    let made = Receipt::new(&words(none, 3), found(), disclosure(1, 0, 1)).ok().unwrap();
+    assert_eq!(verdict(&made), Err(ReceiptError::Pad));
+}
+
+/// Each field of the notice, changed: then it is not among those that were signed.
+#[test]
+fn a_changed_notice_was_not_signed() {
+    let changes: [fn(&mut Notice); 6] = [
+        |notice| notice.payer = bank(4),
+        |notice| notice.queue_root = Digest::ZERO,
+        |notice| notice.places = 16,
+        |notice| notice.place = 1,
+        |notice| notice.value += Fr::from(1u64),
+        |notice| notice.value -= Fr::from(1u64),
+    ];
+    for change in changes {
+        let mut changed = receipt(0);
+        change(&mut changed.notice);
+        assert!(matches!(verdict(&changed), Err(ReceiptError::NotSigned(_))));
+    }
+    // Another payment's notice with the proof of this one, and the other way round.
+    let mut moved = receipt(0);
+    moved.notice = receipt(1).notice;
+    assert!(matches!(verdict(&moved), Err(ReceiptError::NotSigned(_))));
+    let mut moved = receipt(0);
+    moved.inclusion = receipt(1).inclusion;
+    assert!(matches!(verdict(&moved), Err(ReceiptError::NotSigned(_))));
+}
+
+/// What is shown for a notice is of its own place, queue and attempt, or it is refused.
+#[test]
+fn what_opens_another_leaf_does_not_serve() {
+    let shown = |disclosure| {
+        let notice = statement(says()).find(&bank(1), 0).unwrap();
+        verdict(&Receipt::new(&words(subject(), 3), notice, disclosure).ok().unwrap())
+    };
+    let good = || disclosure(1, 0, 1);
+    assert!(shown(good()).is_ok());
+    // The whole leaf of another place: its payment has not settled.
+    let other = ReceiptError::OtherPlace { place: 0, places: 8, found: 2, length: 8 };
+    assert_eq!(shown(disclosure(1, 2, 1)), Err(other));
+    // That leaf, said to stand here; the leaf of another queue.
+    let leaf = queue(1).leaves()[2];
+    let moved = Disclosure { leaf, ..good() };
+    assert!(matches!(shown(moved), Err(ReceiptError::NotInQueue(_))));
+    assert!(matches!(shown(disclosure(2, 0, 1)), Err(ReceiptError::NotInQueue(_))));
+    let mut longer = good();
+    longer.inclusion.length = 9;
+    assert!(matches!(shown(longer), Err(ReceiptError::OtherPlace { length: 9, .. })));
+    // Another payee; the pads of another place and attempt.
+    let payee = queue(1).payee(1);
+    assert_eq!(shown(Disclosure { payee, ..good() }), Err(ReceiptError::Payee));
+    let pad = disclosure(1, 1, 1).pad;
+    assert_eq!(shown(Disclosure { pad, ..good() }), Err(ReceiptError::Pad));
+    assert_eq!(shown(disclosure(1, 0, 0)), Err(ReceiptError::Pad));
+    // A pad under which the notice of a payment that has settled says that it has not.
+    let bytes = good().pad.to_bytes();
+    let value = Fr::from_bytes(&bytes[..32]).unwrap() + Fr::from(1u64);
+    let chosen = [value.to_bytes(), bytes[32..].to_vec()].concat();
+    let pad = Pad::from_bytes(&chosen).ok().unwrap();
+    assert_eq!(pad.read(&receipt(0).notice.value), Some(false));
+    assert_eq!(shown(Disclosure { pad, ..good() }), Err(ReceiptError::Pad));
+}
+
+/// All parties together can sign a notice that says nothing. It is no receipt of either.
+#[test]
+fn a_notice_that_says_neither_is_refused() {
+    for neither in [2, u64::MAX] {
+        let mut says = says();
+        says[0] = neither;
+        let statement = statement(says);
+        let subject = Subject { notices: statement.root(), ..subject() };
+        let notice = statement.find(&bank(1), 0).unwrap();
+        let receipt = Receipt::new(&words(subject, 3), notice, disclosure(1, 0, 1)).ok().unwrap();
+        assert_eq!(verdict(&receipt), Err(ReceiptError::Neither));
+    }
 }
 
 #[test]
-fn repeated_and_unknown_parties_are_refused() {
-    let all = shares(1, parties());
-    let twice = [all.clone(), vec![all[1].clone()]].concat();
-    assert_eq!(verdict(twice), Err(ReceiptError::Repeated { party: 2 }));
-    for party in [0, 4] {
-        let mut strange = all.clone();
-        strange[0].party = party;
-        assert_eq!(verdict(strange), Err(ReceiptError::Unknown { party }));
+fn every_notice_is_found_under_the_root_and_no_other() {
+    let statement = statement(says());
+    for (payer, of) in [(bank(1), 1), (bank(4), 2)] {
+        for place in 0..8u32 {
+            let (notice, proof) = statement.find(&payer, place).unwrap();
+            assert_eq!((notice.payer, notice.place, notice.places), (payer, place, 8));
+            assert_eq!(notice.queue_root, queue(of).root());
+            assert_eq!(proof.verify(&statement.root(), &notice.to_bytes()), Ok(()));
+            assert_eq!(Notice::from_bytes(&notice.to_bytes()), Ok(notice));
+        }
+        assert!(statement.find(&payer, 8).is_none());
     }
-}
-
-#[test]
-fn what_is_no_bit_is_refused() {
-    assert_eq!(verdict(shares(2, parties())), Err(ReceiptError::NotABit));
-    // Shares of two different runs, each signed by its party, lie on no common line.
-    let mut mixed = shares(1, parties());
-    mixed[0] = shares(0, parties())[0].clone();
-    assert_eq!(verdict(mixed), Err(ReceiptError::Disputed));
+    let stranger: InstitutionId = bank(2);
+    assert!(statement.find(&stranger, 0).is_none());
 }
 
 #[test]
 fn no_changed_byte_of_a_receipt_passes() {
-    let receipt = Receipt::new(shares(1, parties())).ok().unwrap();
+    let receipt = receipt(0);
     let bytes = receipt.to_bytes();
     let keys = keys(3);
     let signers = Signers { parties: parties(), keys: &keys };
-    for position in (0..200).chain((200..bytes.len()).step_by(29)) {
+    let signatures: usize = receipt.signatures.iter().map(|signed| signed.to_bytes().len()).sum();
+    let signed = 1 + receipt.subject.to_bytes().len() + 4..1 + 97 + 4 + signatures;
+    let step = |position: &usize| !signed.contains(position) || position.is_multiple_of(97);
+    for position in (0..bytes.len()).filter(step) {
         let mut changed = bytes.clone();
         changed[position] ^= 1;
-        let accepted = Receipt::from_bytes(&changed)
-            .is_ok_and(|receipt| receipt.verify(signers, &leaf()).is_ok());
+        let accepted =
+            Receipt::from_bytes(&changed).is_ok_and(|receipt| receipt.verify(signers).is_ok());
         assert!(!accepted, "byte {position}");
     }
     assert!(Receipt::from_bytes(&bytes[..bytes.len() - 1]).is_err());
-    let share = shares(1, parties()).remove(0);
-    let bytes = share.to_bytes();
-    assert_eq!(ReceiptShare::from_bytes(&bytes).ok().unwrap().to_bytes(), bytes);
-    assert!(ReceiptShare::from_bytes(&bytes[1..]).is_err());
+    let word = word(subject(), 1);
+    let bytes = word.to_bytes();
+    assert_eq!(Attestation::from_bytes(&bytes), Ok(word));
+    assert!(Attestation::from_bytes(&bytes[1..]).is_err());
 }
 
 #[test]
 fn a_receipt_has_one_encoding() {
-    let receipt = Receipt::new(shares(1, parties())).ok().unwrap();
-    let Receipt { subject, shares } = receipt;
-    let mut shares: Vec<_> = shares;
-    shares.swap(0, 1);
-    assert!(Receipt::from_bytes(&Receipt { subject, shares }.to_bytes()).is_err());
-    let none = Receipt { subject, shares: vec![] };
+    let mut swapped = receipt(0);
+    swapped.signatures.swap(0, 1);
+    assert!(Receipt::from_bytes(&swapped.to_bytes()).is_err());
+    let mut none = receipt(0);
+    none.signatures.clear();
     assert!(Receipt::from_bytes(&none.to_bytes()).is_err());
-}
-
-#[test]
-fn receipts_are_gathered_by_payment_and_a_strange_share_spoils_its_own_only() {
-    let other = Subject { payee: bank(3), place: 0, ..subject() };
-    let sign = |share: &ReceiptShare, subject| {
-        let id = parties().id(share.party).unwrap();
-        ReceiptShare::sign(subject, id, share.share.clone(), &key(share.party))
-    };
-    let good = shares(1, parties());
-    let mut all: Vec<_> = shares(0, parties()).iter().map(|share| sign(share, other)).collect();
-    all.extend(good.clone());
-    let gathered: Vec<_> = Receipt::gather(all.clone()).into_iter().map(Result::ok).collect();
-    let subjects: Vec<_> = gathered.iter().flatten().map(|receipt| *receipt.subject()).collect();
-    assert_eq!(subjects, [other, subject()]);
-
-    all[1] = sign(&all[1], Subject { payee: bank(4), ..other });
-    let spoilt = Receipt::gather(all);
-    assert_eq!(spoilt[0].as_ref().err(), Some(&ReceiptError::OtherSubject { party: 2 }));
-    let keys = keys(3);
-    let signers = Signers { parties: parties(), keys: &keys };
-    assert_eq!(spoilt[1].as_ref().unwrap().verify(signers, &leaf()), Ok(true));
-    assert!(Receipt::gather(vec![]).is_empty());
 }

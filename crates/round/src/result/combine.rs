@@ -4,54 +4,55 @@ use quittance_circuit::Fr;
 use quittance_crypto::commitment::{Blinding, Commitment};
 use quittance_crypto::encoding::Encode;
 use quittance_crypto::group::Point;
-use quittance_ledger::ids::InstitutionId;
+use quittance_mpc::PartyId;
 use quittance_mpc::output::{CommittedOutput, OutputError, combine_private};
-use quittance_mpc::{Parties, PartyId, Share};
 use zeroize::Zeroizing;
 
-use super::{BankResult, Part, ReceivedBit, ResultError, ResultShare};
+use super::{BankResult, Part, ResultError, ResultShare};
 use crate::queue::FrozenQueue;
-use crate::start::Start;
+use crate::start::{Roster, Start};
 
 /// What a participant knows before it asks for its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
     start: Start,
-    parties: Parties,
     /// Its own place in the roster.
     place: usize,
+    /// How many places its queue has.
+    places: usize,
     /// How many of its payments take part: up to the first payee outside the roster.
-    queue: usize,
+    payments: usize,
 }
 
 /// A result that fits together, but has not yet been held against the payments it is about.
-pub struct Unchecked(pub(super) BankResult);
+pub struct Unchecked {
+    /// Without what only the notices say.
+    pub(super) result: BankResult,
+    pub(super) roster: Roster,
+    /// How many of its payments take part.
+    pub(super) payments: usize,
+}
 
 impl Expected {
     /// What the owner of `queue` expects of the computation that has been started. Nothing if it is
     /// not in the roster.
-    pub fn new(start: &Start, queue: &FrozenQueue, parties: Parties) -> Option<Self> {
+    pub fn new(start: &Start, queue: &FrozenQueue) -> Option<Self> {
         let roster = &start.roster;
         let place = roster.place(&queue.payer())?;
         let payees = queue.payments().iter().map(|payment| payment.payee);
-        let queue = payees.take_while(|payee| roster.place(payee).is_some()).count();
-        Some(Self { start: start.clone(), parties, place, queue })
+        let payments = payees.take_while(|payee| roster.place(payee).is_some()).count();
+        let places = queue.leaves().len();
+        Some(Self { start: start.clone(), place, places, payments })
     }
 
     /// The participant's own place in the roster: that of its own net.
     pub fn place(&self) -> usize {
         self.place
     }
-
-    /// Who comes at a place of the roster.
-    fn payer(&self, payer: u16) -> Result<InstitutionId, ResultError> {
-        let place = usize::from(payer);
-        let seat = self.start.roster.seats().get(place).filter(|_| place != self.place);
-        seat.map(|seat| seat.institution).ok_or(ResultError::Payer { payer })
-    }
 }
 
-/// The result that the parties' shares are shares of. All shares given are used and must agree.
+/// The result that the active parties' shares are shares of. There must be one of each, and all must
+/// agree.
 pub fn combine(
     expected: &Expected,
     shares: &[(PartyId, ResultShare)],
@@ -63,34 +64,36 @@ pub fn combine(
         return Err(ResultError::NotBalanced);
     }
     let own = first.nets.get(expected.place);
-    let (expected_count, found) = (expected.start.roster.size(), nets.len());
-    let own = own.ok_or(ResultError::Roster { expected: expected_count, found })?;
+    let (size, found) = (expected.start.roster.size(), nets.len());
+    let own = own.ok_or(ResultError::Roster { what: "nets", expected: size, found })?;
     let (net, blinding) = combine_net(own, shares)?;
-    let (settled, received, inflow) = combine_bits(expected, first, shares)?;
-    Ok(Unchecked(BankResult {
+    let result = BankResult {
         round: expected.start.round,
         attempt: expected.start.attempt,
         session: first.session,
         steps: first.steps,
         bytes_sent: shares.iter().fold(0, |sum, (_, share)| share.bytes_sent.saturating_add(sum)),
         milliseconds: shares.iter().map(|(_, share)| share.milliseconds).max().unwrap_or(0),
-        settled,
-        received,
-        inflow,
+        settled: 0,
+        received: vec![],
+        inflow: combine_inflow(expected, shares)?,
         net,
         blinding,
         nets,
-    }))
+        notices: first.notices.clone(),
+    };
+    let roster = expected.start.roster.clone();
+    Ok(Unchecked { result, roster, payments: expected.payments })
 }
 
-/// Enough parties of the committee, each once, for this round and attempt.
+/// The active parties, each once, for this round and attempt.
 fn check_parties(
     expected: &Expected,
     shares: &[(PartyId, ResultShare)],
 ) -> Result<(), ResultError> {
     let mut seen = Vec::with_capacity(shares.len());
     for (party, share) in shares {
-        if expected.parties.id(party.number()).is_none() {
+        if !expected.start.active.contains(*party) {
             return Err(ResultError::Unknown(*party));
         }
         if seen.contains(party) {
@@ -104,7 +107,7 @@ fn check_parties(
             return Err(ResultError::OtherAttempt { party: *party, found: share.attempt });
         }
     }
-    let (found, needed) = (shares.len(), 2 * expected.parties.threshold() + 1);
+    let (found, needed) = (shares.len(), expected.start.active.count());
     if found < needed {
         return Err(ResultError::TooFew { found, needed });
     }
@@ -116,23 +119,27 @@ fn check_public<'a>(
     expected: &Expected,
     shares: &'a [(PartyId, ResultShare)],
 ) -> Result<&'a ResultShare, ResultError> {
-    let threshold = expected.parties.threshold();
+    let threshold = expected.start.active.threshold();
     agree("the session", threshold, shares, |share| share.session)?;
     agree("the number of steps", threshold, shares, |share| share.steps)?;
     agree("the nets", threshold, shares, |share| &share.nets)?;
-    agree("the number of own payments", threshold, shares, |share| share.settled.len())?;
-    agree("the payments addressed here", threshold, shares, |share| {
-        share.received.iter().map(|bit| (bit.payer, bit.place)).collect::<Vec<_>>()
-    })?;
-    let (found, needed) = (shares.len(), 2 * threshold + 1);
+    agree("the notices", threshold, shares, |share| &share.notices)?;
+    let active = expected.start.active;
+    let (found, needed) = (shares.len(), active.count());
     let (_, first) = shares.first().ok_or(ResultError::TooFew { found, needed })?;
-    let (expected_queue, found) = (expected.queue, first.settled.len());
-    if found != expected_queue {
-        return Err(ResultError::Queue { expected: expected_queue, found });
+    let size = expected.start.roster.size();
+    for (what, found) in [("nets", first.nets.len()), ("queues", first.notices.len())] {
+        if found != size {
+            return Err(ResultError::Roster { what, expected: size, found });
+        }
     }
-    let (expected, found) = (expected.start.roster.size(), first.nets.len());
+    let own = first.notices.get(expected.place);
+    let (expected, found) = (expected.places, own.map_or(0, |notices| notices.0.len()));
     if found != expected {
-        return Err(ResultError::Roster { expected, found });
+        return Err(ResultError::Queue { expected, found });
+    }
+    if first.nets.iter().any(|net| net.parties() != active) {
+        return Err(ResultError::Parties);
     }
     Ok(first)
 }
@@ -181,67 +188,20 @@ fn combine_net(
     Ok((net, combined.blinding))
 }
 
-/// Own bits as the length of a prefix, bits of payments addressed here, and the inflow.
-fn combine_bits(
+/// The participant's inflow. Its shares come without commitments.
+fn combine_inflow(
     expected: &Expected,
-    first: &ResultShare,
     shares: &[(PartyId, ResultShare)],
-) -> Result<(u32, Vec<ReceivedBit>, u128), ResultError> {
-    let mut parts: Vec<_> = (0..first.settled.len()).map(|place| Part::Settled { place }).collect();
-    for bit in &first.received {
-        parts.push(Part::Received { payer: expected.payer(bit.payer)?, place: bit.place });
-    }
-    parts.push(Part::Inflow);
-
-    let private: Vec<_> = shares.iter().map(|(party, share)| (*party, private(share))).collect();
-    let values = combine_private(expected.parties, &private).map_err(|error| match error {
-        OutputError::Disputed { output } => match parts.get(output) {
-            Some(part) => ResultError::Disputed(*part),
-            None => ResultError::Disputed(Part::Inflow),
-        },
+) -> Result<u128, ResultError> {
+    let inflow = |(party, share): &(PartyId, ResultShare)| (*party, vec![share.inflow.clone()]);
+    let shares: Vec<_> = shares.iter().map(inflow).collect();
+    let threshold = expected.start.active.threshold();
+    let values = combine_private(threshold, &shares).map_err(|error| match error {
+        OutputError::Disputed { .. } => ResultError::Disputed(Part::Inflow),
         other => ResultError::Output(other),
     })?;
-    let values = Zeroizing::new(values);
-
-    let (mut settled, mut received, mut inflow) = (0, Vec::new(), 0);
-    let mut stopped = None;
-    for (part, value) in parts.iter().zip(values.iter()) {
-        match *part {
-            Part::Settled { place } => match bit(value).ok_or(ResultError::NotABit(*part))? {
-                true if settled as usize == place => settled += 1,
-                true => return Err(ResultError::NotAPrefix { place }),
-                false => {}
-            },
-            Part::Received { payer, place } => {
-                let settles = bit(value).ok_or(ResultError::NotABit(*part))?;
-                if settles && stopped == Some(payer) {
-                    return Err(ResultError::Overtaken { payer, place });
-                }
-                if !settles {
-                    stopped = Some(payer);
-                }
-                received.push(ReceivedBit { payer, place, settles });
-            }
-            Part::Inflow | Part::Net => {
-                inflow = unsigned(value).ok_or(ResultError::OutOfRange(*part))?;
-            }
-        }
-    }
-    Ok((settled, received, inflow))
-}
-
-/// The shares of a result that come without commitments, in the order of the parts.
-fn private(share: &ResultShare) -> Vec<Share> {
-    let received = share.received.iter().map(|bit| &bit.share);
-    let all = share.settled.iter().chain(received).chain([&share.inflow]);
-    all.cloned().collect()
-}
-
-fn bit(value: &Fr) -> Option<bool> {
-    if *value == Fr::from(0u64) {
-        return Some(false);
-    }
-    (*value == Fr::from(1u64)).then_some(true)
+    let value = Zeroizing::new(values.first().copied().unwrap_or(Fr::from(0u64)));
+    unsigned(&value).ok_or(ResultError::OutOfRange(Part::Inflow))
 }
 
 /// A field element below 2^128 as an integer.

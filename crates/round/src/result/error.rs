@@ -10,16 +10,11 @@ use thiserror::Error;
 /// A part of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
-    /// The bit of an own payment.
-    Settled {
-        /// Its place in the queue.
-        place: usize,
-    },
-    /// The bit of a payment addressed to the participant.
-    Received {
-        /// Who pays.
+    /// What all are told of a payment.
+    Notice {
+        /// In whose queue.
         payer: InstitutionId,
-        /// The payment's place in the payer's queue.
+        /// At which place there.
         place: u32,
     },
     /// The sum of the settled payments addressed to it.
@@ -31,9 +26,8 @@ pub enum Part {
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Settled { place } => write!(f, "the bit of the own payment at place {place}"),
-            Self::Received { payer, place } => {
-                write!(f, "the bit of the payment at place {place} of {payer}")
+            Self::Notice { payer, place } => {
+                write!(f, "the notice of the payment at place {place} of {payer}")
             }
             Self::Inflow => f.write_str("the inflow"),
             Self::Net => f.write_str("the net"),
@@ -44,7 +38,7 @@ impl fmt::Display for Part {
 /// Why the shares of the parties are no result.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ResultError {
-    /// With fewer than `2t + 1` shares a wrong one would not be noticed.
+    /// With fewer than all `2t + 1` shares a wrong one would not be noticed.
     #[error("results of {found} parties where {needed} are needed")]
     TooFew {
         /// How many parties have answered.
@@ -55,8 +49,8 @@ pub enum ResultError {
     /// Two results of one party.
     #[error("{0} gave two results")]
     Repeated(PartyId),
-    /// A party outside the committee.
-    #[error("{0} is not in the committee")]
+    /// A party that takes no part in the computation.
+    #[error("{0} does not take part")]
     Unknown(PartyId),
     /// A result of another round.
     #[error("{party} gave a result of the round {found}")]
@@ -83,28 +77,27 @@ pub enum ResultError {
         /// Who says something else.
         parties: Vec<PartyId>,
     },
-    /// Another number of own payments than there are up to the first payee outside the roster.
-    #[error("bits of {found} own payments where there should be {expected}")]
+    /// Another number of notices than the own queue has places.
+    #[error("{found} notices where the own queue has {expected} places")]
     Queue {
-        /// How many take part.
+        /// How many places it has.
         expected: usize,
-        /// How many bits there are.
+        /// How many notices there are.
         found: usize,
     },
-    /// Another number of nets than the roster has members.
-    #[error("{found} nets for a roster of {expected}")]
+    /// Another number of nets or queues than the roster has members.
+    #[error("{found} {what} for a roster of {expected}")]
     Roster {
+        /// What was counted.
+        what: &'static str,
         /// The size of the roster.
         expected: usize,
-        /// How many nets there are.
+        /// How many there are.
         found: usize,
     },
-    /// A payment from nobody, or from the participant to itself.
-    #[error("a payment of the member at place {payer}, which pays nothing to this one")]
-    Payer {
-        /// The place in the roster.
-        payer: u16,
-    },
+    /// Nets that others than the active parties have computed.
+    #[error("the nets are those of other parties")]
+    Parties,
     /// The nets do not sum to the identity: money would come from nowhere.
     #[error("the nets do not sum to zero")]
     NotBalanced,
@@ -120,26 +113,21 @@ pub enum ResultError {
     /// The shares lie on no polynomial of degree t; disputed: all parties.
     #[error("the shares of {0} do not fit together; disputed: all parties")]
     Disputed(Part),
-    /// Neither 0 nor 1.
-    #[error("{0} is neither 0 nor 1")]
-    NotABit(Part),
-    /// An own payment settles although an earlier one does not.
-    #[error("the own payment at place {place} settles, the one before it does not")]
-    NotAPrefix {
-        /// The place of the later payment.
-        place: usize,
-    },
-    /// A payment settles although an earlier one of the same payer does not.
-    #[error("the payment at place {place} of {payer} settles, an earlier one does not")]
-    Overtaken {
-        /// Who pays.
-        payer: InstitutionId,
-        /// The place of the later payment.
-        place: u32,
-    },
     /// No sum of so many amounts.
     #[error("{0} is no sum of amounts")]
     OutOfRange(Part),
+}
+
+impl ResultError {
+    /// Whose shares are wrong, where that can be told. Others of them may lie as well.
+    pub fn named(&self) -> Vec<PartyId> {
+        match self {
+            Self::Repeated(party) | Self::Unknown(party) => vec![*party],
+            Self::OtherRound { party, .. } | Self::OtherAttempt { party, .. } => vec![*party],
+            Self::Differ { parties, .. } | Self::NetShare { parties } => parties.clone(),
+            _ => vec![],
+        }
+    }
 }
 
 fn list(parties: &[PartyId]) -> String {

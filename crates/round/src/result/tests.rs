@@ -2,30 +2,35 @@ mod computed;
 
 use super::*;
 use crate::queue::{FrozenQueue, QueueSeed};
+use crate::start::Start;
 use crate::testing::{bank, number, payment, place, rng};
-use computed::{announced, computed, expected, fr, parties, party, queue, refused_from, start};
+use computed::{
+    announced, computed, expected, fr, parties, party, queue, queue_of, refused_from, start,
+};
 use quittance_crypto::commitment::commit_scalar;
 use quittance_crypto::field::to_scalar;
 use quittance_mpc::Parties;
 
-const COMMITTEES: [(usize, u8); 3] = [(3, 1), (5, 2), (7, 3)];
+const COMMITTEES: [(usize, u8); 5] = [(3, 1), (4, 1), (5, 1), (5, 2), (7, 3)];
 
 #[test]
 fn the_shares_of_all_parties_give_the_result() {
     for (n, t) in COMMITTEES {
-        let parties = Parties::new(n, t).unwrap();
-        let shares = computed().shares_for(0, parties, &mut rng(2));
-        for fewest in [n, 2 * usize::from(t) + 1] {
-            let combined = combine(&expected(parties), &shares[n - fewest..]).ok().unwrap();
-            let result = combined.check(&queue(), announced).ok().unwrap();
+        for parties in Parties::new(n, t).unwrap().choices() {
+            let shares = computed().shares_for(0, parties, &mut rng(2));
+            let combined = combine(&expected(parties), &shares).ok().unwrap();
+            let result = combined.check(&queue(), announced()).ok().unwrap();
             assert_eq!((result.round, result.attempt, result.steps), (place().round, 1, 3));
             assert_eq!((result.settled, result.inflow, result.net), (1, 1300, 800));
             assert_eq!(result.outflow(), 500);
             let bit = |number, place, settles| ReceivedBit { payer: bank(number), place, settles };
+            // In order, and nothing of bank 4, which takes no part.
             assert_eq!(result.received, [bit(2, 0, true), bit(3, 1, true), bit(3, 2, false)]);
+            assert_eq!(result.notices, shares[0].1.notices);
             let own = commit_scalar(&to_scalar(&fr(800)), result.blinding.as_scalar());
             assert_eq!(result.nets[expected(parties).place()], own);
-            assert_eq!(result.milliseconds, 40 + n as u64);
+            let slowest = parties.numbers().into_iter().max().unwrap();
+            assert_eq!(result.milliseconds, 40 + u64::from(slowest));
         }
     }
 }
@@ -33,7 +38,7 @@ fn the_shares_of_all_parties_give_the_result() {
 #[test]
 fn a_negative_net_is_one() {
     let mut computed = computed();
-    computed.received.clear();
+    computed.says[1..].iter_mut().for_each(|says| says.fill(fr(0)));
     computed.inflow = fr(0);
     computed.nets = vec![-fr(500), fr(400), fr(100)];
     let result = computed.check().ok().unwrap();
@@ -45,7 +50,7 @@ fn who_is_not_in_the_roster_expects_nothing() {
     let payments = vec![payment(2, 500, 1)];
     let seed = QueueSeed::random(&mut rng(1));
     let stranger = FrozenQueue::freeze(bank(4), payments, number, seed).ok().unwrap();
-    assert_eq!(Expected::new(&start(), &stranger, parties()), None);
+    assert_eq!(Expected::new(&start(), &stranger), None);
 }
 
 #[test]
@@ -64,31 +69,22 @@ fn one_party_that_lies_in_public_is_named() {
         assert_eq!(refused_from(liar, |share| share.nets.swap(0, 1)), differ("the nets"));
         let refused = refused_from(liar, |share| share.nets.truncate(2));
         assert_eq!(refused, differ("the nets"));
-        let refused = refused_from(liar, |share| share.settled.truncate(1));
-        assert_eq!(refused, differ("the number of own payments"));
-        let addressed = differ("the payments addressed here");
-        assert_eq!(refused_from(liar, |share| share.received[2].place = 3), addressed);
-        assert_eq!(refused_from(liar, |share| share.received[1].payer = 1), addressed);
-        assert_eq!(refused_from(liar, |share| share.received.truncate(2)), addressed);
+        let notices = differ("the notices");
+        for (queue, place) in [(0, 0), (0, 7), (2, 1)] {
+            let refused = refused_from(liar, |share| share.notices[queue].0[place] += fr(1));
+            assert_eq!(refused, notices);
+        }
+        assert_eq!(refused_from(liar, |share| share.notices[0].0.truncate(7)), notices);
+        assert_eq!(refused_from(liar, |share| share.notices.truncate(2)), notices);
+        assert_eq!(refused_from(liar, |share| share.notices.swap(0, 1)), notices);
     }
 }
 
 #[test]
 fn one_party_that_lies_in_private_is_noticed() {
     for liar in 1..=3 {
-        let disputed = ResultError::Disputed;
-        for place in 0..2 {
-            let refused =
-                refused_from(liar, |share| share.settled[place] += &Share::constant(fr(1)));
-            assert_eq!(refused, disputed(Part::Settled { place }));
-        }
-        for (index, (payer, place)) in [(2, 0), (3, 1), (3, 2)].into_iter().enumerate() {
-            let refused =
-                refused_from(liar, |share| share.received[index].share += &Share::constant(fr(1)));
-            assert_eq!(refused, disputed(Part::Received { payer: bank(payer), place }));
-        }
         let refused = refused_from(liar, |share| share.inflow += &Share::constant(fr(1)));
-        assert_eq!(refused, disputed(Part::Inflow));
+        assert_eq!(refused, ResultError::Disputed(Part::Inflow));
         for scalar in 0..2 {
             let refused = refused_from(liar, |share| {
                 let mut bytes = share.net.to_bytes();
@@ -102,7 +98,7 @@ fn one_party_that_lies_in_private_is_noticed() {
 
 #[test]
 fn as_many_liars_as_a_committee_bears_are_named() {
-    let five = Parties::new(5, 2).unwrap();
+    let five = Parties::new(5, 2).unwrap().first_active();
     let shares = computed().shares_for(0, five, &mut rng(4));
     let mut lying = shares.clone();
     lying[1].1.steps = 9;
@@ -134,10 +130,9 @@ fn the_share_of_another_party_or_bank_is_noticed() {
 
     // All but the net, which gives the liar away.
     let mut copied = shares.clone();
-    copied[1].1.settled = shares[0].1.settled.clone();
-    copied[1].1.received = shares[0].1.received.clone();
+    copied[1].1.inflow = shares[0].1.inflow.clone();
     let refused = combine(&expected(parties()), &copied).err().unwrap();
-    assert_eq!(refused, ResultError::Disputed(Part::Settled { place: 0 }));
+    assert_eq!(refused, ResultError::Disputed(Part::Inflow));
 
     // The same computation, but what bank 2 should get: its net.
     let mut others = shares.clone();
@@ -165,22 +160,35 @@ fn too_few_repeated_and_unknown_parties_are_refused() {
     let mut stranger = shares.clone();
     stranger[2].0 = party(4);
     assert_eq!(refused(&stranger), ResultError::Unknown(party(4)));
+    assert_eq!(refused(&stranger).named(), [party(4)]);
+    // A fourth party of the committee, which has no part in this attempt.
+    let all = [shares, vec![stranger.pop().unwrap()]].concat();
+    assert_eq!(refused(&all), ResultError::Unknown(party(4)));
+    // Others than those that the start names have computed, and say so in public.
+    let others = Parties::new(4, 1).unwrap().active(&[1, 2, 4]).unwrap();
+    let mut moved = computed().shares_for(0, others, &mut rng(3));
+    moved[2].0 = party(3);
+    assert_eq!(refused(&moved), ResultError::Parties);
 }
 
 /// The whole committee is corrupt, and all parties tell the same untruth.
 #[test]
 fn results_of_the_wrong_shape_are_refused() {
     let mut longer = computed();
-    longer.settled.push(fr(0));
-    assert_eq!(longer.refused(), ResultError::Queue { expected: 2, found: 3 });
+    longer.says[0].pop();
+    assert_eq!(longer.refused(), ResultError::Queue { expected: 8, found: 7 });
     let mut smaller = computed();
     smaller.nets = vec![fr(800), -fr(800)];
-    assert_eq!(smaller.refused(), ResultError::Roster { expected: 3, found: 2 });
-    for payer in [0, 3, u16::MAX] {
-        let mut strange = computed();
-        strange.received[0].0 = payer;
-        assert_eq!(strange.refused(), ResultError::Payer { payer });
-    }
+    let roster = |what| ResultError::Roster { what, expected: 3, found: 2 };
+    assert_eq!(smaller.refused(), roster("nets"));
+    let mut fewer = computed();
+    fewer.says.pop();
+    assert_eq!(fewer.refused(), roster("queues"));
+    // Of another bank's queue only what was announced is looked for.
+    let mut short = computed();
+    short.says[2].truncate(1);
+    let refused = CheckError::NoNotice { payer: bank(3), place: 1 };
+    assert_eq!(short.check().err(), Some(refused));
 }
 
 #[test]
@@ -194,26 +202,74 @@ fn nets_that_do_not_sum_to_zero_are_refused() {
 }
 
 #[test]
-fn bits_that_are_none_or_out_of_order_are_refused() {
+fn notices_that_say_neither_or_are_out_of_order_are_refused() {
     for wrong in [fr(2), -fr(1), fr(u64::MAX)] {
-        let mut strange = computed();
-        strange.settled[1] = wrong;
-        assert_eq!(strange.refused(), ResultError::NotABit(Part::Settled { place: 1 }));
-        let mut strange = computed();
-        strange.received[2].2 = wrong;
-        let part = Part::Received { payer: bank(3), place: 2 };
-        assert_eq!(strange.refused(), ResultError::NotABit(part));
+        // An own payment, padding, and a payment that was announced.
+        for (queue, place) in [(0, 1), (0, 7), (2, 2)] {
+            let mut strange = computed();
+            strange.says[queue][place] = wrong;
+            let payer = bank([1, 2, 3][queue]);
+            let refused = CheckError::NoNotice { payer, place: place as u32 };
+            assert_eq!(strange.check().err(), Some(refused));
+        }
     }
     let mut gap = computed();
-    gap.settled = vec![fr(0), fr(1)];
-    assert_eq!(gap.refused(), ResultError::NotAPrefix { place: 1 });
+    gap.says[0] = [&[fr(0), fr(1)][..], &[fr(0); 6]].concat();
+    assert_eq!(gap.check().err(), Some(CheckError::NotAPrefix { place: 1 }));
     let mut overtaken = computed();
-    overtaken.received = vec![(1, 0, fr(0)), (2, 1, fr(0)), (2, 2, fr(1))];
-    assert_eq!(overtaken.refused(), ResultError::Overtaken { payer: bank(3), place: 2 });
+    overtaken.says[2][1] = fr(0);
+    overtaken.says[2][2] = fr(1);
+    let refused = CheckError::Overtaken { payer: bank(3), place: 2 };
+    assert_eq!(overtaken.check().err(), Some(refused));
     // One payer's stop is none of another's.
     let mut stopped = computed();
-    stopped.received[0].2 = fr(0);
-    assert!(stopped.combined().is_ok());
+    stopped.says[1][0] = fr(0);
+    stopped.inflow = fr(1000);
+    stopped.nets = vec![fr(500), fr(500), -fr(1000)];
+    assert!(stopped.check().is_ok());
+    // What a stranger's notice says is nobody's business here.
+    let mut others = computed();
+    others.says[1][1] = fr(7);
+    assert!(others.check().is_ok());
+}
+
+/// A notice under the pad of another place or attempt, or a notice that was moved, says nothing.
+#[test]
+fn notices_under_other_pads_are_refused() {
+    let told = |change: fn(&mut Announced)| {
+        let mut announced = announced();
+        // Sorted: bank 2's payment comes first, then those of bank 3.
+        announced.sort_by_key(|payment| (payment.payer, payment.place));
+        change(&mut announced[1]);
+        computed().combined().ok().unwrap().check(&queue(), announced).err()
+    };
+    let refused = Some(CheckError::NoNotice { payer: bank(3), place: 1 });
+    assert_eq!(told(|payment| payment.pads.swap(0, 1)), refused);
+    assert_eq!(told(|payment| payment.pads = queue_of(3).pads(2)), refused);
+    assert_eq!(told(|payment| payment.pads = queue_of(2).pads(1)), refused);
+
+    let own = |attempt: u8| {
+        let start = Start { attempt, ..start() };
+        let expected = Expected::new(&start, &queue()).unwrap();
+        let mut shares = computed().shares();
+        shares.iter_mut().for_each(|(_, share)| share.attempt = attempt);
+        combine(&expected, &shares).ok().unwrap().check(&queue(), announced()).err()
+    };
+    // What was computed for attempt 1, told as the result of another.
+    assert_eq!(own(1), None);
+    let refused = Some(CheckError::NoNotice { payer: bank(1), place: 0 });
+    assert_eq!(own(0), refused);
+    assert_eq!(own(2), refused, "there is no pad for it");
+}
+
+/// Payments 0 and 1 go to bank 2; payment 2 to bank 9, which takes no part, and ends the queue.
+#[test]
+fn what_cannot_settle_does_not() {
+    for settled in 3..=8u32 {
+        let mut more = computed();
+        more.says[0][..settled as usize].fill(fr(1));
+        assert_eq!(more.check().err(), Some(CheckError::Queue { settled, payments: 2 }));
+    }
 }
 
 #[test]
@@ -246,37 +302,34 @@ fn sums_that_do_not_add_up_are_refused() {
     }
     // A payment that settles without its amount, and one whose amount is not counted.
     let mut more = computed();
-    more.settled[1] = fr(1);
+    more.says[0][1] = fr(1);
     assert_eq!(more.check().err(), Some(CheckError::Net));
     let mut less = computed();
-    less.received[1].2 = fr(0);
+    less.says[2][1] = fr(0);
     assert_eq!(less.check().err(), Some(CheckError::Inflow));
 }
 
+/// A payee whose inflow is not what was announced to it does not sign.
 #[test]
-fn more_settled_payments_than_queued_are_refused() {
-    let seed = QueueSeed::random(&mut rng(1));
-    let empty = FrozenQueue::freeze(bank(1), vec![], number, seed).ok().unwrap();
-    let refused = computed().combined().ok().unwrap().check(&empty, announced).err();
-    assert_eq!(refused, Some(CheckError::Queue { settled: 1, queued: 0 }));
-}
-
-#[test]
-fn a_payment_that_settles_unannounced_is_named() {
-    let (payer, place) = (bank(3), 1);
-    let silent = |other: &InstitutionId, at: u32| {
-        announced(other, at).filter(|_| (*other, at) != (payer, place))
+fn a_payment_that_settles_unannounced_is_refused() {
+    let check = |announced: Vec<Announced>| {
+        computed().combined().ok().unwrap().check(&queue(), announced).err()
     };
-    let refused = computed().combined().ok().unwrap().check(&queue(), silent).err();
-    assert_eq!(refused, Some(CheckError::Unannounced { payer, place }));
+    let without = |payer: u32, place: u32| {
+        let mut told = announced();
+        told.retain(|payment| (payment.payer, payment.place) != (bank(payer), place));
+        told
+    };
+    assert_eq!(check(without(3, 1)), Some(CheckError::Inflow));
+    assert_eq!(check(without(2, 0)), Some(CheckError::Inflow));
+    assert_eq!(check(vec![]), Some(CheckError::Inflow));
     // What does not settle is in no sum.
-    let silent = |other: &InstitutionId, at: u32| announced(other, at).filter(|_| at != 2);
-    assert!(computed().combined().ok().unwrap().check(&queue(), silent).is_ok());
-    // Another amount than the one that was computed with.
-    let other =
-        |payer: &InstitutionId, place: u32| announced(payer, place).map(|amount| amount + 1);
-    let refused = computed().combined().ok().unwrap().check(&queue(), other).err();
-    assert_eq!(refused, Some(CheckError::Inflow));
+    assert_eq!(check(without(3, 2)), None);
+    // Another amount than the one that was computed with, and one payment twice.
+    let mut other = announced();
+    other.iter_mut().for_each(|payment| payment.amount += 1);
+    assert_eq!(check(other), Some(CheckError::Inflow));
+    assert_eq!(check([announced(), announced()].concat()), None);
 }
 
 #[test]
@@ -301,17 +354,10 @@ fn no_changed_byte_of_one_party_changes_the_result() {
     assert!(ResultShare::from_bytes(&[&bytes[..], &[0]].concat()).is_err());
 }
 
-/// Twice the same payment would be twice its amount; commitments of a higher degree open anything.
+/// Commitments of a higher degree open anything.
 #[test]
-fn repeated_payments_and_commitments_that_do_not_fit_are_not_decoded() {
+fn commitments_that_do_not_fit_are_not_decoded() {
     let share = computed().shares().remove(0).1;
-    let mut twice = share.clone();
-    twice.received[2] = twice.received[1].clone();
-    assert!(ResultShare::from_bytes(&twice.to_bytes()).is_err());
-    let mut unsorted = share.clone();
-    unsorted.received.swap(0, 1);
-    assert!(ResultShare::from_bytes(&unsorted.to_bytes()).is_err());
-
     let mut bytes = share.to_bytes();
     let last_net = bytes.len() - 32;
     let other = share.nets[0].commitment().to_bytes();
@@ -328,5 +374,6 @@ fn a_stored_result_comes_back() {
     assert_eq!((again.net, again.inflow, again.settled), (800, 1300, 1));
     assert_eq!(again.received, result.received);
     assert_eq!(again.nets, result.nets);
+    assert_eq!(again.notices, result.notices);
     assert!(BankResult::from_bytes(&bytes[..bytes.len() - 1]).is_err());
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::testing::bank;
+use quittance_mpc::Parties;
 
 fn seat(number: u32) -> Seat {
     Seat { institution: bank(number), dealing: Digest([number as u8; 32]) }
@@ -39,7 +40,8 @@ fn a_roster_is_in_strict_order_and_of_a_size_that_can_settle() {
 #[test]
 fn decoding_gives_the_same_bytes_or_refuses() {
     let roster = roster(&[1, 2, 5]).unwrap();
-    let start = Start { round: RoundId(Digest([9; 32])), attempt: 1, roster };
+    let active = Parties::new(5, 1).unwrap().active(&[2, 3, 5]).unwrap();
+    let start = Start { round: RoundId(Digest([9; 32])), attempt: 1, active, roster };
     let bytes = start.to_bytes();
     assert_eq!(Start::from_bytes(&bytes).as_ref(), Ok(&start));
     for position in 0..bytes.len() {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where its assumption fails")]
 
+mod attempts;
 mod book;
 mod proposals;
 mod reports;

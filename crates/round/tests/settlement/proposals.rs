@@ -6,6 +6,7 @@ use quittance_crypto::range_proof::joint::{BitMessage, JointError};
 use quittance_crypto::signature::Purpose;
 use quittance_ledger::ids::{Height, InstitutionId, RoundId};
 use quittance_ledger::transaction::{Action, Body, Settlement};
+use quittance_mpc::Parties;
 use quittance_round::coordinator::{Failure, Phase};
 use quittance_round::envelope::Signed;
 use quittance_round::message::{Attempt, Instruction, Reason};
@@ -313,6 +314,7 @@ fn only_the_opener_starts_a_round_with_members_and_their_own_dealings() {
     let start = |seats: Vec<Seat>| Start {
         round: table.round,
         attempt: 0,
+        active: Parties::new(3, 1).unwrap().first_active(),
         roster: Roster::new(seats).unwrap(),
     };
     let coordinator = signing(id(COORDINATOR), Purpose::Round);
@@ -333,6 +335,11 @@ fn only_the_opener_starts_a_round_with_members_and_their_own_dealings() {
     let attempt = Start { attempt: 1, ..all() };
     let expected = StartError::NoSuchAttempt { attempts: 1, found: 1 };
     assert_eq!(begin(&sign(attempt)), with(expected));
+    for (count, threshold) in [(4, 1), (5, 2)] {
+        let foreign = Parties::new(count, threshold).unwrap().choices().last().unwrap();
+        let refused = begin(&sign(Start { active: foreign, ..all() }));
+        assert_eq!(refused, with(StartError::NotActive(foreign)));
+    }
     let round = RoundId(Digest([9; 32]));
     assert_eq!(begin(&sign(Start { round, ..all() })), with(StartError::UnknownRound(round)));
 
@@ -360,7 +367,8 @@ fn a_bank_does_not_post_what_does_not_fit_the_ledger() {
             .into_iter()
             .map(|institution| Seat { institution, dealing: dealing(institution) });
         let roster = Roster::new(seats.collect()).unwrap();
-        let start = Start { round: table.round, attempt: 0, roster };
+        let active = Parties::new(3, 1).unwrap().first_active();
+        let start = Start { round: table.round, attempt: 0, active, roster };
         let key = signing(id(COORDINATOR), Purpose::Round);
         let signed = Signed::sign(start, id(COORDINATOR), &key);
         let dealing = dealing(bank(1));

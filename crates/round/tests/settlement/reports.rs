@@ -244,7 +244,7 @@ fn reports_of_strangers_about_others_or_out_of_turn_are_refused_without_harm() {
     let result = table.report(id(PARTIES[0]), computed(stray));
     assert_eq!(result, Err(ReportError::OtherAttempt(stray)));
     assert_eq!(table.report(bank(1), computed(attempt)), Err(ReportError::NotAParty));
-    let failed = Report::Failed { attempt, reason: Reason::new("") };
+    let failed = Report::Failed { attempt, named: vec![], evidence: None, reason: Reason::new("") };
     assert_eq!(table.report(bank(1), failed), Err(ReportError::NotAParty));
     let short = Report::Computed { attempt, session: Digest([1; 32]), steps: 2, nets: vec![] };
     let expected = ReportError::NetsCount { expected: 3, found: 0 };
@@ -359,9 +359,11 @@ fn a_party_that_fails_or_is_silent_is_named() {
     };
     let mut table = start();
     let reason = Reason::new("MPCB sent nonsense");
-    let failed = Report::Failed { attempt: table.attempt(), reason: reason.clone() };
+    let (attempt, named) = (table.attempt(), vec![id(PARTIES[1])]);
+    let failed =
+        Report::Failed { attempt, named: named.clone(), evidence: None, reason: reason.clone() };
     table.report(id(PARTIES[2]), failed).unwrap();
-    assert_eq!(*table.failure(), Failure::PartyFailed { party: id(PARTIES[2]), reason });
+    assert_eq!(*table.failure(), Failure::PartyFailed { party: id(PARTIES[2]), named, reason });
 
     let mut table = start();
     let report = table.computed(table.net_commitments());

@@ -15,6 +15,7 @@ use quittance_round::coordinator::{
 use quittance_round::dealing::Acknowledgement;
 use quittance_round::message::{Attempt, Instruction, Report};
 use quittance_round::participant::{Answer, BeginError, Deviation, Keys, Participant};
+use quittance_round::start::Start;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
@@ -34,6 +35,10 @@ pub struct Table {
     pub deviations: Vec<(InstitutionId, Deviation)>,
     pub submitted: Vec<Transaction>,
     pub ending: Option<Ending>,
+    /// How attempts have failed that were followed by another one.
+    pub failed: Vec<Failure>,
+    /// What has been started, attempt by attempt.
+    pub starts: Vec<Start>,
     pub rng: ChaCha20Rng,
     mail: VecDeque<Mail>,
 }
@@ -97,8 +102,12 @@ pub fn dealing(bank: InstitutionId) -> Digest {
 }
 
 pub fn dealt(round: RoundId, bank: InstitutionId) -> Report {
-    let word = |party| acknowledgement(round, bank, id(party), dealing(bank));
-    Report::Dealt { round, acknowledgements: PARTIES.map(word).to_vec() }
+    dealt_to(&PARTIES.map(id), round, bank)
+}
+
+pub fn dealt_to(parties: &[InstitutionId], round: RoundId, bank: InstitutionId) -> Report {
+    let word = |party: &InstitutionId| acknowledgement(round, bank, *party, dealing(bank));
+    Report::Dealt { round, acknowledgements: parties.iter().map(word).collect() }
 }
 
 pub struct BankKeys(SigningKey, SigningKey);
@@ -116,9 +125,14 @@ impl BankKeys {
 impl Table {
     /// As many banks as nets have joined a round; nobody has reported anything.
     pub fn new(nets: &[i64]) -> Self {
+        Self::with_spare(nets, 0, 1)
+    }
+
+    /// The same with so many parties more than compute together, and so many attempts.
+    pub fn with_spare(nets: &[i64], spare: usize, attempts: u8) -> Self {
         assert_eq!(nets.iter().sum::<i64>(), 0);
-        let mut world = World::new(nets.len());
-        let (opening, round) = world.opening(1);
+        let mut world = World::with_spare(nets.len(), spare);
+        let (opening, round) = world.opening_of(1, attempts);
         world.include(vec![opening]);
         let joins = (1..=nets.len()).map(|number| world.joining(round, bank(number))).collect();
         world.include(joins);
@@ -136,6 +150,8 @@ impl Table {
             deviations: vec![],
             submitted: vec![],
             ending: None,
+            failed: vec![],
+            starts: vec![],
             rng: ChaCha20Rng::seed_from_u64(5),
             mail: VecDeque::new(),
         }
@@ -146,7 +162,7 @@ impl Table {
     }
 
     pub fn attempt(&self) -> Attempt {
-        Attempt { round: self.round, number: 0 }
+        Attempt { round: self.round, number: self.starts.last().map_or(0, |start| start.attempt) }
     }
 
     pub fn net_commitments(&self) -> Vec<Commitment> {
@@ -155,7 +171,7 @@ impl Table {
     }
 
     pub fn everybody(&self) -> BTreeSet<InstitutionId> {
-        self.banks().into_iter().chain(PARTIES.map(id)).collect()
+        self.banks().into_iter().chain(self.world.parties.clone()).collect()
     }
 
     /// Lets the coordinator act, and keeps what it wants.
@@ -169,10 +185,16 @@ impl Table {
         for effect in effects {
             match effect {
                 Effect::Send { to, instruction } => {
+                    if let Instruction::Start(start) = &instruction
+                        && self.starts.last() != Some(start.unverified())
+                    {
+                        self.starts.push(start.unverified().clone());
+                    }
                     let mail =
                         to.into_iter().map(|to| Mail::Down(to, Box::new(instruction.clone())));
                     self.mail.extend(mail);
                 }
+                Effect::Again(failure) => self.failed.push(failure),
                 Effect::Submit(transaction) => self.submitted.push(transaction),
                 Effect::Ended(ending) => self.ending = Some(ending),
             }
@@ -211,7 +233,7 @@ impl Table {
     pub fn gather(&mut self) {
         self.attend(self.everybody());
         for bank in self.banks() {
-            self.put(bank, dealt(self.round, bank));
+            self.put(bank, dealt_to(&self.world.parties, self.round, bank));
         }
     }
 
@@ -235,14 +257,17 @@ impl Table {
     }
 
     fn instruct(&mut self, to: InstitutionId, instruction: Instruction) {
-        if PARTIES.map(id).contains(&to) {
-            if matches!(instruction, Instruction::Start(_)) {
+        if let Some(place) = self.world.parties.iter().position(|party| *party == to) {
+            if let Instruction::Start(start) = instruction
+                && start.unverified().active.id(place as u8 + 1).is_some()
+            {
                 self.compute(to);
             }
             return;
         }
-        if let (Instruction::Start(start), false) =
-            (&instruction, self.participants.contains_key(&to))
+        let known = self.participants.get(&to).map(|participant| participant.attempt().number);
+        if let Instruction::Start(start) = &instruction
+            && known.is_none_or(|known| known < start.unverified().attempt)
         {
             let begun = Participant::new(&self.world.book, to, &dealing(to), start);
             let mut participant = match begun {

@@ -1,4 +1,4 @@
-//! A chain with banks that hold money, a coordinator and three parties.
+//! A chain with banks that hold money, a coordinator, and three parties or more.
 
 use std::collections::BTreeMap;
 
@@ -36,7 +36,12 @@ pub struct Bank {
     pub balance: Opening,
 }
 
+/// Two more, for committees with parties to spare.
+pub const SPARE: [&str; 2] = ["PARTZZ04", "PARTZZ05"];
+
 pub struct World {
+    /// The committee, in order.
+    pub parties: Vec<InstitutionId>,
     pub state: State,
     pub tip: Tip,
     pub book: Book,
@@ -75,7 +80,7 @@ fn new_bank(id: InstitutionId) -> Bank {
     Bank { id, sealing, note, balance: Opening::zero() }
 }
 
-fn genesis(banks: &[Bank]) -> Genesis {
+fn genesis(banks: &[Bank], parties: &[InstitutionId]) -> Genesis {
     let registered = |who: InstitutionId, role, sealing: Option<&SealingKey>| {
         let keys = Purpose::ALL
             .iter()
@@ -87,13 +92,13 @@ fn genesis(banks: &[Bank]) -> Genesis {
         .iter()
         .map(|bank| registered(bank.id, Role::Participant, Some(&bank.sealing)))
         .collect();
-    institutions.extend(PARTIES.map(|name| registered(id(name), Role::MpcParty, None)));
+    institutions.extend(parties.iter().map(|party| registered(*party, Role::MpcParty, None)));
     institutions.extend([registered(id(COORDINATOR), Role::Coordinator, None)]);
     let validator = id("NODEZZ01");
     institutions.extend([registered(validator, Role::Validator, None)]);
     let key = signing(validator, Purpose::Vote).verifying_key();
     let validators = vec![Validator { institution: validator, key, power: 1 }];
-    let committee = Committee { parties: PARTIES.map(id).to_vec(), threshold: 1 };
+    let committee = Committee { parties: parties.to_vec(), threshold: 1 };
     Genesis {
         name: "Rounds".to_owned(),
         time: Timestamp(1),
@@ -109,13 +114,20 @@ fn genesis(banks: &[Bank]) -> Genesis {
 impl World {
     /// So many banks with 1,000 each, and one that issues.
     pub fn new(count: usize) -> Self {
+        Self::with_spare(count, 0)
+    }
+
+    /// The same with so many parties more than compute together.
+    pub fn with_spare(count: usize, spare: usize) -> Self {
+        let parties = PARTIES.into_iter().chain(SPARE.into_iter().take(spare));
+        let parties: Vec<_> = parties.map(id).collect();
         let mut banks: Vec<_> = (1..=count).map(|number| new_bank(bank(number))).collect();
         banks.push(new_bank(id(CENTRAL)));
-        let genesis = genesis(&banks);
+        let genesis = genesis(&banks, &parties);
         let state = State::genesis(&genesis).unwrap();
         let (tip, book) = (Tip::genesis(&genesis), Book::new(&genesis).unwrap());
         let rng = ChaCha20Rng::seed_from_u64(1);
-        let mut world = Self { state, tip, book, banks, rng };
+        let mut world = Self { parties, state, tip, book, banks, rng };
         (0..count).step_by(32).for_each(|from| world.fund(from..count.min(from + 32)));
         world
     }
@@ -251,6 +263,11 @@ impl World {
 
     /// Opens a round that can be joined for 5 blocks and settled for 10.
     pub fn opening(&self, salt: u8) -> (Transaction, RoundId) {
+        self.opening_of(salt, 1)
+    }
+
+    /// The same with so many attempts.
+    pub fn opening_of(&self, salt: u8, attempts: u8) -> (Transaction, RoundId) {
         let coordinator = id(COORDINATOR);
         let transaction = self.act(Action::RoundOpen(RoundOpen {
             salt: [salt; 16],
@@ -260,7 +277,7 @@ impl World {
             program: program::digest(program::NETTING),
             committee: CommitteeId(1),
             minimum_roster: 2,
-            attempts: 1,
+            attempts,
             join_until: self.tip.height().plus(5),
             deadline: self.tip.height().plus(10),
         }));

@@ -1,15 +1,16 @@
 //! A bank's side of a round: freeze, announce, deal, combine, check.
 
-use std::collections::BTreeMap;
-
 use quittance_crypto::commitment::Opening;
 use quittance_crypto::digest::Digest;
+use quittance_crypto::encoding::{Decode, Writer};
 use quittance_crypto::range_proof::RangeProof;
 use quittance_ledger::ids::{AssetId, ChainId, InstitutionId, RoundId, Uetr};
 use quittance_ledger::payload::Particulars;
 use quittance_round::Joined;
 use quittance_round::announcement::Announcement;
+use quittance_round::payees::Payees;
 use quittance_round::queue::{FrozenQueue, QueueSeed, QueuedPayment};
+use quittance_round::result::Announced;
 use rand_chacha::ChaCha20Rng;
 
 /// Amounts are small multiples of this, so that their bytes occur nowhere by chance.
@@ -35,12 +36,20 @@ fn asset() -> AssetId {
     "EUR".parse().unwrap()
 }
 
+/// The participants of the register: banks 1 to 5.
+pub fn payees() -> Payees {
+    let mut out = Writer::new();
+    out.u32(5);
+    (1..=5).for_each(|number| out.u32(number));
+    Payees::from_bytes(&out.into_bytes()).unwrap()
+}
+
 pub struct Bank {
     pub number: u32,
     pub balance: Opening,
     pub queue: FrozenQueue,
-    /// Amounts that were announced to this bank, by payer and place.
-    pub announced: BTreeMap<(InstitutionId, u32), u64>,
+    /// What was announced to this bank.
+    pub announced: Vec<Announced>,
 }
 
 impl Bank {
@@ -56,7 +65,7 @@ impl Bank {
         let seed = QueueSeed::random(rng);
         let queue = FrozenQueue::freeze(id(number), payments, self::number, seed).ok().unwrap();
         let balance = Opening::random(liquidity * UNIT, rng);
-        Self { number, balance, queue, announced: BTreeMap::new() }
+        Self { number, balance, queue, announced: vec![] }
     }
 
     pub fn id(&self) -> InstitutionId {
@@ -92,12 +101,7 @@ impl Bank {
     pub fn hear(&mut self, payer: &Joined, announcement: &Announcement) {
         if announcement.payee.value == u64::from(self.number) {
             assert_eq!(announcement.check(payer, self.number), Ok(()));
-            let place = (announcement.payer, announcement.place);
-            self.announced.insert(place, announcement.amount.value);
+            self.announced.push(Announced::from(announcement));
         }
-    }
-
-    pub fn announced(&self, payer: &InstitutionId, place: u32) -> Option<u64> {
-        self.announced.get(&(*payer, place)).copied()
     }
 }

@@ -3,20 +3,22 @@
 use std::collections::BTreeMap;
 
 use quittance_circuit::{Program, Run};
-use quittance_circuit_library::netting::{BankResult, Netting};
+use quittance_circuit_library::netting::hidden::{Hidden, HiddenBankResult};
 use quittance_crypto::commitment::Commitment;
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, Encode};
 use quittance_crypto::signature::{SigningKey, Suite};
 use quittance_ledger::ids::{ChainId, InstitutionId};
 use quittance_mpc::session::{Binding, Machine};
-use quittance_mpc::{Engine, Output, Parties, PartyId, Shared};
+use quittance_mpc::{Engine, Output, Parties, PartyId};
 use quittance_round::Joined;
 use quittance_round::committee::{Assignment, BankOutputs, Computed, Outcome};
 use quittance_round::dealing::{Acknowledgement, Dealing, DealtInputs};
 use quittance_round::start::Start;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
+
+use crate::bank::payees;
 
 pub struct Party {
     pub parties: Parties,
@@ -56,7 +58,8 @@ impl Party {
         self.view.push(message.to_vec());
         let dealing = Dealing::from_bytes(message).ok().unwrap();
         let committee = (self.parties, self.me);
-        let inputs = dealing.accept(dealer, balance, committee, &mut self.entropy).ok().unwrap();
+        let inputs =
+            dealing.accept(dealer, balance, &payees(), committee, &mut self.entropy).ok().unwrap();
         let acknowledgement = inputs.acknowledge(self.id(), &self.round_key);
         self.dealt.insert(dealer.institution, inputs);
         acknowledgement
@@ -66,7 +69,7 @@ impl Party {
     pub fn assign(&mut self, start: &Start) -> Task {
         self.view.push(start.to_bytes());
         let assignment = Assignment::new(start, &self.dealt).ok().unwrap();
-        let netting = Netting::new(assignment.queues()).unwrap();
+        let netting = Hidden::new(assignment.places()).unwrap();
         let program = netting.until_settled().unwrap();
         Task { assignment, netting, program }
     }
@@ -76,7 +79,7 @@ impl Party {
         let (inputs, program) = (task.assignment.inputs(), task.program.clone());
         let entropy = self.entropy.clone();
         let protocol = |session| async move {
-            let mut shared = Shared::new(Engine::start(session, entropy).await?, inputs);
+            let mut shared = inputs.check(Engine::start(session, entropy).await?).await?;
             shared.prepare(&program, 2).await?;
             shared.run(&program).await
         };
@@ -87,7 +90,7 @@ impl Party {
 /// One party's computation.
 pub struct Task {
     pub assignment: Assignment,
-    pub netting: Netting,
+    pub netting: Hidden,
     pub program: Program,
 }
 
@@ -102,8 +105,8 @@ impl Task {
         let steps = run.steps;
         let banks = self.netting.results(run.outputs).unwrap().banks;
         let outputs = banks.into_iter().map(|bank| {
-            let BankResult { settled, received, inflow, net } = bank;
-            BankOutputs { settled, received, inflow, net }
+            let HiddenBankResult { notices, inflow, net } = bank;
+            BankOutputs { notices, inflow, net }
         });
         let computed = Computed { session, steps, bytes_sent: 1, milliseconds: 1 };
         self.assignment.conclude(&computed, outputs.collect()).ok().unwrap()

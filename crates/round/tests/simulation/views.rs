@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use quittance_circuit::Fr;
 use quittance_crypto::commitment::Opening;
 use quittance_crypto::encoding::{Decode, Encode};
+use quittance_mpc::vss::CompressedShares;
+use quittance_round::dealing::Dealing;
 
 use crate::bank::{Bank, UNIT};
 use crate::field;
@@ -35,11 +37,17 @@ impl Secrets {
         self.scalar(&opening.blinding);
     }
 
-    /// Balance, amounts and their blindings. The payees' numbers and blindings are told to the
-    /// parties in this version.
+    /// Balance and amounts, and what hides them; what hides payees; pads.
     fn bank(&mut self, bank: &Bank) {
         self.opening(&bank.balance);
-        (0..bank.queue.leaves().len()).for_each(|place| self.opening(&bank.queue.amount(place)));
+        for place in 0..bank.queue.leaves().len() {
+            self.opening(&bank.queue.amount(place));
+            // The number itself is too small to be looked for.
+            self.scalar(&bank.queue.payee(place).blinding);
+            for pad in bank.queue.pads(place) {
+                self.scalars.extend(pad.to_bytes().as_chunks().0);
+            }
+        }
     }
 
     fn results(&mut self, settled: &Settled) {
@@ -68,11 +76,11 @@ fn secrets(world: &World, settled: &Settled) -> Secrets {
 }
 
 #[test]
-fn no_party_sees_an_amount_a_balance_or_what_opens_them() {
+fn no_party_sees_an_amount_a_balance_a_payee_or_what_opens_them() {
     let mut world = World::new(3, 1, 1);
     let settled = world.run(&[1, 2, 3, 4]);
     let secrets = secrets(&world, &settled);
-    assert!(secrets.amounts.len() >= 30 && secrets.scalars.len() >= 40);
+    assert!(secrets.amounts.len() >= 30 && secrets.scalars.len() >= 200);
     for party in &world.committee {
         assert!(party.view.iter().map(Vec::len).sum::<usize>() > 100_000);
         assert!(!party.view.iter().any(|message| secrets.occur_in(message)));
@@ -98,8 +106,8 @@ fn more_parties_than_the_threshold_would_see_everything() {
     for (bank, dealings) in world.banks.iter().zip(&settled.dealings) {
         let share = |party: u8| -> Fr {
             let message = dealings.message(party).unwrap();
-            // The private part stands at the end: 9 inputs of 64 bytes, the liquidity first.
-            Fr::from_bytes(&message[message.len() - 9 * 64..][..32]).ok().unwrap()
+            let dealing = Dealing::from_bytes(&message).ok().unwrap();
+            Fr::from_bytes(&dealing.private.shares[0].to_bytes()[..32]).ok().unwrap()
         };
         assert_eq!(share(1) + share(1) - share(2), Fr::from(bank.balance.value));
     }
@@ -111,14 +119,19 @@ fn elements(world: &World, settled: &Settled) -> Vec<[u8; 32]> {
     let mut add = |bytes: &[u8]| all.extend_from_slice(bytes.as_chunks().0);
     for dealings in &settled.dealings {
         for party in world.parties.ids() {
-            let message = dealings.message(party.number()).unwrap();
-            add(&message[message.len() - 9 * 64..]);
+            let dealing = Dealing::from_bytes(&dealings.message(party.number()).unwrap());
+            let private = dealing.ok().unwrap().private;
+            private.shares.iter().for_each(|share| add(&share.to_bytes()));
+            match private.vectors {
+                CompressedShares::Seed(seed) => add(&*seed),
+                CompressedShares::Shares(shares) => {
+                    shares.iter().for_each(|share| add(&share.to_bytes()));
+                }
+            }
         }
     }
     for bank in &world.banks {
         for (_, share) in result_shares(world.parties, &settled.outcomes, bank) {
-            share.settled.iter().for_each(|share| add(&share.to_bytes()));
-            share.received.iter().for_each(|bit| add(&bit.share.to_bytes()));
             add(&share.inflow.to_bytes());
             add(&share.net.to_bytes());
         }
@@ -147,18 +160,19 @@ fn fresh_randomness_changes_every_share_and_no_result() {
     assert!(two.iter().all(|element| !one.contains(element)));
 }
 
-/// What a party receives has the same shape whatever the amounts, as long as queues and steps are
-/// the same: the number of steps is what everybody learns.
+/// What a party receives has the same shape whatever amounts are, who is paid, and how long queues
+/// are within their buckets, as long as the number of steps is the same: that is what everybody
+/// learns.
 #[test]
-fn views_of_rounds_with_other_amounts_have_the_same_shape() {
-    let shape = |scale: u64| {
+fn views_of_rounds_with_other_amounts_payees_and_lengths_have_the_same_shape() {
+    let shape = |queues: [&[(u32, u64)]; 3], scale: u64| {
         let mut world = World::new(3, 1, 1);
         let mut fixed = <rand_chacha::ChaCha20Rng as rand_core::SeedableRng>::seed_from_u64(9);
-        world.banks = vec![
-            Bank::new(1, scale, &[(2, 10 * scale)], &mut fixed),
-            Bank::new(2, 2 * scale, &[(3, 11 * scale), (1, scale)], &mut fixed),
-            Bank::new(3, scale, &[(1, 10 * scale)], &mut fixed),
-        ];
+        let banks = (1..).zip([1, 2, 1]).zip(queues).map(|((number, liquidity), queue)| {
+            let queue: Vec<_> = queue.iter().map(|(to, units)| (*to, units * scale)).collect();
+            Bank::new(number, liquidity * scale, &queue, &mut fixed)
+        });
+        world.banks = banks.collect();
         let settled = world.run(&[1, 2, 3]);
         let steps = settled.results[0].steps;
         let lengths = |party: &crate::party::Party| -> Vec<usize> {
@@ -166,9 +180,26 @@ fn views_of_rounds_with_other_amounts_have_the_same_shape() {
             lengths.sort_unstable();
             lengths
         };
-        (steps, world.committee.iter().map(lengths).collect::<Vec<_>>())
+        let task = (settled.task.program.fingerprint(), settled.task.assignment.places());
+        (steps, task, world.committee.iter().map(lengths).collect::<Vec<_>>())
     };
-    let expected = shape(1);
-    assert_eq!(shape(2), expected);
-    assert_eq!(shape(500), expected);
+    let circle: [&[(u32, u64)]; 3] = [&[(2, 10)], &[(3, 11), (1, 1)], &[(1, 10)]];
+    let expected = shape(circle, 1);
+    assert_eq!(shape(circle, 2), expected);
+    assert_eq!(shape(circle, 500), expected);
+    // The other way round; to nobody at all; a full bucket, most of it behind a payment to bank 5,
+    // which takes no part.
+    let steps = expected.0;
+    let others: [[&[(u32, u64)]; 3]; 3] = [
+        [&[(3, 10), (2, 3)], &[(1, 11)], &[(2, 10)]],
+        [&[], &[], &[]],
+        [&[(2, 1), (5, 1), (2, 9), (3, 9), (3, 7), (2, 2), (2, 1), (3, 1)], &[(4, 2)], &[(1, 1)]],
+    ];
+    let same = others.iter().filter(|queues| {
+        let found = shape(**queues, 1);
+        // What follows the number of steps differs with it.
+        assert_eq!((found.0 == steps), found == expected);
+        found == expected
+    });
+    assert!(same.count() >= 2);
 }

@@ -14,7 +14,7 @@ use quittance_round::start::{Roster, Seat, Start};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
-use crate::bank::{Bank, id, round};
+use crate::bank::{Bank, id, payees, round};
 use crate::party::{Party, Task};
 
 pub struct World {
@@ -76,9 +76,10 @@ impl World {
         let banks = self.banks.iter().filter(|bank| attending.contains(&bank.number));
         for bank in banks {
             let (queue, ranges) = (&bank.queue, bank.ranges(&mut self.rng));
-            let (balance, rng) = (&bank.balance, &mut self.rng);
-            let dealings = deal(round(), balance, queue, ranges, self.parties, rng);
-            let (joined, balance) = (bank.joined(), bank.balance.commit());
+            let (joined, balance, rng) = (bank.joined(), &bank.balance, &mut self.rng);
+            let parties = self.parties;
+            let dealings = deal(&joined, balance, queue, ranges, &payees(), parties, rng);
+            let (dealings, balance) = (dealings.ok().unwrap(), bank.balance.commit());
             for party in &mut self.committee {
                 let message = dealings.message(party.me.number()).unwrap();
                 let acknowledgement = party.receive(&joined, &balance, &message);
@@ -94,11 +95,19 @@ impl World {
             dealing: dealings.digest(),
         };
         let roster = Roster::new(all.iter().map(seat).collect()).unwrap();
-        let start = Start { round: round(), attempt: 0, roster };
-        let key = SigningKey::from_seed(Suite::MlDsa65MlKem768, &[77; 32]);
-        let signed = Signed::sign(start, "CORDZZ01".parse().unwrap(), &key);
-        let start = signed.verify(&key.verifying_key()).unwrap().clone();
-        (start, all.into_iter().map(|(_, dealings)| dealings).collect())
+        let active = self.parties.first_active();
+        let start = Start { round: round(), attempt: 0, active, roster };
+        (sign(start), all.into_iter().map(|(_, dealings)| dealings).collect())
+    }
+
+    /// A second attempt on what has been dealt for the first, without some of the banks.
+    pub fn again(&mut self, first: &Start, without: u32) -> Settled {
+        let seats = first.roster.seats().iter().filter(|seat| seat.institution != id(without));
+        let roster = Roster::new(seats.copied().collect()).unwrap();
+        let start = sign(Start { attempt: first.attempt + 1, roster, ..first.clone() });
+        let (task, outcomes) = self.compute(&start);
+        let results = self.combine(&start, &outcomes);
+        Settled { start, dealings: vec![], task, outcomes, results }
     }
 
     /// The session of all parties, in memory. What they receive is added to their views.
@@ -133,14 +142,20 @@ impl World {
         let banks = self.banks.iter().filter(|bank| start.roster.place(&bank.id()).is_some());
         banks
             .map(|bank| {
-                let expected = Expected::new(start, &bank.queue, self.parties).unwrap();
+                let expected = Expected::new(start, &bank.queue).unwrap();
                 let shares = result_shares(self.parties, outcomes, bank);
                 let combined = combine(&expected, &shares).ok().unwrap();
-                let announced = |payer: &_, place| bank.announced(payer, place);
-                combined.check(&bank.queue, announced).ok().unwrap()
+                combined.check(&bank.queue, bank.announced.clone()).ok().unwrap()
             })
             .collect()
     }
+}
+
+/// As the parties get it from the coordinator.
+fn sign(start: Start) -> Start {
+    let key = SigningKey::from_seed(Suite::MlDsa65MlKem768, &[77; 32]);
+    let signed = Signed::sign(start, "CORDZZ01".parse().unwrap(), &key);
+    signed.verify(&key.verifying_key()).unwrap().clone()
 }
 
 /// What the parties tell a bank.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use quittance_crypto::digest::Digest;
 use quittance_ledger::ids::InstitutionId;
-use quittance_mpc::session::Abort;
+use quittance_mpc::session::{Abort, Evidence};
 use thiserror::Error;
 
 use super::incoming::MAX_SESSIONS;
@@ -24,6 +24,12 @@ pub enum Failure {
     #[error("no result in time; waiting for {}", list(.waiting))]
     Deadline {
         /// For whom it waited; nobody, if this party itself was too slow.
+        waiting: Vec<Waiting>,
+    },
+    /// Nothing came for too long.
+    #[error("nothing came for too long; waiting for {}", list(.waiting))]
+    Silent {
+        /// From whom.
         waiting: Vec<Waiting>,
     },
     /// The caller ended it.
@@ -69,6 +75,28 @@ pub enum Failure {
     /// A defect: the computation has panicked.
     #[error("the computation has panicked")]
     Panicked,
+}
+
+impl Failure {
+    /// Whose messages were missing or wrong, as far as this party can tell.
+    pub fn named(&self) -> Vec<InstitutionId> {
+        match self {
+            Self::Protocol { culprit, .. } => culprit.iter().copied().collect(),
+            Self::Deadline { waiting } | Self::Silent { waiting } | Self::Cancelled { waiting } => {
+                waiting.iter().map(|waiting| waiting.party).collect()
+            }
+            Self::Disconnected { peer, .. } | Self::Flooded { peer } => vec![*peer],
+            _ => vec![],
+        }
+    }
+
+    /// What proves to anybody that a party has contradicted itself.
+    pub fn evidence(&self) -> Option<&Evidence> {
+        match self {
+            Self::Protocol { abort, .. } => abort.evidence(),
+            _ => None,
+        }
+    }
 }
 
 /// A party that was waited for.

@@ -146,6 +146,8 @@ metrics! {
     PARTY_STOCK_FAILURES: Counter "quittance_party_stock_failures_total" [] of PARTY;
     /// Rounds that have ended, by how.
     COORDINATOR_ROUNDS: Counter "quittance_coordinator_rounds_total" ["outcome"] of COORDINATOR;
+    /// Attempts of rounds that have failed and were followed by another one.
+    COORDINATOR_ATTEMPTS: Counter "quittance_coordinator_failed_attempts_total" [] of COORDINATOR;
     /// How long a phase of a round took.
     COORDINATOR_PHASE_TIME: Histogram "quittance_coordinator_phase_seconds" ["phase"] of COORDINATOR;
 }

@@ -198,7 +198,9 @@ pub fn binding(round: u8) -> Binding {
     let [chain, roster, dealings] = [Digest::ZERO; 3];
     let committee = (1..=3).map(|number| Digest([number; 32])).collect();
     let (round, circuit) = (Digest([round; 32]), circuit().fingerprint());
-    Binding { chain, round, attempt: 0, circuit, roster, dealings, committee, threshold: 1 }
+    let active = Parties::new(3, 1).unwrap().first_active();
+    let (attempt, threshold) = (0, 1);
+    Binding { chain, round, attempt, circuit, roster, dealings, committee, threshold, active }
 }
 
 /// Whose number is larger, and their product.
@@ -248,6 +250,7 @@ pub fn assignment(binding: &Binding, within: Duration) -> Assignment {
         session: binding.session(),
         committee: NAMES.map(id).to_vec(),
         deadline: Instant::now() + within,
+        patience: LONG,
         cancel: CancellationToken::new(),
     }
 }

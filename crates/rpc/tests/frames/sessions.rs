@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use quittance_rpc::config::ListenAddress;
-use quittance_rpc::frames::Failure;
+use quittance_rpc::frames::{Assignment, Failure};
 use quittance_rpc::limits::Limits;
 use quittance_rpc::server::Server;
 use quittance_rpc::tls::trust::Admission;
@@ -59,6 +59,25 @@ async fn the_deadline_names_who_never_came() {
         let text = failure.to_string();
         let expected = "no result in time; waiting for MPCCZZ01 (urn:quittance:MPCCZZ01:party at";
         assert!(text.starts_with(expected) && text.contains("cannot be reached"), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_silent_is_named_long_before_the_deadline() {
+    let mut committee = Committee::bind().await;
+    let parties = committee.run(3);
+    let run = |place: usize| {
+        let (binding, frames) = (binding(1), parties[place].frames.clone());
+        let machine = machine(&binding, place, [1, 2]);
+        let patience = Duration::from_millis(600);
+        let assignment = Assignment { patience, ..assignment(&binding, LONG) };
+        tokio::spawn(async move { frames.drive(machine, assignment).await })
+    };
+    // The third party is there, but does not begin.
+    for run in [run(0), run(1)] {
+        let failure = run.await.unwrap().unwrap_err();
+        assert!(matches!(failure, Failure::Silent { .. }), "{failure}");
+        assert_eq!(failure.named(), [id("MPCCZZ01")]);
     }
 }
 

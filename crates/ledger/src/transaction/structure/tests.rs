@@ -195,7 +195,7 @@ fn the_holder_rejects_and_the_sender_is_refunded() {
 
 #[test]
 fn rounds_can_be_joined_and_settled() {
-    let open = |change: fn(&mut RoundOpen)| {
+    fn open(change: impl Fn(&mut RoundOpen)) -> Result<(), Malformed> {
         let mut open = RoundOpen {
             salt: [0; 16],
             opener: institution(A),
@@ -210,7 +210,7 @@ fn rounds_can_be_joined_and_settled() {
         };
         change(&mut open);
         act(Action::RoundOpen(open))
-    };
+    }
     assert_eq!(open(|_| ()), Ok(()));
     assert_eq!(open(|open| open.minimum_roster = 128), Ok(()));
     assert_eq!(open(|open| open.minimum_roster = 1), Err(Malformed::MinimumRoster { found: 1 }));
@@ -218,7 +218,11 @@ fn rounds_can_be_joined_and_settled() {
         open(|open| open.minimum_roster = 129),
         Err(Malformed::MinimumRoster { found: 129 })
     );
-    assert_eq!(open(|open| open.attempts = 0), Err(Malformed::NoAttempts));
+    assert_eq!(open(|open| open.attempts = MAX_ATTEMPTS), Ok(()));
+    let attempts = |found| Err(Malformed::Attempts { found });
+    assert_eq!(open(|open| open.attempts = 0), attempts(0));
+    assert_eq!(open(|open| open.attempts = MAX_ATTEMPTS + 1), attempts(MAX_ATTEMPTS + 1));
+    assert_eq!(open(|open| open.attempts = u8::MAX), attempts(u8::MAX));
     assert_eq!(open(|open| open.join_until = Height(11)), Err(Malformed::DeadlineTooEarly));
 }
 

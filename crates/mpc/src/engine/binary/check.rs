@@ -19,7 +19,7 @@
 //!    such step, with B = 64, works on bits, and its inner products cost hardly anything: with basis
 //!    elements for weights, a sum over 128 bits is those bits. Later ones have B = 16 and use
 //!    [Karatsuba's method](super::karatsuba).
-//! 3. *Conclude.* For `<X, Y> = Z` of at most 32 elements draw random elements U that nobody knows
+//! 3. *Conclude.* For `<X, Y> = Z` of at most 256 elements draw random elements U that nobody knows
 //!    and compute `W = <U, Y>`. With a common random e open `D = e X + U`, then
 //!    `T = <D, Y> + e Z + W`, which must be zero.
 //!
@@ -33,7 +33,8 @@
 //! the check passes depends on no secret.
 //!
 //! *Common random elements must come late*, for the reason given [there](crate::engine::check): all
-//! confirm that they have received everything before anybody shows its components of one.
+//! confirm that they have received everything before anybody shows its components of one. What is
+//! sent when is in [`lockstep`](crate::engine::lockstep).
 
 use polyval::Polyval;
 use quittance_crypto::planted;
@@ -44,23 +45,25 @@ use super::karatsuba::{self, BLOCKS, SUMS, Sums};
 use super::shared::{Element, Elements};
 use super::{BitString, Bits, UncheckedBits};
 use crate::engine::Engine;
-use crate::session::{Abort, Payload};
+use crate::prss::Keys;
+use crate::session::Payload;
 
 /// Into how many blocks strings of bits are cut.
 const BIT_BLOCKS: usize = 64;
 
-/// Claims of up to so many pairs are concluded rather than compressed.
-const SHORT: usize = 32;
+/// Claims of up to so many pairs are concluded rather than compressed: 4 KB to each of the others at
+/// most, for three exchanges less.
+const SHORT: usize = 256;
 
 /// This party's components of a claim `<left, right> = value`.
-struct Claim {
+pub(in crate::engine) struct Claim {
     left: Elements,
     right: Elements,
     value: Element,
 }
 
 /// All products, cut into blocks of equal length, which are filled up with zeros to whole pieces.
-struct Products {
+pub(in crate::engine) struct Products {
     /// m, the bits of a block.
     length: usize,
     /// n, the pieces of a block.
@@ -85,7 +88,14 @@ impl UncheckedBits {
         };
         let left = join(|(gates, _)| &gates.left);
         let right = join(|(gates, _)| &gates.right);
-        Products { length, pieces, left, right, results: join(|(_, results)| results) }
+        let results = join(|(_, results)| results);
+        // Claims x (y + z) = 0, which hold for z = x y, and for any z if x = 0.
+        let (right, results) = planted!(
+            "binary-check-weighted-by-factors",
+            (right.xor(&results), results.xor(&results)),
+            (right, results),
+        );
+        Products { length, pieces, left, right, results }
     }
 }
 
@@ -237,92 +247,159 @@ fn combine(weights: &[Gf], elements: &Elements) -> Element {
     weighed.fold(Element::default(), |sum, element| sum + element)
 }
 
+/// A claim about bits that is being shown.
+pub(in crate::engine) enum BitClaim {
+    /// Products of bits, weighed with powers of this element.
+    Bits(Products, Gf),
+    /// A claim about elements.
+    Elements(Claim),
+    /// What is left to be opened.
+    Masked(Masked),
+}
+
+/// `D = e X + U`, and with it Y and `e Z + W`.
+pub(in crate::engine) struct Masked {
+    pub(in crate::engine) left: Elements,
+    right: Elements,
+    claimed: Element,
+}
+
+impl Masked {
+    /// T, given D.
+    pub(in crate::engine) fn rest(&self, left: &[Gf]) -> Elements {
+        let mut rest = Elements::with_capacity(1);
+        rest.push(combine(left, &self.right) + self.claimed);
+        rest
+    }
+}
+
+/// A claim of which products are being computed.
+pub(in crate::engine) enum BitCompression {
+    Bits(Products, Gf),
+    Elements(Claim),
+    /// With U.
+    Masked(Claim, Elements),
+}
+
+impl BitClaim {
+    /// With a common random element, that all unchecked products are right.
+    pub(in crate::engine) fn combine(unchecked: UncheckedBits, r: Gf) -> Self {
+        Self::Bits(unchecked.joined(), r)
+    }
+
+    /// In how many rounds it is shown.
+    pub(in crate::engine) fn rounds(&self) -> u32 {
+        match self {
+            Self::Bits(products, _) => 1 + rounds(products.length),
+            Self::Elements(claim) => rounds(claim.left.len()),
+            Self::Masked(_) => 0,
+        }
+    }
+
+    /// Begins a round; `random` makes shared random elements that nobody knows. `None` if there is
+    /// nothing left to compute.
+    pub(in crate::engine) fn compress(
+        self,
+        random: impl FnOnce(usize) -> Elements,
+    ) -> Option<BitCompression> {
+        Some(match self {
+            Self::Bits(products, r) => BitCompression::Bits(products, r),
+            Self::Elements(claim) if claim.left.len() > SHORT => BitCompression::Elements(claim),
+            Self::Elements(claim) => {
+                let masks = random(claim.left.len());
+                BitCompression::Masked(claim, masks)
+            }
+            Self::Masked(_) => return None,
+        })
+    }
+}
+
+impl BitCompression {
+    /// This party's summands of the products.
+    pub(in crate::engine) fn summands(&self) -> Zeroizing<Vec<Gf>> {
+        let but_middle = |mut coefficients: Zeroizing<Vec<Gf>>| {
+            let middle = coefficients.len() / 2;
+            coefficients.remove(middle);
+            coefficients
+        };
+        match self {
+            Self::Bits(products, r) => but_middle(products.coefficients(*r)),
+            Self::Elements(claim) => but_middle(claim.coefficients()),
+            Self::Masked(claim, masks) => {
+                let pairs = masks.iter().zip(claim.right.iter());
+                let product = pairs.map(|(mask, right)| mask.local_product(right)).sum();
+                Zeroizing::new(vec![product])
+            }
+        }
+    }
+
+    /// The claim at a common random element, given the products.
+    pub(in crate::engine) fn at(self, products: Elements, p: Gf) -> BitClaim {
+        match self {
+            Self::Bits(record, r) => {
+                let value = value_at(products, record.value(&hasher(r)), p);
+                let (left, right) = record.at(r, p);
+                BitClaim::Elements(Claim { left, right, value })
+            }
+            Self::Elements(claim) => {
+                let value = value_at(products, claim.value, p);
+                let (left, right) = claim.at(p);
+                BitClaim::Elements(Claim { left, right, value })
+            }
+            Self::Masked(Claim { left, right, value }, masks) => {
+                let mut masked = Elements::with_capacity(left.len());
+                left.iter().zip(masks.iter()).for_each(|(left, mask)| masked.push(left * p + mask));
+                let claimed = products.iter().fold(value * p, |sum, product| sum + product);
+                BitClaim::Masked(Masked { left: masked, right, claimed })
+            }
+        }
+    }
+}
+
+/// In how many rounds a claim about so many elements is shown.
+fn rounds(length: usize) -> u32 {
+    match length {
+        0..=SHORT => 1,
+        _ => 1 + rounds(length.div_ceil(BLOCKS)),
+    }
+}
+
+/// `p^2 h(p)`, given the coefficients of h and the claimed value of the middle one.
+fn value_at(mut coefficients: Elements, claimed: Element, p: Gf) -> Element {
+    let middle = coefficients.len() / 2;
+    coefficients.next.insert(middle, claimed.next);
+    coefficients.last.insert(middle, claimed.last);
+    let powers: Vec<_> = powers(p).skip(2).take(coefficients.len()).collect();
+    combine(&powers, &coefficients)
+}
+
 impl Engine {
-    /// Checks products of bits: ten exchanges up to 2,048 of them, and three more for each
-    /// factor 16 beyond.
-    pub(in crate::engine) async fn check_bits(
-        &mut self,
-        unchecked: UncheckedBits,
-    ) -> Result<(), Abort> {
-        let [r] = self.common_elements().await?;
-        let products = unchecked.joined();
-        let (value, p) =
-            self.value_at_random(products.coefficients(r), products.value(&hasher(r))).await?;
-        let (left, right) = products.at(r, p);
-        let mut claim = Claim { left, right, value };
-        while claim.left.len() > SHORT {
-            let (value, p) = self.value_at_random(claim.coefficients(), claim.value).await?;
-            let (left, right) = claim.at(p);
-            claim = Claim { left, right, value };
-        }
-        self.conclude_bits(claim).await
-    }
-
-    /// `p^2 h(p)` at a common random p, given this party's summands of the coefficients of h and the
-    /// claimed value of the middle one.
-    async fn value_at_random(
-        &mut self,
-        mut summands: Zeroizing<Vec<Gf>>,
-        claimed: Element,
-    ) -> Result<(Element, Gf), Abort> {
-        let middle = summands.len() / 2;
-        summands.remove(middle);
-        let mut coefficients = self.reduce_elements(summands).await?;
-        coefficients.next.insert(middle, claimed.next);
-        coefficients.last.insert(middle, claimed.last);
-        let [p] = self.common_elements().await?;
-        let powers: Vec<_> = powers(p).skip(2).take(coefficients.len()).collect();
-        Ok((combine(&powers, &coefficients), p))
-    }
-
-    async fn conclude_bits(&mut self, claim: Claim) -> Result<(), Abort> {
-        let Claim { left, right, value } = claim;
-        let masks = self.random_elements(left.len());
-        let pairs = masks.iter().zip(right.iter());
-        let product: Gf = pairs.map(|(mask, right)| mask.local_product(right)).sum();
-        let product = self.reduce_elements(Zeroizing::new(vec![product])).await?;
-        let [e] = self.common_elements().await?;
-
-        let mut masked = Elements::with_capacity(left.len());
-        left.iter().zip(masks.iter()).for_each(|(left, mask)| masked.push(left * e + mask));
-        let opened = self.open_elements(&masked).await?;
-        let mut zero = Elements::with_capacity(1);
-        let claimed = product.iter().fold(value * e, |sum, product| sum + product);
-        zero.push(combine(&opened, &right) + claimed);
-        match self.open_elements(&zero).await?[..] {
-            [Gf::ZERO] => Ok(()),
-            _ => Err(Abort::WrongProduct { exchange: self.last_exchange() }),
+    /// Shared elements that nobody knows.
+    pub(in crate::engine) fn random_elements(&mut self, count: usize) -> Elements {
+        match count {
+            0 => Elements::default(),
+            _ => random_elements(&mut self.keys, count),
         }
     }
 
-    /// Common random elements that nobody knew while they could still change a product.
-    async fn common_elements<const N: usize>(&mut self) -> Result<[Gf; N], Abort> {
-        planted!("binary-challenge-before-confirmation", (), self.confirm().await?);
-        let random = self.random_elements(N);
-        let opened = self.open_elements(&random).await?;
-        Ok(std::array::from_fn(|place| opened[place]))
-    }
-
-    fn random_elements(&mut self, count: usize) -> Elements {
-        let words = self.keys.random_words(2 * count);
-        Elements { next: elements(&words.next), last: elements(&words.last) }
-    }
-
-    /// The components of sums of all parties' summands. One exchange.
-    async fn reduce_elements(&mut self, summands: Zeroizing<Vec<Gf>>) -> Result<Elements, Abort> {
+    /// What this party sends the next one for products of which these are its summands.
+    pub(in crate::engine) fn masked_summands(&mut self, summands: Zeroizing<Vec<Gf>>) -> Payload {
+        if summands.is_empty() {
+            return Payload::default();
+        }
         let mut own = summands;
         let zero = elements(&self.keys.zero_words(2 * own.len()));
         own.iter_mut().zip(&*zero).for_each(|(own, zero)| *own += *zero);
-        let (own, received) = self.pass_on(pack(&own)).await?;
-        Ok(Elements { next: unpack(&received), last: unpack(&own) })
+        let message = pack(&own);
+        #[cfg(test)]
+        let message = self.lie_in_bits(message);
+        message
     }
+}
 
-    /// Opens elements that are uniform or depend on no secret. One exchange.
-    async fn open_elements(&mut self, shared: &Elements) -> Result<Vec<Gf>, Abort> {
-        let missing = unpack(&self.missing(pack(&shared.next), pack(&shared.last)).await?);
-        let sums = shared.iter().zip(missing.iter());
-        Ok(sums.map(|(held, missing)| held.next + held.last + *missing).collect())
-    }
+pub(in crate::engine) fn random_elements(keys: &mut Keys, count: usize) -> Elements {
+    let words = keys.random_words(2 * count);
+    Elements { next: elements(&words.next), last: elements(&words.last) }
 }
 
 fn elements(words: &[u64]) -> Zeroizing<Vec<Gf>> {
@@ -332,14 +409,14 @@ fn elements(words: &[u64]) -> Zeroizing<Vec<Gf>> {
     elements
 }
 
-fn pack(elements: &[Gf]) -> Payload {
+pub(in crate::engine) fn pack(elements: &[Gf]) -> Payload {
     let mut bytes = Zeroizing::new(Vec::with_capacity(field::BYTES * elements.len()));
     elements.iter().for_each(|element| bytes.extend_from_slice(&element.0.to_le_bytes()));
     bytes
 }
 
 /// The elements of a message whose length has been found right; with room for one more.
-fn unpack(bytes: &[u8]) -> Zeroizing<Vec<Gf>> {
+pub(in crate::engine) fn unpack(bytes: &[u8]) -> Zeroizing<Vec<Gf>> {
     let mut elements = Zeroizing::new(Vec::with_capacity(bytes.len() / field::BYTES + 1));
     let chunks = bytes.as_chunks::<{ field::BYTES }>().0;
     elements.extend(chunks.iter().map(|bytes| Gf(u128::from_le_bytes(*bytes))));

@@ -156,7 +156,7 @@ impl Engine {
     /// Makes what comparisons need in advance, so that `count` of each width in bits can be made
     /// without it, and checks it. Five exchanges and a check for each 16,384 of them.
     ///
-    /// Committees of more than three parties compare with [random bits](Self::prepare), which are
+    /// Committees of more than three active parties compare with [random bits](Self::prepare), which are
     /// then what is made.
     pub async fn prepare_comparisons(&mut self, wanted: &[(u32, usize)]) -> Result<(), Abort> {
         if !self.has_binary() {

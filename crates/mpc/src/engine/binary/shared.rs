@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::field::Gf;
 use super::string::BitString;
-use crate::parties::PartyId;
+use crate::parties::{ActiveSet, PartyId};
 
 /// Which components a party holds: those of the next party in cyclic order, and of the last.
 #[derive(Clone, Copy)]
@@ -19,8 +19,9 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    pub(crate) fn by(me: PartyId) -> Self {
-        Self { next: (me.position() + 1) % 3, last: (me.position() + 2) % 3 }
+    pub(crate) fn by(parties: ActiveSet, me: PartyId) -> Self {
+        let place = parties.place(me);
+        Self { next: (place + 1) % 3, last: (place + 2) % 3 }
     }
 }
 

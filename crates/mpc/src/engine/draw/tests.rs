@@ -241,7 +241,7 @@ fn a_party_that_claims_a_late_batch_spoils_the_stock_and_not_the_session() {
 fn lie(exchange: u32, to: u8, change: impl Fn(&[u8]) -> Vec<u8>) -> Vec<Result<Compared, Abort>> {
     let (stocks, _) = stocks(&[&[1, 2], &[1, 2], &[1, 2]]);
     let outcome = session(&stocks, move |mut frame| {
-        if (frame.kind, frame.exchange, frame.from, frame.to) == (Kind::Stock, exchange, 3, to) {
+        if (frame.exchange, frame.from, frame.to) == (exchange, 3, to) {
             frame.payload = Zeroizing::new(change(&frame.payload));
         }
         vec![frame]
@@ -256,14 +256,14 @@ fn lie(exchange: u32, to: u8, change: impl Fn(&[u8]) -> Vec<u8>) -> Vec<Result<C
 /// Whatever party 3 tells party 1 alone, the honest ones never use different batches.
 #[test]
 fn namings_that_differ_between_their_receivers_end_the_session() {
-    let nothing = |_: &[u8]| Naming(None).to_bytes();
+    let nothing = |naming: &[u8]| [&Digest::ZERO.0, &naming[32..]].concat();
     let results = lie(4, 1, nothing);
-    let two = binding(3, 1).parties().unwrap().id(2).unwrap();
-    assert_eq!(results[0].as_ref().unwrap_err(), &Abort::OtherStock { party: two });
+    let [two, three] = [2, 3].map(|number| binding(3, 1).parties().unwrap().id(number).unwrap());
+    assert_eq!(results[0].as_ref().unwrap_err(), &Abort::Equivocation { party: two });
     assert!(results[1].is_err());
     // What it says it was told is compared as well.
-    let results = lie(5, 1, |echo| echo.iter().map(|byte| byte ^ 1).collect());
-    assert!(matches!(results[0], Err(Abort::OtherStock { .. })));
+    let results = lie(5, 1, |echo| [&[echo[0] ^ 1], &echo[1..]].concat());
+    assert_eq!(results[0].as_ref().unwrap_err(), &Abort::Equivocation { party: three });
 }
 
 /// Party 1 is told of a stock that lacks the batch which party 2 would use.
@@ -396,7 +396,7 @@ fn batches_are_read_back_as_they_were_written() {
     let (id, sides) = batch((3, 1), 7, Amount { comparisons: 9, bits: 3 });
     let material = Material::from_bytes(&sides[1]).unwrap();
     assert_eq!((*material.id(), material.party()), (id, 2));
-    assert_eq!(*material.committee(), binding(3, 1).committee_digest());
+    assert_eq!(*material.setting(), binding(3, 1).setting());
     assert_eq!(material.amount(), Amount { comparisons: 9, bits: 4 });
     assert_eq!(material.to_bytes(), sides[1]);
     assert_eq!(format!("{material:?}"), format!("Material({id}, {:?})", material.amount()));
@@ -418,15 +418,15 @@ fn a_committee_is_named_by_chain_keys_in_order_and_threshold() {
     let name = |change: fn(&mut Binding)| {
         let mut other = one.clone();
         change(&mut other);
-        other.committee_digest()
+        other.setting()
     };
     let names = BTreeSet::from([
-        one.committee_digest(),
+        one.setting(),
         name(|it| it.chain = Digest([1; 32])),
         name(|it| it.committee.swap(0, 1)),
         name(|it| it.committee[4] = Digest([9; 32])),
         name(|it| it.threshold = 1),
     ]);
     assert_eq!(names.len(), 5);
-    assert_eq!(name(|it| it.round = Digest([1; 32])), one.committee_digest());
+    assert_eq!(name(|it| it.round = Digest([1; 32])), one.setting());
 }

@@ -21,11 +21,13 @@ impl Dealt {
     fn of_amount(amount: Fr) -> Self {
         let (queue, rng) = (queue(1), &mut rng(6));
         let balance = Opening::random(900, rng);
-        let opening = |place| queue.amount(place);
         let secret = |opening: Opening| (Fr::from(opening.value), opening.blinding.clone());
         let mut secrets = vec![secret(balance.clone())];
-        secrets.extend((0..8).map(|place| secret(opening(place))));
-        secrets[2].0 = amount;
+        for place in 0..8 {
+            secrets.extend([secret(queue.amount(place)), secret(queue.payee(place))]);
+            secrets.extend(queue.pads(place).map(|pad| pad.secret()));
+        }
+        secrets[1 + OF_LEAF].0 = amount;
         let (dealing, shares) = vss::deal(parties(), &secrets, rng);
         let mut dealt = dealt();
         let at_one = queue.amount(1);

@@ -7,11 +7,11 @@ use crate::testing::{bank, number, payment, place, rng};
 use quittance_circuit::Fr;
 use quittance_crypto::commitment::commit_scalar;
 use quittance_crypto::field::{random_field, to_scalar};
-use quittance_mpc::{Parties, PartyId, split};
+use quittance_mpc::{ActiveSet, Parties, PartyId, split};
 use rand_chacha::ChaCha20Rng;
 
-pub fn parties() -> Parties {
-    Parties::new(3, 1).unwrap()
+pub fn parties() -> ActiveSet {
+    Parties::new(3, 1).unwrap().first_active()
 }
 
 pub fn party(number: u8) -> PartyId {
@@ -27,24 +27,40 @@ pub fn queue() -> FrozenQueue {
 pub fn start() -> Start {
     let seat = |number| Seat { institution: bank(number), dealing: Digest([number as u8; 32]) };
     let roster = Roster::new([1, 2, 3].map(seat).to_vec()).unwrap();
-    Start { round: place().round, attempt: 1, roster }
+    Start { round: place().round, attempt: 1, active: parties(), roster }
 }
 
-pub fn expected(parties: Parties) -> Expected {
-    Expected::new(&start(), &queue(), parties).unwrap()
+pub fn expected(active: ActiveSet) -> Expected {
+    Expected::new(&Start { active, ..start() }, &queue()).unwrap()
 }
 
-/// What bank 1 has been told of: 300 from bank 2, and 1000 and then 9 from bank 3.
-pub fn announced(payer: &InstitutionId, place: u32) -> Option<u64> {
-    let all = [((bank(2), 0), 300), ((bank(3), 1), 1000), ((bank(3), 2), 9)];
-    all.into_iter().find(|(payment, _)| *payment == (*payer, place)).map(|(_, amount)| amount)
+/// The queue of another bank, and what it announces of it to bank 1.
+pub fn queue_of(payer: u32) -> FrozenQueue {
+    let payments = match payer {
+        2 => vec![payment(1, 300, 5), payment(3, 1, 6)],
+        3 => vec![payment(2, 4, 7), payment(1, 1000, 8), payment(1, 9, 9)],
+        _ => vec![payment(1, 77, 10)],
+    };
+    let seed = QueueSeed::random(&mut rng(100 + u64::from(payer)));
+    FrozenQueue::freeze(bank(payer), payments, number, seed).ok().unwrap()
+}
+
+/// What bank 1 has been told of: 300 from bank 2, and 1000 and then 9 from bank 3. Also a payment of
+/// bank 4, which is not in the roster.
+pub fn announced() -> Vec<Announced> {
+    let told = |(payer, place): (u32, usize)| {
+        let queue = queue_of(payer);
+        let (amount, pads) = (queue.amount(place).value, queue.pads(place));
+        Announced { payer: bank(payer), place: place as u32, amount, pads }
+    };
+    [(3, 2), (2, 0), (4, 0), (3, 1)].map(told).to_vec()
 }
 
 /// What a committee has computed for bank 1, honestly or not.
 #[derive(Clone)]
 pub struct Computed {
-    pub settled: Vec<Fr>,
-    pub received: Vec<(u16, u32, Fr)>,
+    /// By place in the roster and in the queue: what the notice says.
+    pub says: Vec<Vec<Fr>>,
     pub inflow: Fr,
     pub nets: Vec<Fr>,
     /// The sum of all blindings of the nets.
@@ -57,9 +73,9 @@ pub fn fr(value: u64) -> Fr {
 
 /// 500 goes out, 300 and 1000 come in.
 pub fn computed() -> Computed {
+    let bits = |ones: usize| (0..8).map(|place| fr(u64::from(place < ones))).collect();
     Computed {
-        settled: vec![fr(1), fr(0)],
-        received: vec![(1, 0, fr(1)), (2, 1, fr(1)), (2, 2, fr(0))],
+        says: vec![bits(1), bits(2), bits(2)],
         inflow: fr(1300),
         nets: vec![fr(800), fr(200), -fr(1000)],
         excess: fr(0),
@@ -69,11 +85,17 @@ pub fn computed() -> Computed {
 pub type Shares = Vec<(PartyId, ResultShare)>;
 
 impl Computed {
-    /// The shares of all parties for the bank at `place` of the roster.
-    pub fn shares_for(&self, place: usize, parties: Parties, rng: &mut ChaCha20Rng) -> Shares {
-        let settled: Vec<_> = self.settled.iter().map(|bit| split(*bit, parties, rng)).collect();
-        let bits = self.received.iter();
-        let received: Vec<_> = bits.map(|(.., bit)| split(*bit, parties, rng)).collect();
+    /// The shares of the active parties for the bank at `place` of the roster.
+    pub fn shares_for(&self, place: usize, active: ActiveSet, rng: &mut ChaCha20Rng) -> Shares {
+        let parties = Parties::new(9, active.threshold() as u8).unwrap();
+        let queues = [queue(), queue_of(2), queue_of(3)];
+        let told = queues.iter().zip(&self.says).map(|(queue, says)| {
+            let notice = |(place, says): (usize, &Fr)| {
+                queue.pads(place)[usize::from(start().attempt)].secret().0 + says
+            };
+            Notices(says.iter().enumerate().map(notice).collect())
+        });
+        let notices: Vec<_> = told.collect();
         let inflow = split(self.inflow, parties, rng);
         let mut blindings: Vec<_> = self.nets.iter().map(|_| random_field(rng)).collect();
         let sum: Fr = blindings[1..].iter().sum();
@@ -96,9 +118,11 @@ impl Computed {
             let half = |half: &[u8]| to_scalar(&Fr::from_bytes(half).unwrap());
             commit_scalar(&half(&share[..32]), &half(&share[32..]))
         };
-        let public = nets.iter().map(|net| net.iter().map(commit).collect());
-        let public: Vec<_> =
-            public.map(|net| CommittedOutput::new(parties, net).unwrap()).collect();
+        let public = nets.iter().map(|net| {
+            let published = active.ids().map(|id| commit(&net[id.position()])).collect();
+            CommittedOutput::new(active, published).unwrap()
+        });
+        let public: Vec<_> = public.collect();
         let share = |id: PartyId| ResultShare {
             round: start().round,
             attempt: start().attempt,
@@ -106,21 +130,12 @@ impl Computed {
             steps: 3,
             bytes_sent: 1000 + u64::from(id.number()),
             milliseconds: 40 + u64::from(id.number()),
-            settled: settled.iter().map(|shares| shares[id.position()].clone()).collect(),
-            received: received
-                .iter()
-                .zip(&self.received)
-                .map(|(shares, &(payer, place, _))| ReceivedShare {
-                    payer,
-                    place,
-                    share: shares[id.position()].clone(),
-                })
-                .collect(),
+            notices: notices.clone(),
             inflow: inflow[id.position()].clone(),
             net: CommittedShare::from_bytes(&nets[place][id.position()]).ok().unwrap(),
             nets: public.clone(),
         };
-        parties.ids().map(|id| (id, share(id))).collect()
+        active.ids().map(|id| (id, share(id))).collect()
     }
 
     pub fn shares(&self) -> Shares {
@@ -137,7 +152,7 @@ impl Computed {
     }
 
     pub fn check(&self) -> Result<BankResult, CheckError> {
-        self.combined().ok().unwrap().check(&queue(), announced)
+        self.combined().ok().unwrap().check(&queue(), announced())
     }
 }
 

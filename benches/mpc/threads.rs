@@ -1,0 +1,103 @@
+//! Three parties, each a thread.
+
+use std::future::Future;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use quittance_crypto::digest::Digest;
+use quittance_crypto::encoding::{Decode, Encode};
+use quittance_mpc::session::{Abort, Binding, Frame, Machine, Progress};
+use quittance_mpc::{Engine, Parties};
+use rand_core::OsRng;
+
+const PARTIES: u8 = 3;
+
+/// What one party measured, or the slowest of all; and what was sent, by one or all.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Outcome {
+    pub(crate) elapsed: Duration,
+    /// What was done in advance.
+    pub(crate) preparing: Duration,
+    pub(crate) bytes: u64,
+}
+
+/// A piece of work under way.
+pub(crate) struct Work {
+    start: Instant,
+    bytes: u64,
+}
+
+impl Work {
+    pub(crate) fn begin(engine: &Engine) -> Self {
+        Self { start: Instant::now(), bytes: engine.traffic().bytes }
+    }
+
+    pub(crate) fn end(&self, engine: &Engine) -> Outcome {
+        let bytes = engine.traffic().bytes - self.bytes;
+        Outcome { elapsed: self.start.elapsed(), bytes, ..Outcome::default() }
+    }
+}
+
+/// Runs a protocol at all parties.
+pub(crate) fn jointly<F, P>(protocol: P) -> Outcome
+where
+    F: Future<Output = Result<Outcome, Abort>> + Send + 'static,
+    P: FnOnce(Engine) -> F + Clone + Send + 'static,
+{
+    let name = |text| Digest::of(text, &[]);
+    let binding = Binding {
+        chain: name("bench"),
+        round: name("bench"),
+        attempt: 0,
+        circuit: name("bench"),
+        roster: name("bench"),
+        dealings: name("bench"),
+        committee: (1..=PARTIES).map(|number| Digest([number; 32])).collect(),
+        threshold: 1,
+        active: Parties::new(PARTIES.into(), 1).expect("three parties").first_active(),
+    };
+    let (senders, receivers): (Vec<_>, Vec<_>) = (0..PARTIES).map(|_| channel()).unzip();
+    let party = |(number, receiver): (u8, Receiver<Vec<u8>>)| {
+        let (binding, senders, protocol) = (binding.clone(), senders.clone(), protocol.clone());
+        thread::spawn(move || {
+            let machine = Machine::new(&binding, number, |session| async move {
+                protocol(Engine::start(session, OsRng).await?).await
+            });
+            attend(machine.expect("a committee of three"), &senders, &receiver)
+        })
+    };
+    let parties: Vec<_> = (1..=PARTIES).zip(receivers).map(party).collect();
+    let outcomes = parties.into_iter().map(|party| party.join().expect("honest parties finish"));
+    let joined = |one: Outcome, other: Outcome| Outcome {
+        elapsed: one.elapsed.max(other.elapsed),
+        preparing: one.preparing.max(other.preparing),
+        bytes: one.bytes + other.bytes,
+    };
+    outcomes.reduce(joined).expect("three outcomes")
+}
+
+fn attend(
+    mut machine: Machine<Outcome>,
+    peers: &[Sender<Vec<u8>>],
+    incoming: &Receiver<Vec<u8>>,
+) -> Outcome {
+    loop {
+        let poll = machine.poll();
+        for frame in poll.outgoing {
+            let peer = &peers[usize::from(frame.to) - 1];
+            // A party that has finished takes nothing any more.
+            peer.send(frame.to_bytes()).unwrap_or_default();
+        }
+        match poll.progress {
+            Progress::Waiting(_) => {}
+            Progress::Done(outcome) => return outcome,
+            Progress::Aborted(abort) => panic!("honest parties finish: {abort}"),
+        }
+        let first = incoming.recv().expect("peers go on");
+        for bytes in std::iter::once(first).chain(incoming.try_iter()) {
+            let frame = Frame::from_bytes(&bytes).expect("a frame");
+            machine.deliver(frame.from, frame).expect("honest frames are taken");
+        }
+    }
+}
