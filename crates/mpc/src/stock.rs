@@ -52,13 +52,14 @@ impl Amount {
 pub struct BatchId {
     /// Its number in its committee, from 1. No number is given twice.
     pub number: u64,
-    /// The name of the session that made it.
+    /// The hash of what all parties have seen in the session that made it, which they have compared.
+    /// So no two batches have one name, even if a number is given again after a restore.
     pub maker: Digest,
 }
 
 impl std::fmt::Display for BatchId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} (made in session {})", self.number, self.maker)
+        write!(f, "{} (transcript {})", self.number, self.maker)
     }
 }
 
@@ -95,6 +96,23 @@ pub trait Stock {
 
     /// Takes note that all parties have taken this batch, for [`Holdings::agreed`].
     fn agreed(&mut self, id: &BatchId);
+}
+
+/// A stock in memory, of one batch at most: for simulations and measurements.
+pub struct Single(pub Option<Material>);
+
+impl Stock for Single {
+    fn holdings(&mut self) -> Holdings {
+        Holdings { agreed: 0, ready: self.0.iter().map(|material| *material.id()).collect() }
+    }
+
+    fn compare(&mut self, _: &Comparison) {}
+
+    fn take(&mut self, _: &BatchId) -> Option<Material> {
+        self.0.take()
+    }
+
+    fn agreed(&mut self, _: &BatchId) {}
 }
 
 /// The stock of a party that keeps none.

@@ -10,23 +10,15 @@ use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::Decode;
 use quittance_mpc::memory::Network;
 use quittance_mpc::session::{Binding, Traffic};
-use quittance_mpc::stock::{Amount, BatchId, Comparison, Holdings, Material, Stock};
+use quittance_mpc::stock::{Amount, BatchId, Material, Single};
 use quittance_mpc::{Output, Shared};
 
 use committee::Committee;
+use committee::hidden::{Scene, labels};
+use committee::reference::Case;
 
-/// A stock of one batch.
-struct One(Option<(BatchId, Vec<u8>)>);
-
-impl Stock for One {
-    fn holdings(&mut self) -> Holdings {
-        Holdings { agreed: 0, ready: self.0.iter().map(|(id, _)| *id).collect() }
-    }
-    fn compare(&mut self, _: &Comparison) {}
-    fn take(&mut self, _: &BatchId) -> Option<Material> {
-        self.0.take().map(|(_, bytes)| Material::from_bytes(&bytes).unwrap())
-    }
-    fn agreed(&mut self, _: &BatchId) {}
+fn stock(side: Option<(BatchId, Vec<u8>)>) -> Single {
+    Single(side.map(|(_, bytes)| Material::from_bytes(&bytes).unwrap()))
 }
 
 /// All parties' sides of a batch.
@@ -66,7 +58,7 @@ fn run(committee: &mut Committee, stored: Vec<Option<(BatchId, Vec<u8>)>>) -> (V
         let engine = interpreter.engine();
         let own = stored[engine.me().position()].clone();
         let expected = own.as_ref().map(|(id, _)| *id);
-        assert_eq!(engine.draw(&mut One(own)).await?, expected);
+        assert_eq!(engine.draw(&mut stock(own)).await?, expected);
         interpreter.prepare(&shared, 2).await?;
         let prepared = interpreter.engine().traffic();
         let run = interpreter.run(&shared).await?;
@@ -110,4 +102,50 @@ fn what_a_batch_lacks_is_made() {
     let (outputs, _) = run(&mut committee, batch.into_iter().map(Some).collect());
     let (program, inputs) = netting();
     assert_eq!(outputs, program.run_in_clear(inputs).unwrap().outputs);
+}
+
+/// Payees hidden, as in a round, and a party to spare. All comparisons are drawn; the batch serves
+/// those who have made it, and nobody else.
+#[test]
+fn netting_with_hidden_payees_draws_its_comparisons() {
+    let queues = vec![vec![(1, 100), (2, 20)], vec![(2, 110)], vec![(0, 90), (1, 15)]];
+    let scene = Scene::whole(Case { liquidity: vec![30, 15, 0], queues }, 4);
+    let program = scene.hidden().until_settled().unwrap();
+    let clear = program.run_in_clear(scene.hidden().inputs(&scene.banks()).unwrap()).unwrap();
+    let mut committee = Committee::new(4, 1);
+    let makers = committee.active;
+    let mut sides = made(&committee, Amount { comparisons: 400, bits: 4_000 });
+    // The fourth party claims to have made it as well.
+    sides.push(sides[2].clone());
+    let (labels, kept, steps) = (labels(3), scene.kept(), clear.steps);
+    let mut sent = vec![];
+    for active in committee.parties.choices() {
+        committee.active = active;
+        let dealt = committee.hidden(&scene.dealt());
+        let (sides, program) = (sides.clone(), program.clone());
+        let (labels, kept) = (labels.clone(), kept.clone());
+        let protocol = move |mut shared: Shared, vectors: Vec<_>| async move {
+            let engine = shared.engine();
+            let own = sides[engine.me().position()].clone();
+            let drawn = engine.draw(&mut stock(Some(own))).await?;
+            shared.check_one_hot(&vectors, &labels, &kept).await?;
+            let checked = shared.engine().traffic();
+            shared.prepare(&program, steps).await?;
+            let prepared = shared.engine().traffic() - checked;
+            let run = shared.run(&program).await?;
+            Ok((drawn.is_some(), run, prepared, shared.engine().traffic()))
+        };
+        let ran: Vec<_> =
+            committee.network_with(dealt, protocol).run().results.into_iter().collect();
+        let ran: Vec<_> = ran.into_iter().map(Result::unwrap).collect();
+        let outputs: Vec<_> = ran.iter().map(|(_, run, ..)| run.outputs.clone()).collect();
+        assert_eq!(committee.combine(&outputs), clear.outputs);
+        for (drawn, _, prepared, all) in ran {
+            assert_eq!((drawn, prepared.exchanges == 0), (active == makers, active == makers));
+            sent.push((drawn, all.bytes));
+        }
+    }
+    let bytes = |with: bool| sent.iter().filter(move |(drawn, _)| *drawn == with).map(|it| it.1);
+    let (most, least) = (bytes(true).max().unwrap(), bytes(false).min().unwrap());
+    assert!(4 * most < 3 * least, "{most} of {least} bytes");
 }

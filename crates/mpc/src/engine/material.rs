@@ -92,7 +92,7 @@ impl Engine {
         Ok(Material {
             setting: *self.session.setting(),
             party: self.me().number(),
-            id: BatchId { number, maker: *self.session() },
+            id: BatchId { number, maker: self.transcript },
             pairs: std::mem::take(&mut self.pairs),
             masks: self.masks.remove(&STORED_WIDTH),
         })
