@@ -12,10 +12,11 @@ use std::error::Error;
 use std::time::Duration;
 
 use quittance_benches::report::Row;
+use quittance_mpc::stock::Amount;
 use quittance_mpc::{LessThan, Share};
 
 use crate::measure::Bench;
-use threads::{Outcome, Work, jointly};
+use threads::{Work, jointly, with_stored};
 
 const PEER: &str = "MP-SPDZ 0.4.2, recorded";
 
@@ -79,21 +80,18 @@ fn sequence(bench: &mut Bench) -> Result<(), Box<dyn Error>> {
 }
 
 fn comparisons(bench: &mut Bench) -> Result<(), Box<dyn Error>> {
-    // What is made in advance, and what is compared with it.
+    // A stored batch of masks, and what is compared with it. Agreement on the batch counts as online.
     let compare = |count: usize| {
-        jointly(move |mut engine| async move {
+        let amount = Amount { comparisons: count as u32, bits: 0 };
+        with_stored(amount, move |mut engine, mut stock| async move {
             let work = Work::begin(&engine);
-            engine.prepare_comparisons(&[(64, count)]).await?;
-            let prepared = work.end(&engine);
-            let work = Work::begin(&engine);
+            engine.draw(&mut stock).await?;
             let (left, right) = (Share::constant(3u64.into()), Share::constant(5u64.into()));
             let batch: Vec<_> =
                 (0..count).map(|_| LessThan { left: &left, right: &right, bits: 64 }).collect();
             engine.less_than(&batch).await?;
             engine.check().await?;
-            let online = work.end(&engine);
-            let (preparing, bytes) = (prepared.elapsed, prepared.bytes + online.bytes);
-            Ok(Outcome { preparing, bytes, ..online })
+            Ok(work.end(&engine))
         })
     };
     let name = "mpc 1000 comparisons, online";

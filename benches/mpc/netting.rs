@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quittance_benches::report::Row;
-use quittance_mpc::{Parties, Shared};
+use quittance_mpc::stock::Single;
+use quittance_mpc::{Engine, Parties, Shared};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
@@ -48,18 +49,23 @@ impl Prepared {
         Ok(Self { work, dealt, steps })
     }
 
-    /// Something to run with this, as often as wanted.
-    fn runner(self) -> impl Fn() -> Outcome {
+    /// Something to run with this, as often as wanted. What it needs is made in the same session, or
+    /// in one before and stored.
+    fn runner(self, stored: bool) -> impl Fn() -> Outcome {
         let labels = Arc::new(self.work.labels());
+        let amount = stored.then(|| self.work.amount(self.steps).expect("a price"));
         let Self { work: Work { program, .. }, dealt, steps } = self;
         let (program, inputs) = (Arc::new(program), Arc::new(dealt.inputs));
         move || {
             let program = Arc::clone(&program);
             let (inputs, labels) = (Arc::clone(&inputs), Arc::clone(&labels));
-            jointly(move |engine| async move {
+            let protocol = move |engine: Engine, mut stock: Single| async move {
                 let (own, vectors) = inputs[engine.me().position()].clone();
                 let mut shared = Shared::new(engine, own);
                 let work = threads::Work::begin(shared.engine());
+                if stored {
+                    shared.engine().draw(&mut stock).await?;
+                }
                 if !vectors.is_empty() {
                     let kept: Vec<_> = (1..labels.len()).collect();
                     shared.check_one_hot(&vectors, &labels, &kept).await?;
@@ -78,7 +84,11 @@ impl Prepared {
                     preparing: prepared.elapsed,
                     bytes: checked.bytes + prepared.bytes + online.bytes,
                 })
-            })
+            };
+            match amount {
+                Some(amount) => threads::with_stored(amount, protocol),
+                None => jointly(move |engine| protocol(engine, Single(None))),
+            }
         }
     }
 }
@@ -88,7 +98,7 @@ fn small(bench: &mut Bench) -> Result<()> {
     let work = Work::hidden(&gridlock(10, 100, 10, &mut rng), &mut rng)?;
     let prepared = Prepared::new(work, &mut rng)?;
     let unit = format!("ms online, {} steps", prepared.steps);
-    let run = prepared.runner();
+    let run = prepared.runner(true);
     let name = "netting 10x100 hidden payees";
     let ours = bench.milliseconds(name, |bencher| {
         bencher.iter_custom(|times| super::repeated(times, || run().elapsed));
@@ -102,7 +112,7 @@ fn large(bench: &mut Bench, name: &str, percent: u64, peer: Option<[f64; 2]>) ->
     let work = Work::open(&queues, |netting| netting.until_settled())?;
     let prepared = Prepared::new(work, &mut rng)?;
     let steps = prepared.steps;
-    let run = prepared.runner();
+    let run = prepared.runner(false);
     let outcomes: Vec<_> = (0..RUNS).map(|_| run()).collect();
     let seconds = median(outcomes.iter().map(|it| it.preparing + it.elapsed)).as_secs_f64();
     let [time, size] = [0, 1].map(|place| peer.map(|peer| (PEER, peer[place])));
@@ -143,7 +153,7 @@ pub(super) fn memory(bench: &mut Bench) -> Result<()> {
     let empty = status("VmRSS")?;
     let work = Work::hidden(&queues, &mut rng)?;
     let program = status("VmRSS")? - empty;
-    let run = Prepared::new(work, &mut rng)?.runner();
+    let run = Prepared::new(work, &mut rng)?.runner(false);
     let _: Outcome = run();
     let each = program + (status("VmHWM")? - empty - program) / 3.0;
     bench.row(Row::lower("party memory at 100x10000", "MiB, hidden payees", each, None))

@@ -2,12 +2,14 @@
 
 use std::future::Future;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, Encode};
 use quittance_mpc::session::{Abort, Binding, Frame, Machine, Progress};
+use quittance_mpc::stock::{Amount, Single};
 use quittance_mpc::{Engine, Parties};
 use rand_core::OsRng;
 
@@ -39,16 +41,58 @@ impl Work {
     }
 }
 
-/// Runs a protocol at all parties.
+/// Runs a protocol at all parties: the slowest, and what all have sent.
 pub(crate) fn jointly<F, P>(protocol: P) -> Outcome
 where
     F: Future<Output = Result<Outcome, Abort>> + Send + 'static,
     P: FnOnce(Engine) -> F + Clone + Send + 'static,
 {
+    joined(by_party("bench", protocol).into_iter().map(|(outcome, _)| outcome))
+}
+
+/// The same after a batch of stored preprocessing was made, in a session of its own. Each party is
+/// given a stock with its side of it. What making it took is what was done in advance.
+pub(crate) fn with_stored<F, P>(amount: Amount, protocol: P) -> Outcome
+where
+    F: Future<Output = Result<Outcome, Abort>> + Send + 'static,
+    P: FnOnce(Engine, Single) -> F + Clone + Send + 'static,
+{
+    let made = by_party("stock", move |engine| async move {
+        let start = Instant::now();
+        let material = engine.into_material(1, amount).await?;
+        let made = Outcome { elapsed: start.elapsed(), ..Outcome::default() };
+        Ok((Mutex::new(Some(material)), made))
+    });
+    let (sides, made): (Vec<_>, Vec<_>) =
+        made.into_iter().map(|((side, made), bytes)| (side, Outcome { bytes, ..made })).unzip();
+    let (sides, made) = (Arc::new(sides), joined(made.into_iter()));
+    let used = jointly(move |engine| {
+        let side = sides[engine.me().position()].lock().ok().and_then(|mut side| side.take());
+        protocol(engine, Single(side))
+    });
+    Outcome { preparing: made.elapsed, bytes: made.bytes + used.bytes, ..used }
+}
+
+fn joined(outcomes: impl Iterator<Item = Outcome>) -> Outcome {
+    let both = |one: Outcome, other: Outcome| Outcome {
+        elapsed: one.elapsed.max(other.elapsed),
+        preparing: one.preparing.max(other.preparing),
+        bytes: one.bytes + other.bytes,
+    };
+    outcomes.reduce(both).expect("three outcomes")
+}
+
+/// What each party has in the end, in a session for this occasion, and the bytes that it has sent.
+fn by_party<T, F, P>(occasion: &str, protocol: P) -> Vec<(T, u64)>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, Abort>> + Send + 'static,
+    P: FnOnce(Engine) -> F + Clone + Send + 'static,
+{
     let name = |text| Digest::of(text, &[]);
     let binding = Binding {
         chain: name("bench"),
-        round: name("bench"),
+        round: name(occasion),
         attempt: 0,
         circuit: name("bench"),
         roster: name("bench"),
@@ -68,20 +112,14 @@ where
         })
     };
     let parties: Vec<_> = (1..=PARTIES).zip(receivers).map(party).collect();
-    let outcomes = parties.into_iter().map(|party| party.join().expect("honest parties finish"));
-    let joined = |one: Outcome, other: Outcome| Outcome {
-        elapsed: one.elapsed.max(other.elapsed),
-        preparing: one.preparing.max(other.preparing),
-        bytes: one.bytes + other.bytes,
-    };
-    outcomes.reduce(joined).expect("three outcomes")
+    parties.into_iter().map(|party| party.join().expect("honest parties finish")).collect()
 }
 
-fn attend(
-    mut machine: Machine<Outcome>,
+fn attend<T>(
+    mut machine: Machine<T>,
     peers: &[Sender<Vec<u8>>],
     incoming: &Receiver<Vec<u8>>,
-) -> Outcome {
+) -> (T, u64) {
     loop {
         let poll = machine.poll();
         for frame in poll.outgoing {
@@ -91,7 +129,7 @@ fn attend(
         }
         match poll.progress {
             Progress::Waiting(_) => {}
-            Progress::Done(outcome) => return outcome,
+            Progress::Done(result) => return (result, machine.traffic().bytes),
             Progress::Aborted(abort) => panic!("honest parties finish: {abort}"),
         }
         let first = incoming.recv().expect("peers go on");

@@ -30,6 +30,7 @@ use quittance_ledger::verify::Directory;
 use quittance_ledger::{merkle, tree};
 use quittance_mpc::output::{CommittedOutput, CommittedShare};
 use quittance_mpc::session::{Evidence, Frame};
+use quittance_mpc::stock::{Holdings, Material};
 use quittance_mpc::vss;
 use quittance_round::announcement::Announcement;
 use quittance_round::dealing::{Acknowledgement, CommonPart, Dealing, PrivatePart};
@@ -167,6 +168,8 @@ pub const TARGETS: &[(&str, &[Decoder])] = &[
             ("program", canonical::<Program>),
             ("compressed-shares", canonical::<vss::CompressedShares>),
             ("compressed-dealing", canonical::<vss::CompressedDealing>),
+            ("holdings", canonical::<Holdings>),
+            ("material", canonical::<Material>),
         ],
     ),
     (

@@ -20,7 +20,9 @@ use quittance_ledger::merkle;
 use quittance_ledger::payload::{CreditPayload, Particulars};
 use quittance_ledger::state::{Event, EventKind, Key};
 use quittance_ledger::transaction::Unverified;
-use quittance_mpc::session::{Evidence, Frame, Kind};
+use quittance_mpc::memory::Network;
+use quittance_mpc::session::{Binding, Evidence, Frame, Kind};
+use quittance_mpc::stock::{Amount, BatchId, Holdings};
 use quittance_mpc::{Parties, vss};
 use quittance_round::envelope::Signed;
 use quittance_round::message::{Attempt, Instruction, Reason, Refusal, Report};
@@ -57,6 +59,7 @@ pub fn all() -> Vec<Sample> {
     samples.extend(rounds());
     samples.extend(messages());
     samples.extend(circuits());
+    samples.extend(stocks());
     samples
 }
 
@@ -461,5 +464,31 @@ fn circuits() -> Vec<Sample> {
         ("evidence", evidence(&SigningKey::from_seed(Suite::MlDsa65MlKem768, &[4; 32])).to_bytes()),
         ("vss-dealing", dealing.to_bytes()),
         ("dealt-share", shares[0][0].to_bytes()),
+    ]
+}
+
+/// One party's side of a batch that was made, and what is said of it.
+fn stocks() -> Vec<Sample> {
+    let [chain, round, circuit, roster, dealings] = [Digest([7; 32]); 5];
+    let committee = vec![Digest([1; 32]), Digest([2; 32]), Digest([3; 32])];
+    let active = Parties::new(3, 1).unwrap().first_active();
+    let binding = Binding {
+        chain,
+        round,
+        attempt: 0,
+        circuit,
+        roster,
+        dealings,
+        committee,
+        threshold: 1,
+        active,
+    };
+    let amount = Amount { comparisons: 1, bits: 2 };
+    let network = Network::of_engines(&binding, 1, move |engine| engine.into_material(5, amount));
+    let material = network.unwrap().run().results.swap_remove(0).unwrap();
+    let next = BatchId { number: 6, maker: Digest([6; 32]) };
+    vec![
+        ("holdings", Holdings { agreed: 4, ready: vec![*material.id(), next] }.to_bytes()),
+        ("material", material.to_bytes()),
     ]
 }

@@ -9,6 +9,8 @@ use rand_core::CryptoRngCore;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::digest::Digest;
+
 const NONCE_LENGTH: usize = 24;
 const TAG_LENGTH: usize = 16;
 
@@ -48,6 +50,12 @@ impl NoteKey {
     /// The bytes, for a key file.
     pub fn as_bytes(&self) -> &Zeroizing<[u8; 32]> {
         &self.0
+    }
+
+    /// The key for another use, named by `label`. None of them tells of this key or of the others,
+    /// as long as SHA-256 under a secret key is pseudo-random.
+    pub fn derive(&self, label: &str) -> Self {
+        Self(Zeroizing::new(Digest::of(label, &[&*self.0]).0))
     }
 
     /// Seals `text` for the place named by `associated`, which has to be given again to open it.
@@ -123,6 +131,18 @@ mod tests {
                 _ => NoteError::Undecipherable,
             };
             assert_eq!(key.open(b"", &note[..length]), Err(expected));
+        }
+    }
+
+    #[test]
+    fn derived_keys_open_nothing_of_each_other() {
+        let rng = &mut rng();
+        let key = NoteKey::random(rng);
+        let (one, other) = (key.derive("one"), key.derive("other"));
+        let note = one.seal(b"", b"text", rng);
+        assert_eq!(key.derive("one").open(b"", &note).unwrap().as_slice(), b"text");
+        for wrong in [&key, &other, &NoteKey::random(rng).derive("one")] {
+            assert_eq!(wrong.open(b"", &note), Err(NoteError::Undecipherable));
         }
     }
 

@@ -11,6 +11,12 @@
 //! # log_format = "text"             # or "json": one object in each line
 //! # compute_ms = 240000             # the longest computation; less than at the coordinator
 //!
+//! # [preprocessing]                 # made ahead of rounds, with the other parties
+//! # folder = "stock"                # encrypted; not to be backed up
+//! # batches = 4                     # so many are kept ready; with 0, none is made or used
+//! # comparisons = 1024              # in each batch; party 1 of the committee decides, as long as
+//! # bits = 16384                    # no other party has set less
+//!
 //! [listen]
 //! address = "127.0.0.1:7002"
 //!
@@ -43,6 +49,8 @@ use quittance_rpc::metrics::MetricsSection;
 use quittance_rpc::tls::Tls;
 use serde::{Deserialize, Serialize};
 
+use crate::stock::settings::{PreprocessingSection, Settings};
+
 /// The longest time limit of a computation: an hour.
 const MAX_COMPUTE_MS: u64 = 3_600_000;
 
@@ -74,6 +82,9 @@ pub struct PartyFile {
     /// After so many milliseconds a computation is given up.
     #[serde(default = "default_compute_ms")]
     pub compute_ms: u64,
+    /// What is made ahead of rounds.
+    #[serde(default)]
+    pub preprocessing: PreprocessingSection,
     /// Where banks and the other parties reach this one.
     pub listen: Listen,
     /// Where metrics are served.
@@ -100,6 +111,7 @@ pub struct Config {
     /// The other members of all committees that this party is in.
     pub(crate) others: BTreeMap<InstitutionId, Target>,
     pub(crate) compute: Duration,
+    pub(crate) preprocessing: Option<Settings>,
     pub(crate) listen: ListenAddress,
     pub(crate) tls: Tls,
     /// What the process tells about itself, from the start.
@@ -141,6 +153,7 @@ impl Config {
             &mut check,
         );
         let data = check.folder("data", &read.data);
+        let preprocessing = read.preprocessing.check("preprocessing", &mut check);
         let parts = institution.zip(genesis).zip(keys).zip(directory).zip(others);
         check.finish(parts.zip(listen).zip(tls).map(|((parts, listen), tls)| {
             let ((((institution, genesis), keys), directory), others) = parts;
@@ -155,6 +168,7 @@ impl Config {
                 coordinator,
                 others,
                 compute,
+                preprocessing,
                 listen,
                 tls,
                 reporting,

@@ -14,6 +14,7 @@ use quittance_round::book::{Book, BookError, RoundFacts};
 use quittance_round::committee::Outcome;
 use quittance_round::message::{Attempt, Reason, Report};
 use quittance_round::payees::Payees;
+use quittance_rpc::config::Target;
 use quittance_rpc::frames::Frames;
 use quittance_storage::StorageError;
 use tokio::sync::{Semaphore, watch};
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::desk::Desk;
 use crate::programs::Programs;
 use crate::receipts::Receipts;
+use crate::stock::making::Making;
 
 /// Dealings that are checked at the same time.
 const CHECKS: usize = 2;
@@ -38,7 +40,11 @@ pub(crate) struct Core {
     /// Who can be paid: does not change.
     pub(crate) payees: Payees,
     pub(crate) frames: Frames,
+    /// Where the other parties are.
+    pub(crate) others: BTreeMap<InstitutionId, Target>,
     pub(crate) receipts: Receipts,
+    /// Preprocessing, if there is to be any.
+    pub(crate) making: Option<Arc<Making>>,
     pub(crate) checks: Semaphore,
     pub(crate) stopping: CancellationToken,
     state: Mutex<State>,
@@ -76,15 +82,17 @@ pub(crate) struct Parts {
     pub(crate) coordinator: InstitutionId,
     pub(crate) compute: Duration,
     pub(crate) frames: Frames,
+    pub(crate) others: BTreeMap<InstitutionId, Target>,
     pub(crate) receipts: Receipts,
+    pub(crate) making: Option<Arc<Making>>,
     pub(crate) stopping: CancellationToken,
     pub(crate) book: Book,
 }
 
 impl Core {
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
-        let Parts { institution, keys, coordinator, compute, frames, receipts, stopping, book } =
-            parts;
+        let Parts { institution, keys, coordinator, compute, frames, others, .. } = parts;
+        let Parts { receipts, making, stopping, book, .. } = parts;
         let payees = Payees::of(book.registry());
         let state = State { book, desks: BTreeMap::new(), signing: BTreeSet::new() };
         Arc::new(Self {
@@ -95,7 +103,9 @@ impl Core {
             programs: Programs::known(),
             payees,
             frames,
+            others,
             receipts,
+            making,
             checks: Semaphore::new(CHECKS),
             stopping,
             state: Mutex::new(state),

@@ -6,6 +6,7 @@
 //! agent --Deal--> checked inputs (memory)    other parties <--Frames--> session
 //! agent <--Results-- shares (memory)         coordinator <--Computed, Failed-- session
 //! agent <--Receipts-- signed shares (disk, after finality)
+//! party 1 --Prepare--> batch of preprocessing (disk, sealed) --> session of a later round
 //! ```
 //!
 //! Whom a round concerns, and whether it is open, settled or over, is read from certified blocks
@@ -24,11 +25,15 @@ mod programs;
 mod receipts;
 mod service;
 mod session;
+mod stock;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use quittance_crypto::keyfile::KeyRing;
 use quittance_ledger::block::Tip;
+use quittance_ledger::genesis::Genesis;
+use quittance_ledger::ids::InstitutionId;
 use quittance_ledger::state::StateError;
 use quittance_round::book::{Book, BookError};
 use quittance_rpc::client::{ConnectError, Dialer};
@@ -43,10 +48,14 @@ use quittance_storage::StorageError;
 use thiserror::Error;
 
 pub use config::{Config, PartyFile};
+pub use stock::settings::PreprocessingSection;
 
 use crate::core::{ApplyError, Core, Parts};
 use crate::receipts::{MAX_ROUNDS, Receipts};
 use crate::service::Service;
+use crate::stock::Stock;
+use crate::stock::making::{self, Making};
+use crate::stock::settings::Settings;
 
 /// Why a party did not start, or ended.
 #[derive(Debug, Error)]
@@ -57,6 +66,12 @@ pub enum PartyError {
     /// The store cannot be opened, or not be written any more.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// The stock of preprocessing cannot be opened.
+    #[error(
+        "stored preprocessing: {0}; it holds nothing that must be kept: move its folder away to \
+         begin anew, if it is not somebody else's"
+    )]
+    Stock(StorageError),
     /// Node or coordinator can never be called.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -102,21 +117,27 @@ impl Party {
     /// Opens the store, begins to follow the chain, and binds the listener. Needs a tokio runtime.
     pub async fn start(config: Config) -> Result<Self, PartyError> {
         let Config { institution, genesis, data, keys, listen, tls, .. } = config;
-        let Config { node, coordinator, others, compute, .. } = config;
+        let Config { node, coordinator, others, compute, preprocessing, .. } = config;
         let book = Book::new(&genesis)?;
         let receipts = Receipts::open(&data, book.chain(), institution, MAX_ROUNDS)?;
+        let making = match preprocessing {
+            Some(settings) => Some(open_stock(settings, &book, &genesis, institution, &keys)?),
+            None => None,
+        };
         let dialer = Dialer::new(tls.clone(), Limits::default());
         let chain = follow::follow(&dialer, &node, &genesis, Tip::genesis(&genesis))?;
         let server = Server::new(Limits::default());
         let stopping = server.stopping();
-        let frames = Frames::new(dialer.clone(), others, &stopping);
+        let frames = Frames::new(dialer.clone(), others.clone(), &stopping);
         let core = Core::new(Parts {
             institution,
             keys,
             coordinator: coordinator.identity.institution,
             compute,
             frames,
+            others,
             receipts,
+            making,
             stopping,
             book,
         });
@@ -139,7 +160,8 @@ impl Party {
         // Whatever ends this future ends sessions and waiting calls.
         let _guard = core.stopping.clone().drop_guard();
         let following = follow_chain(core.clone(), chain, bound.health());
-        let attending = attend::attend(core.clone(), dialer, coordinator);
+        let attending = attend::attend(core.clone(), dialer.clone(), coordinator);
+        tokio::spawn(making::keep_stocked(core.clone(), dialer));
         let served = bound.serve(shutdown);
         tokio::pin!(following, attending, served);
         let mut attends = true;
@@ -158,6 +180,22 @@ impl Party {
             }
         }
     }
+}
+
+/// The stock of preprocessing for the committees that the party is in.
+fn open_stock(
+    settings: Settings,
+    book: &Book,
+    genesis: &Genesis,
+    institution: InstitutionId,
+    keys: &KeyRing,
+) -> Result<Arc<Making>, PartyError> {
+    let committees: Vec<_> = genesis.committees.values().cloned().collect();
+    let places = making::Place::all(book, &committees, institution);
+    let names: Vec<_> = places.iter().map(|place| *place.name()).collect();
+    let whose = (book.chain(), institution);
+    let stock = Stock::open(&settings.folder, whose, keys.note(), &names);
+    Ok(Making::new(stock.map_err(PartyError::Stock)?, settings, places))
 }
 
 /// Takes block after block.

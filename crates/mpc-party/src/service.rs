@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use crate::core::{Core, State};
 use crate::deal;
 use crate::desk::Standing;
+use crate::stock::making;
 
 /// The longest wait for a result, in milliseconds.
 const MAX_WAIT_MS: u32 = 60_000;
@@ -90,6 +91,14 @@ impl party_server::Party for Service {
             }
             None => Err(no_receipts(&self.core.state(), round, bank)),
         }
+    }
+
+    async fn prepare(
+        &self,
+        request: Request<proto::PrepareRequest>,
+    ) -> Result<Response<proto::PrepareResponse>, Status> {
+        let caller = Peer::of(&request)?.require_process(Process::Party)?.institution;
+        making::answer(&self.core, caller, request.get_ref()).map(Response::new)
     }
 
     async fn frames(

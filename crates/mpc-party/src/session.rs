@@ -25,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 use crate::core::{Core, Seat, State};
 use crate::desk::{Begin, Ended};
 use crate::programs::{Made, Maker};
+use crate::stock::Draw;
+use crate::stock::making::Making;
 
 /// How long a start waits for the block that opens its round.
 const CHAIN_WAIT: Duration = Duration::from_secs(10);
@@ -33,8 +35,9 @@ const CHAIN_WAIT: Duration = Duration::from_secs(10);
 /// two, or needs to begin.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// For so many steps of the program random bits are made in advance, in three exchanges for all of
-/// them. All parties must have the same number here: it is part of the protocol.
+/// For so many steps of the program masks and random bits are made in advance, in a dozen exchanges
+/// for all of them, as far as the stock lacks them. All parties must have the same number here: it
+/// is part of the protocol.
 const PREPARED_STEPS: u32 = 2;
 
 /// A computation that is to be done.
@@ -206,8 +209,12 @@ async fn compute(core: &Arc<Core>, job: Job) -> Result<(Outcome, Computed), Brok
     let binding = assignment.binding(chain, program.fingerprint(), fingerprints, threshold);
     let (session, inputs) = (binding.session(), assignment.inputs());
     let signer = RoundKeys { core: core.clone(), parties: keys };
+    // Nothing is made for later rounds meanwhile.
+    let _computing = core.making.as_ref().map(Making::computing);
+    let stock = core.making.as_ref().map(|making| making.stock.clone());
+    let draw = Draw::new(stock, binding.setting());
     let machine = Machine::new(&binding, seat.me.number(), move |session| {
-        protocol(session.signed(signer), inputs, program)
+        protocol(session.signed(signer), draw, inputs, program)
     });
     let machine = machine.map_err(|error| error.to_string())?;
     let (committee, patience) = (seat.members, PATIENCE);
@@ -229,21 +236,26 @@ async fn compute(core: &Arc<Core>, job: Job) -> Result<(Outcome, Computed), Brok
 /// The protocol with entropy of the operating system, fresh for each session.
 async fn protocol(
     session: Session,
+    mut draw: Draw,
     inputs: SessionInputs,
     program: Program,
 ) -> Result<Run<Output>, Abort> {
-    let engine = Engine::start(session, OsRng).await?;
+    let mut engine = Engine::start(session, OsRng).await?;
+    if let Some(batch) = engine.draw(&mut draw).await? {
+        tracing::info!(%batch, "stored preprocessing is used");
+    }
     let mut shared = inputs.check(engine).await?;
     shared.prepare(&program, PREPARED_STEPS).await?;
     let run = shared.run(&program).await?;
     shared.engine().compare_transcripts().await?;
+    draw.finish();
     Ok(run)
 }
 
 /// The round keys of a committee, this party's own in its core.
-struct RoundKeys {
-    core: Arc<Core>,
-    parties: Vec<VerifyingKey>,
+pub(crate) struct RoundKeys {
+    pub(crate) core: Arc<Core>,
+    pub(crate) parties: Vec<VerifyingKey>,
 }
 
 impl Signer for RoundKeys {

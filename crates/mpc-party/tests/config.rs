@@ -34,6 +34,15 @@ async fn what_is_wrong_is_reported_with_file_and_key() {
     let found = problems(text.replace("compute_ms", "compute_minutes"));
     assert!(found[0].contains("unknown field `compute_minutes`"), "{found:?}");
 
+    let found = problems(text.replace("batches = 0", "batches = 65"));
+    assert_eq!(found, ["preprocessing.batches: must be at most 64"]);
+    let nothing = text.replace("comparisons = 40\nbits = 1000", "comparisons = 0\nbits = 0");
+    std::fs::write(&file, &nothing).unwrap();
+    assert!(Config::load(&file).is_ok(), "none is to be made");
+    let found = problems(nothing.replace("batches = 0", "batches = 1"));
+    let reason = "comparisons or bits must be above 0; batches = 0 turns it off";
+    assert_eq!(found, [format!("preprocessing.comparisons: {reason}")]);
+
     // A colleague who is nowhere.
     let directory = file.parent().unwrap().parent().unwrap().join("directory.toml");
     let listed = std::fs::read_to_string(&directory).unwrap();

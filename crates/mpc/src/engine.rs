@@ -9,8 +9,10 @@ mod bits;
 mod check;
 mod compare;
 mod decompose;
+mod draw;
 mod lockstep;
 mod mask;
+mod material;
 mod one_hot;
 mod open;
 mod products;
@@ -20,6 +22,7 @@ mod zero;
 
 pub use compare::LessThan;
 pub use mask::{MIN_STATISTICAL_BITS, STATISTICAL_BITS};
+pub use material::Material;
 pub use one_hot::OneHot;
 pub use products::Products;
 
@@ -60,6 +63,8 @@ pub struct Engine {
     unchecked_bits: UncheckedBits,
     /// What comparisons on bits need, by width, made in advance and not yet used.
     masks: BTreeMap<u32, Masks>,
+    /// Masks of a stored batch that was adopted, for comparisons of any width up to theirs.
+    stored: Option<Masks>,
     /// What checks have sent so far.
     checking: Traffic,
     /// The hash of everything that was broadcast so far.
@@ -93,6 +98,7 @@ impl Engine {
             unchecked: Unchecked::default(),
             unchecked_bits: UncheckedBits::default(),
             masks: BTreeMap::new(),
+            stored: None,
             checking: Traffic::default(),
             transcript: Digest::ZERO,
             batch: MAX_BATCH,

@@ -27,6 +27,7 @@ pub mod session;
 mod shamir;
 mod share;
 mod shared;
+pub mod stock;
 pub mod vss;
 mod wire;
 

@@ -64,6 +64,18 @@ impl Binding {
         Digest::of_value("quittance/v1/mpc-session", self)
     }
 
+    /// Names those who compute: the chain, the committee's keys in order, t, and who takes part.
+    /// Shares of one setting are of no use in another, so stored preprocessing is bound to it.
+    pub fn setting(&self) -> Digest {
+        let Self { chain, committee, threshold, active, .. } = self;
+        let mut out = Writer::new();
+        chain.encode(&mut out);
+        out.list(committee);
+        out.u8(*threshold);
+        active.encode(&mut out);
+        Digest::of("quittance/v1/mpc-setting", &[&out.into_bytes()])
+    }
+
     /// The committee's size and threshold.
     pub fn committee(&self) -> Result<Parties, PartiesError> {
         Parties::new(self.committee.len(), self.threshold)
@@ -260,6 +272,7 @@ fn list(parties: &[PartyId]) -> String {
 /// One party's end of a running session. Only a [`Machine`] makes one.
 pub struct Session {
     id: Digest,
+    setting: Digest,
     parties: ActiveSet,
     me: PartyId,
     mailbox: Arc<Mutex<Mailbox>>,
@@ -276,6 +289,11 @@ impl Session {
     /// The session's name; see [`Binding::session`].
     pub fn id(&self) -> &Digest {
         &self.id
+    }
+
+    /// The name of those who compute; see [`Binding::setting`].
+    pub fn setting(&self) -> &Digest {
+        &self.setting
     }
 
     /// Who takes part.

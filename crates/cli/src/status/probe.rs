@@ -297,6 +297,7 @@ fn facts(metrics: &Metrics) -> Facts {
         ("payments", names::AGENT_PAYMENTS_OPEN),
         ("warnings", names::AGENT_WARNINGS),
         ("computations", names::PARTY_SESSIONS_OPEN),
+        ("stored batches", names::PARTY_STOCK_BATCHES),
     ];
     let work = work.into_iter().filter_map(|(what, name)| Some((what, metrics.count(name)?)));
     Facts {

@@ -82,7 +82,7 @@ fn age(now_ms: u64, then_ms: u64) -> String {
 fn in_hand(work: &BTreeMap<&'static str, u64>) -> String {
     let some = work.iter().filter(|(_, count)| **count > 0);
     let some = some.map(|(what, count)| match count {
-        1 => format!("1 {}", what.trim_end_matches('s')),
+        1 => format!("1 {}", what.strip_suffix("es").unwrap_or(what.trim_end_matches('s'))),
         _ => format!("{count} {what}"),
     });
     some.collect::<Vec<_>>().join(", ")

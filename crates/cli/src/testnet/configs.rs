@@ -116,7 +116,14 @@ fn settings(process: Process) -> &'static str {
         }
         Process::Party => {
             "# The longest computation; less than at the coordinator.\n\
-             # compute_ms = 240000\n"
+             # compute_ms = 240000\n\
+             \n\
+             # What is made ahead of rounds with the other parties. Not to be backed up.\n\
+             # [preprocessing]\n\
+             # folder = \"stock\"\n\
+             # batches = 4\n\
+             # comparisons = 1024\n\
+             # bits = 16384\n"
         }
     }
 }

@@ -187,7 +187,7 @@ fn settings_that_are_commented_out_are_the_defaults() {
     assert_eq!(same::<quittance_node::NodeFile>(&config(&members.node)), 1);
     let coordinator = config(&members.coordinator);
     assert_eq!(same::<quittance_coordinator::CoordinatorFile>(&coordinator), 6);
-    assert_eq!(same::<quittance_mpc_party::PartyFile>(&config(&members.parties[0])), 1);
+    assert_eq!(same::<quittance_mpc_party::PartyFile>(&config(&members.parties[0])), 6);
     assert_eq!(same::<quittance_agent::AgentFile>(&config(&members.agents[0])), 2);
 }
 

@@ -101,6 +101,8 @@ pub struct World {
     addresses: BTreeMap<InstitutionId, SocketAddr>,
     parties: BTreeMap<InstitutionId, Running>,
     pub rng: ChaCha20Rng,
+    /// How many batches of preprocessing a party keeps.
+    batches: usize,
 }
 
 fn process(name: &str, process: Process) -> ProcessName {
@@ -110,11 +112,16 @@ fn process(name: &str, process: Process) -> ProcessName {
 impl World {
     /// With so many banks, three running parties, and nobody's queue yet.
     pub async fn new(banks: usize) -> Self {
-        Self::of(banks, &PARTIES).await
+        Self::stocked(banks, &PARTIES, &[0; 3]).await
     }
 
-    /// The same with these parties.
+    /// The same with these parties, without preprocessing.
     pub async fn of(banks: usize, committee: &[&'static str]) -> Self {
+        Self::stocked(banks, committee, &vec![0; committee.len()]).await
+    }
+
+    /// The same with parties that keep so many batches of preprocessing.
+    pub async fn stocked(banks: usize, committee: &[&'static str], batches: &[usize]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::create("test").unwrap();
         let ids: Vec<_> = (1..=banks).map(bank).collect();
@@ -138,16 +145,18 @@ impl World {
             addresses,
             parties: BTreeMap::new(),
             rng: ChaCha20Rng::seed_from_u64(1),
+            batches: 0,
         };
         world.write_directory();
-        for party in committee {
+        for (party, batches) in committee.iter().zip(batches) {
+            world.batches = *batches;
             world.write_party(party);
             world.start_party(party).await;
         }
         world
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -177,10 +186,13 @@ impl World {
         secret(&folder.join("tls.key"), issued.key_pem.as_bytes());
         secret(&folder.join("passphrase"), b"a passphrase\n");
         let address = self.addresses[&id(name)];
+        let batches = self.batches;
         let text = format!(
             "institution = \"{name}\"\ngenesis = \"../genesis.json\"\ndata = \"data\"\n\
              keys = \"keys.age\"\npassphrase = \"passphrase\"\ndirectory = \"../directory.toml\"\n\
-             compute_ms = 60000\n[listen]\naddress = \"{address}\"\n\
+             compute_ms = 60000\n\
+             [preprocessing]\nbatches = {batches}\ncomparisons = 40\nbits = 1000\n\
+             [listen]\naddress = \"{address}\"\n\
              [tls]\ncertificate = \"tls.pem\"\nkey = \"tls.key\"\n\
              [[tls.trust]]\nfile = \"../ca.pem\"\n"
         );

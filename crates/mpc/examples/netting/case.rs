@@ -3,11 +3,13 @@
 use std::error::Error;
 use std::time::{Duration, Instant};
 
+use quittance_circuit::price::{Committee, Price, Task};
 use quittance_circuit::{Fr, Owner, Part, Program, ProgramError};
 use quittance_circuit_library::netting::hidden::{Hidden, HiddenBank, HiddenPayment};
 use quittance_circuit_library::netting::{Bank, Netting};
 use quittance_crypto::commitment::{Blinding, commit_scalar};
 use quittance_crypto::field::{random_field, to_scalar};
+use quittance_mpc::stock::Amount;
 use quittance_mpc::vss::{deal, deal_compressed};
 use quittance_mpc::{Inputs, Parties, VectorInput};
 use rand_chacha::ChaCha20Rng;
@@ -87,6 +89,18 @@ impl Work {
     /// How many steps it takes.
     pub fn steps(&self) -> Result<u32> {
         Ok(self.program.run_in_clear(self.inputs.clone())?.steps)
+    }
+
+    /// What is to be stored for so many steps of three parties.
+    pub fn amount(&self, steps: u32) -> Result<Amount> {
+        let tariff = Committee::new(3, 1).ok_or("pricing for three parties")?;
+        let price = Price::of_program(&self.program, steps, &tariff);
+        let comparisons = price.tasks.iter().filter_map(|(task, &count)| match task {
+            Task::LessThan { .. } => Some(count),
+            _ => None,
+        });
+        let comparisons = u32::try_from(comparisons.sum::<u64>())?;
+        Ok(Amount { comparisons, bits: u32::try_from(price.cost.random_bits)? })
     }
 
     /// What the places of a payee's vector are called: nobody, then the banks.

@@ -1,8 +1,8 @@
 //! Measures netting on shares: three parties in one thread. Times of a party include its waiting
-//! for the others.
+//! for the others. What needs no input is made in a session before, and drawn from a stock.
 //!
 //! `cargo run --release -p quittance-mpc --example netting -- [banks] [payments]
-//! [open|one-by-one|hidden] [liquidity in percent of what is owed]`
+//! [open|one-by-one|hidden] [liquidity in percent of what is owed] [stored|unstored]`
 
 mod case;
 
@@ -14,8 +14,10 @@ use case::{Dealt, Work, gridlock};
 use quittance_circuit::Part;
 use quittance_circuit_library::netting::OneByOne;
 use quittance_crypto::digest::Digest;
+use quittance_crypto::encoding::{Decode, Encode};
 use quittance_mpc::memory::Network;
 use quittance_mpc::session::{Binding, Traffic};
+use quittance_mpc::stock::{Material, Single};
 use quittance_mpc::{Parties, Shared};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -44,31 +46,64 @@ fn main() -> Result<()> {
     let dealt = work.deal(parties, &mut rng)?;
     println!("dealing, all banks: {:.1?}", dealt.dealing);
     println!("verifying, each party: {:.1?}", dealt.verifying);
-    run(parties, work, dealt, steps)
+    let stored = match arguments.get(4).map(String::as_str) {
+        None | Some("unstored") => vec![None; parties.count()],
+        Some("stored") => store(parties, &work, steps)?,
+        Some(other) => return Err(format!("unknown kind of preprocessing {other}").into()),
+    };
+    run(parties, work, dealt, steps, stored)
 }
 
-fn run(parties: Parties, work: Work, dealt: Dealt, steps: u32) -> Result<()> {
-    let labels = work.labels();
-    let kept: Vec<_> = (1..labels.len()).collect();
-    let Work { program, .. } = work;
+/// Makes a batch of preprocessing that is enough. By party, its side.
+fn store(parties: Parties, work: &Work, steps: u32) -> Result<Vec<Option<Vec<u8>>>> {
+    let amount = work.amount(steps)?;
+    let binding = binding(parties, Digest::ZERO);
+    let start = Instant::now();
+    let made = Network::of_engines(&binding, 2, move |engine| async move {
+        engine.into_material(1, amount).await
+    })?;
+    let outcome = made.run();
+    println!("storing {amount:?}, three parties in one thread: {:.1?}", start.elapsed());
+    let sides = outcome.results.into_iter().map(|side| Ok(Some(side?.to_bytes())));
+    sides.collect()
+}
+
+fn binding(parties: Parties, circuit: Digest) -> Binding {
     let name = |text| Digest::of(text, &[]);
-    let binding = Binding {
+    Binding {
         chain: name("chain"),
         round: name("round"),
         attempt: 0,
-        circuit: program.fingerprint(),
+        circuit,
         roster: name("roster"),
         dealings: name("dealings"),
         committee: parties.ids().map(|id| Digest([id.number(); 32])).collect(),
         threshold: parties.threshold() as u8,
         active: parties.first_active(),
-    };
+    }
+}
+
+fn run(
+    parties: Parties,
+    work: Work,
+    dealt: Dealt,
+    steps: u32,
+    stored: Vec<Option<Vec<u8>>>,
+) -> Result<()> {
+    let labels = work.labels();
+    let kept: Vec<_> = (1..labels.len()).collect();
+    let Work { program, .. } = work;
+    let binding = binding(parties, program.fingerprint());
     println!("{} gates per step", program.part(Part::Step).gates().len());
     let (program, inputs) = (Arc::new(program), Arc::new(dealt.inputs));
     let network = Network::of_engines(&binding, 1, move |engine| async move {
-        let (own, vectors) = inputs[engine.me().position()].clone();
+        let position = engine.me().position();
+        let (own, vectors) = inputs[position].clone();
+        let side = stored[position].as_deref().map(Material::from_bytes);
+        let mut stock = Single(side.and_then(std::result::Result::ok));
         let mut shared = Shared::new(engine, own);
         let start = Instant::now();
+        shared.engine().draw(&mut stock).await?;
         if !vectors.is_empty() {
             shared.check_one_hot(&vectors, &labels, &kept).await?;
         }
@@ -90,7 +125,9 @@ fn run(parties: Parties, work: Work, dealt: Dealt, steps: u32) -> Result<()> {
     for (party, result) in parties.ids().zip(outcome.results) {
         let (taken, [checked, prepared, online], traffic) = result?;
         assert_eq!(taken, steps);
-        println!("{party}: payees {checked:.1?}, preparing {prepared:.1?}, then {online:.1?}");
+        println!(
+            "{party}: stock and payees {checked:.1?}, preparing {prepared:.1?}, then {online:.1?}"
+        );
         let text =
             |it: Traffic| format!("{:.2} MB in {} exchanges", it.bytes as f64 / 1e6, it.exchanges);
         let [before, then, checks] = traffic.map(text);

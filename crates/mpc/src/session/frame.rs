@@ -36,10 +36,12 @@ pub enum Kind {
     CheckOpen = 10,
     /// The hash of all that was opened and published in the session.
     Transcript = 11,
+    /// Which stored preprocessing there is, and which of it is to be used.
+    Stock = 12,
 }
 
 impl Kind {
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::Commit,
         Self::Echo,
         Self::Reveal,
@@ -52,6 +54,7 @@ impl Kind {
         Self::CheckProduct,
         Self::CheckOpen,
         Self::Transcript,
+        Self::Stock,
     ];
 }
 
@@ -70,6 +73,7 @@ impl std::fmt::Display for Kind {
             Self::CheckProduct => "products of a check",
             Self::CheckOpen => "opening of a check",
             Self::Transcript => "transcript",
+            Self::Stock => "stored preprocessing",
         })
     }
 }
@@ -183,8 +187,8 @@ mod tests {
         assert_eq!(error.problem, Problem::TooLong { found, limit });
 
         let mut bytes = sample().to_bytes();
-        bytes[38] = 12;
-        assert_eq!(Frame::from_bytes(&bytes).unwrap_err().problem, Problem::UnknownTag(12));
+        bytes[38] = 13;
+        assert_eq!(Frame::from_bytes(&bytes).unwrap_err().problem, Problem::UnknownTag(13));
         bytes[38] = 4;
         bytes[41] = 2;
         assert_eq!(Frame::from_bytes(&bytes).unwrap_err().problem, Problem::UnknownTag(2));

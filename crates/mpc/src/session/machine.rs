@@ -59,7 +59,8 @@ impl<T> Machine<T> {
         let me = parties.id(me).ok_or(PartiesError::Unknown { number: me })?;
         let id = binding.session();
         let mailbox = Arc::new(Mutex::new(Mailbox::new(id, parties, me)));
-        let session = Session { id, parties, me, mailbox: Arc::clone(&mailbox), signer: None };
+        let (setting, shared) = (binding.setting(), Arc::clone(&mailbox));
+        let session = Session { id, setting, parties, me, mailbox: shared, signer: None };
         let state = State::Running(Box::pin(protocol(session)));
         Ok(Self { parties, me, mailbox, state })
     }

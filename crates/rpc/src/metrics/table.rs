@@ -130,6 +130,20 @@ metrics! {
     PARTY_FRAMES: Counter "quittance_party_frames_total" [] of PARTY;
     /// Their bytes.
     PARTY_FRAME_BYTES: Counter "quittance_party_frame_bytes_total" [] of PARTY;
+    /// Batches of stored preprocessing that are ready.
+    PARTY_STOCK_BATCHES: Gauge "quittance_party_stock_batches" [] of PARTY;
+    /// Comparisons for which they hold masks.
+    PARTY_STOCK_COMPARISONS: Gauge "quittance_party_stock_comparisons" [] of PARTY;
+    /// Random bits in them.
+    PARTY_STOCK_BITS: Gauge "quittance_party_stock_bits" [] of PARTY;
+    /// Batches that were made and stored.
+    PARTY_STOCK_MADE: Counter "quittance_party_stock_made_total" [] of PARTY;
+    /// Batches with which a computation came to a result.
+    PARTY_STOCK_USED: Counter "quittance_party_stock_used_total" [] of PARTY;
+    /// Batches that were thrown away, by reason.
+    PARTY_STOCK_BURNT: Counter "quittance_party_stock_burnt_total" ["reason"] of PARTY;
+    /// Batches that could not be made.
+    PARTY_STOCK_FAILURES: Counter "quittance_party_stock_failures_total" [] of PARTY;
     /// Rounds that have ended, by how.
     COORDINATOR_ROUNDS: Counter "quittance_coordinator_rounds_total" ["outcome"] of COORDINATOR;
     /// Attempts of rounds that have failed and were followed by another one.

@@ -26,6 +26,8 @@
 //! b_i come from the seeds, and over Z_l two products make their exclusive or. Nobody chooses them,
 //! so there is nothing to be proven but the products.
 
+mod stored;
+
 use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
@@ -61,7 +63,7 @@ pub(in crate::engine) struct Masks {
 }
 
 impl Masks {
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::engine) fn len(&self) -> usize {
         self.integers.len()
     }
 
@@ -165,6 +167,7 @@ impl Engine {
         let mut widths = BTreeMap::new();
         wanted.iter().for_each(|&(bits, count)| *widths.entry(bits.max(1)).or_default() += count);
         let wanted: Vec<_> = widths.into_iter().collect();
+        self.unpack_masks(&self.missing_masks(&wanted));
         loop {
             let mut room = BATCH;
             let mut batch = vec![];
@@ -188,6 +191,7 @@ impl Engine {
         &mut self,
         wanted: &[(u32, usize)],
     ) -> Result<Vec<Masks>, Abort> {
+        self.unpack_masks(&self.missing_masks(wanted));
         let masks = self.make_masks(&self.missing_masks(wanted)).await?;
         self.store_masks(masks);
         let take = |&(bits, count): &(u32, usize)| {
