@@ -87,8 +87,11 @@ fn name(id: Option<&BatchId>) -> Digest {
 /// What everybody's holdings mean for a party.
 fn compare(own: &Holdings, all: &[(PartyId, Holdings)]) -> Comparison {
     let latest = all.iter().max_by_key(|(_, holdings)| holdings.agreed);
-    let latest = latest.map(|(party, holdings)| (*party, holdings.agreed));
-    let latest = planted!("stock-watermark-ignored", None, latest);
+    let latest = planted!(
+        "stock-watermark-ignored",
+        None,
+        latest.map(|(party, holdings)| (*party, holdings.agreed))
+    );
     let is_new = |id: &BatchId| latest.is_none_or(|(_, agreed)| id.number > agreed);
     let is_common = |id: &BatchId| all.iter().all(|(_, holdings)| holdings.ready.contains(id));
     let common = own.ready.iter().filter(|id| is_new(id) && is_common(id)).copied().collect();
