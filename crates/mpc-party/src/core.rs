@@ -14,6 +14,8 @@ use quittance_round::book::{Book, BookError, RoundFacts};
 use quittance_round::committee::Outcome;
 use quittance_round::message::{Attempt, Reason, Report};
 use quittance_round::payees::Payees;
+use quittance_rpc::client::Dialer;
+use quittance_rpc::config::Target;
 use quittance_rpc::frames::Frames;
 use quittance_storage::StorageError;
 use tokio::sync::{Semaphore, watch};
@@ -38,6 +40,9 @@ pub(crate) struct Core {
     /// Who can be paid: does not change.
     pub(crate) payees: Payees,
     pub(crate) frames: Frames,
+    /// Calls the other parties of this one's committees.
+    pub(crate) dialer: Dialer,
+    pub(crate) others: BTreeMap<InstitutionId, Target>,
     pub(crate) receipts: Receipts,
     pub(crate) checks: Semaphore,
     pub(crate) stopping: CancellationToken,
@@ -76,6 +81,8 @@ pub(crate) struct Parts {
     pub(crate) coordinator: InstitutionId,
     pub(crate) compute: Duration,
     pub(crate) frames: Frames,
+    pub(crate) dialer: Dialer,
+    pub(crate) others: BTreeMap<InstitutionId, Target>,
     pub(crate) receipts: Receipts,
     pub(crate) stopping: CancellationToken,
     pub(crate) book: Book,
@@ -83,8 +90,8 @@ pub(crate) struct Parts {
 
 impl Core {
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
-        let Parts { institution, keys, coordinator, compute, frames, receipts, stopping, book } =
-            parts;
+        let Parts { institution, keys, coordinator, compute, frames, .. } = parts;
+        let Parts { dialer, others, receipts, stopping, book, .. } = parts;
         let payees = Payees::of(book.registry());
         let state = State { book, desks: BTreeMap::new(), signing: BTreeSet::new() };
         Arc::new(Self {
@@ -95,6 +102,8 @@ impl Core {
             programs: Programs::known(),
             payees,
             frames,
+            dialer,
+            others,
             receipts,
             checks: Semaphore::new(CHECKS),
             stopping,

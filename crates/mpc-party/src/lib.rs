@@ -21,6 +21,7 @@ mod core;
 mod deal;
 mod desk;
 mod programs;
+mod publish;
 mod receipts;
 mod service;
 mod session;
@@ -109,13 +110,15 @@ impl Party {
         let chain = follow::follow(&dialer, &node, &genesis, Tip::genesis(&genesis))?;
         let server = Server::new(Limits::default());
         let stopping = server.stopping();
-        let frames = Frames::new(dialer.clone(), others, &stopping);
+        let frames = Frames::new(dialer.clone(), others.clone(), &stopping);
         let core = Core::new(Parts {
             institution,
             keys,
             coordinator: coordinator.identity.institution,
             compute,
             frames,
+            dialer: dialer.clone(),
+            others,
             receipts,
             stopping,
             book,
