@@ -22,6 +22,7 @@ use quittance_ledger::state::{Event, EventKind, Key};
 use quittance_ledger::transaction::Unverified;
 use quittance_mpc::session::{Evidence, Frame, Kind};
 use quittance_mpc::{Parties, vss};
+use quittance_round::dealing::{Complaint, Publication, PublishedPart};
 use quittance_round::envelope::Signed;
 use quittance_round::message::{Attempt, Instruction, Reason, Refusal, Report};
 use quittance_round::queue::Details;
@@ -306,9 +307,18 @@ fn rounds() -> Vec<Sample> {
     let dealing = quittance_round::dealing::Dealing::from_bytes(&dealing).ok().unwrap();
     samples.push(("common-part", dealing.common.to_bytes()));
     samples.push(("private-part", dealing.private.to_bytes()));
+    let (round, dealer, reason) = (round(), dealing.common.dealer, Reason::new("a bad share"));
+    let complaint = Complaint { round, dealer, dealing: dealing.common.digest(), reason };
+    let complaint = Signed::sign(complaint, world.committee[0].id(), &world.committee[0].round_key);
+    samples.push(("complaint", complaint.to_bytes()));
+    let (common, private) = (dealing.common, dealing.private);
+    let part = PublishedPart { party: private.party, part: private.digest() };
+    samples.push(("published-part", part.to_bytes()));
+    let publication = Publication { common, complaint: complaint.clone(), private };
+    samples.push(("publication", publication.to_bytes()));
     let party = &world.committee[0];
     let acknowledgement = party.dealt.values().next().unwrap();
-    let acknowledgement = acknowledgement.acknowledge(party.id(), &party.round_key);
+    let acknowledgement = acknowledgement.acknowledge(&[], party.id(), &party.round_key);
     samples.push(("acknowledgement", acknowledgement.to_bytes()));
     samples.push(("start", settled.start.to_bytes()));
     samples.push(("roster", settled.start.roster.to_bytes()));
@@ -346,8 +356,9 @@ fn rounds() -> Vec<Sample> {
         Signed::sign(settled.start, "CORDZZ01".parse().unwrap(), &world.committee[0].round_key);
     samples.push(("signed-start", signed.to_bytes()));
     samples.push(("instruction", Instruction::Start(signed).to_bytes()));
-    let acknowledgements = vec![acknowledgement];
-    samples.push(("report", Report::Dealt { round: round(), acknowledgements }.to_bytes()));
+    let (acknowledgements, complaints) = (vec![acknowledgement], vec![complaint]);
+    let dealt = Report::Dealt { round, acknowledgements, complaints };
+    samples.push(("report", dealt.to_bytes()));
     samples
 }
 
@@ -384,6 +395,7 @@ fn messages() -> Vec<Sample> {
             "report",
             Report::Failed {
                 attempt,
+                exchange: 7,
                 named: vec![bank],
                 evidence: Some(evidence(&key)),
                 reason: reason.clone(),

@@ -41,7 +41,8 @@ pub(crate) async fn publish(
     }
     let takes = core.state().desks.get(&round).is_some_and(|desk| desk.takes_dealings());
     if !takes {
-        let reason = format!("nothing was dealt in the round {round}, or its computation has begun");
+        let reason =
+            format!("nothing was dealt in the round {round}, or its computation has begun");
         return Err(Status::failed_precondition(reason));
     }
     take(core, publication, bytes).await

@@ -218,12 +218,13 @@ async fn compute(core: &Arc<Core>, job: Job) -> Result<(Outcome, Computed), Brok
     let (committee, patience) = (seat.members, PATIENCE);
     let how = frames::Assignment { session, committee, deadline, patience, cancel };
     let run = core.frames.drive(machine, how).await;
-    let (Run { outputs, steps }, traffic) = run.map_err(|Stopped { exchange, failure }| Broken {
-        exchange,
-        named: failure.named(),
-        evidence: failure.evidence().cloned(),
-        reason: failure.to_string(),
-    })?;
+    let (Run { outputs, steps }, traffic) =
+        run.map_err(|Stopped { exchange, failure }| Broken {
+            exchange,
+            named: failure.named(),
+            evidence: failure.evidence().cloned(),
+            reason: failure.to_string(),
+        })?;
 
     let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let computed = Computed { session, steps, bytes_sent: traffic.bytes, milliseconds };

@@ -32,9 +32,7 @@ mod proving;
 mod stage;
 mod words;
 
-pub use failure::{
-    AcknowledgementsError, Ending, Failure, Missing, PartyFailure, ReportError,
-};
+pub use failure::{AcknowledgementsError, Ending, Failure, Missing, PartyFailure, ReportError};
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -22,10 +22,10 @@ mod complaint;
 
 pub use acknowledgement::Acknowledgement;
 pub use answers::{Answer, AnswerError, Answers, Standing};
+pub use check::{DealtError, DealtInputs, DealtLeaf, DealtProblem};
 pub use complaint::{
     Complaint, ComplaintError, MAX_PUBLISHED, Publication, PublicationError, PublishedPart, Settled,
 };
-pub use check::{DealtError, DealtInputs, DealtLeaf, DealtProblem};
 
 use quittance_circuit::{Fr, Owner};
 use quittance_crypto::commitment::{Blinding, Opening};

@@ -12,9 +12,7 @@ use quittance_round::queue::FrozenQueue;
 use quittance_rpc::convert;
 use quittance_rpc::proto::agent::v1::round_event::Stage as Shown;
 use quittance_rpc::proto::party::v1::party_client::PartyClient;
-use quittance_rpc::proto::party::v1::{
-    DealRequest, DealResponse, PublishRequest, PublishResponse,
-};
+use quittance_rpc::proto::party::v1::{DealRequest, DealResponse, PublishRequest, PublishResponse};
 use rand_core::OsRng;
 use tokio::time::sleep;
 use tonic::transport::Channel;
@@ -122,12 +120,14 @@ impl Core {
         for party in committee {
             let message = Zeroizing::new(publication.to_vec());
             match self.party(party) {
-                Ok(client) => self.spawn(publish(client, message), move |core, answer| {
-                    match answer.transpose() {
-                        Some(answer) => core.answered(round, party, answer),
-                        None => Ok(()),
-                    }
-                }),
+                Ok(client) => {
+                    self.spawn(publish(client, message), move |core, answer| {
+                        match answer.transpose() {
+                            Some(answer) => core.answered(round, party, answer),
+                            None => Ok(()),
+                        }
+                    })
+                }
                 Err(reason) => self.answered(round, party, Err(reason))?,
             }
         }

@@ -77,10 +77,7 @@ impl Attempts {
     }
 
     /// The next attempt's number and dealings, if the terms allow for one.
-    pub(super) fn next(
-        &self,
-        scene: &Scene<'_>,
-    ) -> Option<(u8, BTreeMap<InstitutionId, Holding>)> {
+    pub(super) fn next(&self, scene: &Scene<'_>) -> Option<(u8, BTreeMap<InstitutionId, Holding>)> {
         let (facts, number) = (scene.facts?, self.number.checked_add(1)?);
         let allowed = number < facts.terms.attempts && !facts.is_over(scene.turn.book.height());
         let begun = allowed && !self.dealt.is_empty();
@@ -169,7 +166,8 @@ impl Attempts {
             )
         };
         let choices = candidates.parties.choices();
-        let Some(best) = choices.filter(|active| covered(active) >= minimum).min_by_key(cost) else {
+        let Some(best) = choices.filter(|active| covered(active) >= minimum).min_by_key(cost)
+        else {
             let found = candidates.parties.choices().map(|active| covered(&active)).max();
             return Err(Failure::TooFew { found: found.unwrap_or_default(), minimum });
         };

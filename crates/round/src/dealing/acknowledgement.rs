@@ -6,8 +6,8 @@ use quittance_crypto::planted;
 use quittance_crypto::signature::{Purpose, Signature, SignatureError, SigningKey, VerifyingKey};
 use quittance_ledger::ids::{InstitutionId, RoundId};
 
-use super::complaint::{MAX_PUBLISHED, PublishedPart};
 use super::DealtInputs;
+use super::complaint::{MAX_PUBLISHED, PublishedPart};
 use crate::{VERSION, expect_version};
 
 /// Says that `party` holds correct shares of the dealing with this digest, and that these parts of

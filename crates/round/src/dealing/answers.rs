@@ -106,7 +106,7 @@ impl Answers {
     }
 
     /// What was published, in order of party.
-    fn published(&self) -> Vec<PublishedPart> {
+    pub(super) fn published(&self) -> Vec<PublishedPart> {
         let parts = self.dealings.private.iter();
         let parts = parts.filter(|private| self.complaints.contains_key(&private.party));
         parts.map(|part| PublishedPart { party: part.party, part: part.digest() }).collect()
@@ -191,11 +191,7 @@ impl Answers {
     }
 
     /// The canonical bytes of the [`Publication`](super::Publication).
-    fn publication(
-        &self,
-        number: u8,
-        complaint: &Signed<Complaint>,
-    ) -> Option<Zeroizing<Vec<u8>>> {
+    fn publication(&self, number: u8, complaint: &Signed<Complaint>) -> Option<Zeroizing<Vec<u8>>> {
         let dealt = self.dealings.message(number)?;
         let mut out = Writer::new();
         out.u8(VERSION);

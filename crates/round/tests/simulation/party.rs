@@ -60,7 +60,7 @@ impl Party {
         let committee = (self.parties, self.me);
         let inputs =
             dealing.accept(dealer, balance, &payees(), committee, &mut self.entropy).ok().unwrap();
-        let acknowledgement = inputs.acknowledge(self.id(), &self.round_key);
+        let acknowledgement = inputs.acknowledge(&[], self.id(), &self.round_key);
         self.dealt.insert(dealer.institution, inputs);
         acknowledgement
     }
