@@ -31,6 +31,7 @@ demo: prepare
 # make bench ONLY="transfers range-proofs block node". For the whole workspace, as for `make test`, so
 # that RocksDB is not built a second time.
 bench: prepare
+	cargo build --release --workspace --bins --test sample --locked
 	cargo bench --workspace --features quittance-benches/measure --bench bench --locked -- $(ONLY)
 
 fmt:

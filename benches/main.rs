@@ -6,6 +6,7 @@ mod measure;
 mod mpc;
 mod node;
 mod range_proofs;
+mod round;
 mod solana;
 mod tari;
 mod transfers;
@@ -22,12 +23,13 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 /// Measures one thing after another and adds a row for each.
 type Section = fn(&mut Bench) -> Result<(), Box<dyn Error>>;
 
-const SECTIONS: [(&str, Section); 6] = [
+const SECTIONS: [(&str, Section); 7] = [
     ("transfers", transfers::measure),
     ("range-proofs", range_proofs::measure),
     ("block", execute::measure),
     ("node", node::measure),
     ("mpc", mpc::measure),
+    ("round", round::measure),
     ("growth", growth),
 ];
 

@@ -312,8 +312,8 @@ fn the_circuit_is_pinned() {
     let hidden = Hidden::new(vec![4, 2, 0]).unwrap();
     let programs = [hidden.until_settled().unwrap(), hidden.in_doubling_steps().unwrap()];
     let pinned = [
-        "c379dd8d251a5d3dfe44e314b349f89ba192c7c88d8b1c6aa57a6121c5bef19c",
-        "f50e10a132241b6595a53625447630e85b9fbbf800f0b898b9c76a8cbe70fab3",
+        "99232204783e2b9e37d9b5efeca9dd9c49c39e37d1f339096271e2bc114ecba1",
+        "a898be26ca66f4274f85ef73677096475c4d085d2db8ef16f85a57c900bbce23",
     ];
     assert_eq!(programs.map(|program| program.fingerprint().to_string()), pinned);
 }

@@ -65,6 +65,8 @@ pub struct Round {
     pub iterations: u32,
     /// Duration of the joint computation.
     pub computation: Duration,
+    /// From the request for the round to the settlement's finality, as the last bank heard of it.
+    pub took: Duration,
     /// Bytes sent by each MPC party during it, in committee order.
     pub bytes_sent_per_party: Vec<u64>,
 }

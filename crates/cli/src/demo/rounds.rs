@@ -5,7 +5,7 @@
 //! together. Nothing is lost by that: what an earlier round settled is a part of what all together
 //! would have, and a later one continues from there to the same maximum.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use quittance_rpc::proto::agent::v1::RoundEvent;
 use quittance_rpc::proto::agent::v1::event::Event;
@@ -46,6 +46,16 @@ pub struct Settled {
     pub bytes_sent_per_party: Vec<u64>,
 }
 
+/// A round that has settled, and how long it took.
+#[derive(Debug, Clone)]
+pub struct Timed {
+    /// What the banks were told of it.
+    pub settled: Settled,
+    /// From the request for it to the settlement, as the last bank of it was told: opening, joining,
+    /// dealing, computing, proving and finality.
+    pub took: Duration,
+}
+
 /// How a round went for one bank.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
@@ -62,7 +72,7 @@ pub async fn net(
     currency: Currency,
     pauses: &[Duration],
     stage: &Stage,
-) -> Result<Vec<Settled>, DemoError> {
+) -> Result<Vec<Timed>, DemoError> {
     let mut done = Vec::new();
     let mut pauses = pauses.iter();
     let mut attempts = 0;
@@ -85,8 +95,9 @@ async fn attempt(
     currency: Currency,
     number: u32,
     stage: &Stage,
-) -> Result<(Option<Settled>, Option<String>), DemoError> {
+) -> Result<(Option<Timed>, Option<String>), DemoError> {
     let Some(first) = banks.first_mut() else { return Ok((None, None)) };
+    let asked = Instant::now();
     let round = match first.request_round(currency).await {
         Ok(round) => round,
         // Somebody who is needed is not there yet, or not any more.
@@ -97,8 +108,9 @@ async fn attempt(
     };
     stage.note(&format!("round {}, attempt {number}", round.get(..8).unwrap_or(&round)));
     let parts = observe(banks, &round).await?;
+    let took = asked.elapsed();
     let settled = parts.iter().find_map(|part| match part {
-        Part::Settled(settled) => Some(settled.clone()),
+        Part::Settled(settled) => Some(Timed { settled: settled.clone(), took }),
         Part::Abandoned(_) => None,
     });
     let left_out = parts.iter().find_map(|part| match part {

@@ -20,7 +20,7 @@ use super::input::{Input, Payment};
 use super::network::{Network, POLL};
 use super::progress::Progress;
 use super::report::{self, Account, Audit, Report};
-use super::rounds::{self, Settled};
+use super::rounds::{self, Timed};
 use crate::testnet::names;
 
 /// Receivers of one transfer.
@@ -164,10 +164,10 @@ impl Run<'_> {
         &mut self,
         banks: &mut [Bank],
         currency: Currency,
-    ) -> Result<Vec<Settled>, DemoError> {
+    ) -> Result<Vec<Timed>, DemoError> {
         let stage = self.progress.begin(&format!("netting round in {currency}"));
         let settled = rounds::net(banks, currency, &rounds::PAUSES, &stage).await?;
-        let iterations: u32 = settled.iter().map(|round| round.iterations).sum();
+        let iterations: u32 = settled.iter().map(|round| round.settled.iterations).sum();
         self.progress.end(stage, &format!("{iterations} iterations on shares"));
         Ok(settled)
     }

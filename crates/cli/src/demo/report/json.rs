@@ -31,6 +31,7 @@ struct Round<'a> {
     currency: Currency,
     iterations: u32,
     milliseconds: u128,
+    opening_to_finality_milliseconds: u128,
     bytes_sent_per_party: &'a [u64],
 }
 
@@ -69,6 +70,7 @@ fn round(round: &super::Round) -> Round<'_> {
         currency: round.currency,
         iterations: round.iterations,
         milliseconds: round.computation.as_millis(),
+        opening_to_finality_milliseconds: round.took.as_millis(),
         bytes_sent_per_party: &round.bytes_sent_per_party,
     }
 }

@@ -178,14 +178,20 @@ impl Report {
     }
 
     fn committee(&self, text: &mut String) {
-        let mut table =
-            Table::new(&["currency", ">iterations", ">computation", ">sent by each party"]);
+        let mut table = Table::new(&[
+            "currency",
+            ">iterations",
+            ">computation",
+            ">opening to finality",
+            ">sent by each party",
+        ]);
         for round in &self.rounds {
             let sent: Vec<String> = round.bytes_sent_per_party.iter().map(|b| bytes(*b)).collect();
             table.row([
                 round.currency.code(),
                 &round.iterations.to_string(),
                 &duration(round.computation),
+                &duration(round.took),
                 &sent.join(", "),
             ]);
         }

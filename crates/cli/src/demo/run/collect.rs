@@ -16,7 +16,7 @@ use crate::demo::gross;
 use crate::demo::input::Input;
 use crate::demo::network::POLL;
 use crate::demo::report::{self, Account, Audit, BankView, Report};
-use crate::demo::rounds::Settled;
+use crate::demo::rounds::Timed;
 
 impl Run<'_> {
     /// Every account, as its own agent tells it, checked against its starting balance and net.
@@ -44,7 +44,7 @@ impl Run<'_> {
     pub(super) async fn report(
         &mut self,
         banks: &mut [Bank],
-        rounds: BTreeMap<Currency, Vec<Settled>>,
+        rounds: BTreeMap<Currency, Vec<Timed>>,
         mut accounts: Accounts,
         bilateral: Option<Done>,
         audit: Audit,
@@ -158,14 +158,15 @@ fn signed(currency: Currency, text: &str) -> i128 {
     currency.parse(digits).map_or(0, |amount| sign * i128::from(amount))
 }
 
-fn round_reports(input: &Input, currency: Currency, rounds: Vec<Settled>) -> Vec<report::Round> {
+fn round_reports(input: &Input, currency: Currency, rounds: Vec<Timed>) -> Vec<report::Round> {
     let one_by_one = gross::settled(input, currency);
-    let report = |round: Settled| report::Round {
+    let report = |Timed { settled, took }: Timed| report::Round {
         currency,
         one_by_one,
-        iterations: round.iterations,
-        computation: Duration::from_millis(round.computation_ms),
-        bytes_sent_per_party: round.bytes_sent_per_party,
+        iterations: settled.iterations,
+        computation: Duration::from_millis(settled.computation_ms),
+        took,
+        bytes_sent_per_party: settled.bytes_sent_per_party,
     };
     rounds.into_iter().map(report).collect()
 }
