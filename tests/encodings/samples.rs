@@ -324,7 +324,7 @@ fn rounds() -> Vec<Sample> {
     samples.push(("roster", settled.start.roster.to_bytes()));
 
     let bank = &world.banks[0];
-    let shares = result_shares(world.parties, &settled.outcomes, bank);
+    let shares = result_shares(settled.start.active, &settled.outcomes, bank);
     samples.push(("result-share", shares[0].1.to_bytes()));
     samples.push(("committed-share", shares[0].1.net.to_bytes()));
     samples.push(("committed-output", shares[0].1.nets[0].to_bytes()));

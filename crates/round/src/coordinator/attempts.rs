@@ -147,7 +147,7 @@ impl Attempts {
         let covered = |active: &ActiveSet| {
             let members = candidates.members(*active);
             let held = dealt.iter().filter(|(_, holding)| holding.holders.is_superset(&members));
-            held.count()
+            planted!("parties-without-dealings-compute", dealt.len(), held.count())
         };
         let cost = |active: &ActiveSet| {
             let members = candidates.members(*active);

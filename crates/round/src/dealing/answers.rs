@@ -99,6 +99,11 @@ impl Answers {
         &self.dealings
     }
 
+    /// What was dealt; answers are of no use any more.
+    pub fn into_dealings(self) -> Dealings {
+        self.dealings
+    }
+
     fn number(&self, party: &InstitutionId) -> Result<u8, AnswerError> {
         let numbered = (1u8..).zip(&self.members);
         let found = numbered.filter(|(_, member)| *member == party).map(|(number, _)| number);
