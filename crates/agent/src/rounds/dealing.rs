@@ -106,9 +106,9 @@ impl Core {
         for (party, message) in messages {
             match self.party(party) {
                 Ok(client) => self.spawn(send(client, message), move |core, answer| {
-                    core.answered(round, party, answer)
+                    core.dealing_answered(round, party, answer)
                 }),
-                Err(reason) => self.answered(round, party, Err(reason))?,
+                Err(reason) => self.dealing_answered(round, party, Err(reason))?,
             }
         }
         Ok(())
@@ -123,19 +123,19 @@ impl Core {
                 Ok(client) => {
                     self.spawn(publish(client, message), move |core, answer| {
                         match answer.transpose() {
-                            Some(answer) => core.answered(round, party, answer),
+                            Some(answer) => core.dealing_answered(round, party, answer),
                             None => Ok(()),
                         }
                     })
                 }
-                Err(reason) => self.answered(round, party, Err(reason))?,
+                Err(reason) => self.dealing_answered(round, party, Err(reason))?,
             }
         }
         Ok(())
     }
 
     /// A party has answered, or will not.
-    fn answered(
+    fn dealing_answered(
         &mut self,
         round: RoundId,
         party: InstitutionId,
