@@ -20,7 +20,7 @@ use crate::core::{Core, Seat, State};
 use crate::desk::Word;
 
 /// How long a dealing waits for the block in which its dealer joins.
-const JOIN_WAIT: Duration = Duration::from_secs(10);
+pub(crate) const JOIN_WAIT: Duration = Duration::from_secs(10);
 
 /// Takes the dealing of `caller`, and gives the signed answer.
 pub(crate) async fn deal(

@@ -20,7 +20,7 @@ use tonic::{Code, Status};
 use zeroize::Zeroizing;
 
 use crate::core::{Core, Seat, State};
-use crate::deal::{joined, over};
+use crate::deal::{JOIN_WAIT, joined, over};
 
 /// How long another party may take to say what was published.
 const FETCH_WAIT: Duration = Duration::from_secs(10);
@@ -39,10 +39,13 @@ pub(crate) async fn publish(
         tracing::warn!(%round, %caller, %dealer, "a publication in another's name is refused");
         return Err(Status::permission_denied(reason));
     }
+    // The dealing itself may still be on its way, or being checked.
+    let answered = |state: &State| state.desks.get(&round)?.answered(&dealer).map(drop);
+    let answered = core.when(JOIN_WAIT, answered).await;
+    answered.ok_or_else(|| Status::unavailable(format!("{dealer} has dealt nothing yet")))?;
     let takes = core.state().desks.get(&round).is_some_and(|desk| desk.takes_dealings());
     if !takes {
-        let reason =
-            format!("nothing was dealt in the round {round}, or its computation has begun");
+        let reason = format!("the computation of the round {round} has begun, or never will");
         return Err(Status::failed_precondition(reason));
     }
     take(core, publication, bytes).await

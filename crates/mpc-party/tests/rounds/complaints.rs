@@ -157,3 +157,26 @@ async fn a_party_whose_complaint_was_not_answered_does_not_compute() {
     assert_eq!(*who, id(PARTIES[2]));
     assert!(reason.as_str().contains("BANKZZ01 has dealt nothing that was accepted"), "{reason}");
 }
+
+/// A liar complains at once, while others are still checking what they were dealt.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_publication_waits_for_the_dealing() {
+    let mut world = World::new(4).await;
+    let banks = gridlock(&mut world);
+    let round = world.open_round(&banks);
+    let dealings = world.dealings(round, &banks[0]);
+    let first = dealings.message(1).unwrap();
+    let bad = tampered(&dealings, 3);
+    let members = world.committee.iter().map(|party| id(party)).collect();
+    let mut answers = Answers::new(dealings, world.parties(), members);
+    let answer = world.answer(banks[0].id, PARTIES[2], &bad).await.unwrap();
+    let key = world.chain.round_key(id(PARTIES[2]));
+    let publication = answers.take(id(PARTIES[2]), answer, &key).unwrap().unwrap();
+    let late = async {
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        world.deal(banks[0].id, PARTIES[0], &first).await.unwrap()
+    };
+    let early = world.publish(banks[0].id, PARTIES[0], &publication);
+    let (word, _) = tokio::join!(early, late);
+    assert_eq!(word.unwrap().published.len(), 1);
+}
