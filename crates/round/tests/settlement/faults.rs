@@ -82,6 +82,22 @@ fn a_liar_that_understates_by_one_is_one_of_a_pair() {
     assert!(second(&[(2, 6, &[3]), VICTIM, MISLED], 1).contains(&2));
 }
 
+/// All that a liar can say. With one party to spare it is left out but after the two lies above; with
+/// two after every one.
+#[test]
+fn no_other_lie_keeps_the_liar() {
+    for exchange in 5..=10 {
+        for named in [&[][..], &[1], &[3], &[1, 3]] {
+            let words = [(2, exchange, named), VICTIM, MISLED];
+            let makes_a_pair = (exchange == 6 && named == [3]) || (exchange == 7 && named == [1]);
+            if !makes_a_pair {
+                assert_eq!(second(&words, 1), [1, 3, 4], "{exchange} {named:?}");
+            }
+            assert!(!second(&words, 2).contains(&2), "{exchange} {named:?}");
+        }
+    }
+}
+
 #[test]
 fn one_who_has_failed_has_not_computed_and_says_so_once() {
     let mut table = started(1, 2);
