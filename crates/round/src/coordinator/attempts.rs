@@ -12,7 +12,8 @@
 //! *Numbers that cannot be.* Nobody ends an exchange before it has the messages of all honest parties,
 //! so the numbers of these differ by one at most. Of two parties whose numbers differ by more one lies;
 //! and whoever is so contradicted by more than t others lies itself, as one of them is honest. What it
-//! says does not count, and it is left out.
+//! says does not count, and it is left out. The same holds of whoever makes pairs of either kind with
+//! more than t others.
 //!
 //! What remains to a liar is to understate by one, and to name an honest party: then the two are a
 //! pair, and nothing shows which is which. The choice is a matter of getting on, not of safety.
@@ -37,8 +38,10 @@ pub(super) struct Attempts {
     dealt: BTreeMap<InstitutionId, Holding>,
     /// Who has been proven to have contradicted itself, or more than t others.
     proven: BTreeSet<InstitutionId>,
-    /// Who has named, or contradicted, whom.
+    /// Who has named whom.
     named: BTreeSet<(InstitutionId, InstitutionId)>,
+    /// Whose numbers of exchanges cannot both be.
+    apart: BTreeSet<(InstitutionId, InstitutionId)>,
     /// Who has computed before.
     tried: Vec<ActiveSet>,
 }
@@ -118,7 +121,7 @@ impl Attempts {
         self.proven.extend(lies.iter().map(|word| word.party));
         for one in &words {
             let others = words.iter().filter(|other| apart(one, other));
-            self.named.extend(others.map(|other| (one.party, other.party)));
+            self.apart.extend(others.map(|other| (one.party, other.party)));
         }
         let naming = words.iter().filter(|word| !word.named.is_empty());
         let earliest = naming.clone().map(|word| word.exchange).min();
@@ -130,9 +133,22 @@ impl Attempts {
         }
     }
 
+    /// With how many members of the committee a party makes pairs of which one is at fault. An honest
+    /// one does so with corrupt parties only, so with t at most, unless the network is at fault.
+    fn pairs_of(&self, who: &InstitutionId, members: &[InstitutionId]) -> usize {
+        let pairs = self.named.union(&self.apart);
+        let others = pairs.filter_map(|(one, other)| match () {
+            () if one == who => Some(other),
+            () if other == who => Some(one),
+            () => None,
+        });
+        let others: BTreeSet<_> = others.filter(|other| *other != who).collect();
+        others.into_iter().filter(|other| members.contains(other)).count()
+    }
+
     /// Who computes: with the fewest parties that do not attend, so that the fewest banks are left
     /// out since not all of them hold what these have dealt, then with the fewest that have
-    /// contradicted themselves, then with the fewest pairs of which one names the other, the fewest
+    /// contradicted themselves or make pairs with more than t others, then with the fewest pairs of which one names the other, the fewest
     /// that are named, that name others, and not as before. The first of those that are equally good.
     ///
     /// # Errors
@@ -152,13 +168,18 @@ impl Attempts {
         let cost = |active: &ActiveSet| {
             let members = candidates.members(*active);
             let inside = |who| members.contains(who);
-            let pairs = self.named.iter().filter(|(by, named)| inside(by) && inside(named));
+            let pairs = self.named.union(&self.apart);
+            let pairs = pairs.filter(|(one, other)| inside(one) && inside(other));
+            let threshold = candidates.parties.threshold();
+            let proven = members.iter().filter(|who| {
+                self.proven.contains(who) || self.pairs_of(who, &candidates.members) > threshold
+            });
             let named: BTreeSet<_> = self.named.iter().map(|(_, named)| named).collect();
             let naming: BTreeSet<_> = self.named.iter().map(|(by, _)| by).collect();
             (
                 members.difference(&scene.cast.attending).count(),
                 dealt.len() - covered(active),
-                self.proven.iter().filter(|who| inside(who)).count(),
+                proven.count(),
                 pairs.count(),
                 named.into_iter().filter(|who| inside(who)).count(),
                 naming.into_iter().filter(|who| inside(who)).count(),
