@@ -137,10 +137,9 @@ impl Attempts {
     /// one does so with corrupt parties only, so with t at most, unless the network is at fault.
     fn pairs_of(&self, who: &InstitutionId, members: &[InstitutionId]) -> usize {
         let pairs = self.named.union(&self.apart);
-        let others = pairs.filter_map(|(one, other)| match () {
-            () if one == who => Some(other),
-            () if other == who => Some(one),
-            () => None,
+        let others = pairs.filter_map(|(one, other)| {
+            let by_who = (one == who).then_some(other);
+            by_who.or((other == who).then_some(one))
         });
         let others: BTreeSet<_> = others.filter(|other| *other != who).collect();
         others.into_iter().filter(|other| members.contains(other)).count()
