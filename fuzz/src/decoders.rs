@@ -33,7 +33,9 @@ use quittance_mpc::session::{Evidence, Frame};
 use quittance_mpc::stock::{Holdings, Material};
 use quittance_mpc::vss;
 use quittance_round::announcement::Announcement;
-use quittance_round::dealing::{Acknowledgement, CommonPart, Dealing, PrivatePart};
+use quittance_round::dealing::{
+    Acknowledgement, CommonPart, Complaint, Dealing, PrivatePart, Publication, PublishedPart,
+};
 use quittance_round::envelope::Signed;
 use quittance_round::message::{Attempt, Instruction, Reason, Refusal, Report};
 use quittance_round::payees::Payees;
@@ -155,6 +157,9 @@ pub const TARGETS: &[(&str, &[Decoder])] = &[
             ("report", canonical::<Report>),
             ("refusal", canonical::<Signed<Refusal>>),
             ("payees", canonical::<Payees>),
+            ("complaint", canonical::<Signed<Complaint>>),
+            ("published-part", canonical::<PublishedPart>),
+            ("publication", canonical::<Publication>),
         ],
     ),
     (

@@ -24,6 +24,7 @@ use quittance_mpc::memory::Network;
 use quittance_mpc::session::{Binding, Evidence, Frame, Kind};
 use quittance_mpc::stock::{Amount, BatchId, Holdings};
 use quittance_mpc::{Parties, vss};
+use quittance_round::dealing::{Complaint, Publication, PublishedPart};
 use quittance_round::envelope::Signed;
 use quittance_round::message::{Attempt, Instruction, Reason, Refusal, Report};
 use quittance_round::queue::Details;
@@ -309,15 +310,24 @@ fn rounds() -> Vec<Sample> {
     let dealing = quittance_round::dealing::Dealing::from_bytes(&dealing).ok().unwrap();
     samples.push(("common-part", dealing.common.to_bytes()));
     samples.push(("private-part", dealing.private.to_bytes()));
+    let (round, dealer, reason) = (round(), dealing.common.dealer, Reason::new("a bad share"));
+    let complaint = Complaint { round, dealer, dealing: dealing.common.digest(), reason };
+    let complaint = Signed::sign(complaint, world.committee[0].id(), &world.committee[0].round_key);
+    samples.push(("complaint", complaint.to_bytes()));
+    let (common, private) = (dealing.common, dealing.private);
+    let part = PublishedPart { party: private.party, part: private.digest() };
+    samples.push(("published-part", part.to_bytes()));
+    let publication = Publication { common, complaint: complaint.clone(), private };
+    samples.push(("publication", publication.to_bytes()));
     let party = &world.committee[0];
     let acknowledgement = party.dealt.values().next().unwrap();
-    let acknowledgement = acknowledgement.acknowledge(party.id(), &party.round_key);
+    let acknowledgement = acknowledgement.acknowledge(&[], party.id(), &party.round_key);
     samples.push(("acknowledgement", acknowledgement.to_bytes()));
     samples.push(("start", settled.start.to_bytes()));
     samples.push(("roster", settled.start.roster.to_bytes()));
 
     let bank = &world.banks[0];
-    let shares = result_shares(world.parties, &settled.outcomes, bank);
+    let shares = result_shares(settled.start.active, &settled.outcomes, bank);
     samples.push(("result-share", shares[0].1.to_bytes()));
     samples.push(("committed-share", shares[0].1.net.to_bytes()));
     samples.push(("committed-output", shares[0].1.nets[0].to_bytes()));
@@ -349,8 +359,9 @@ fn rounds() -> Vec<Sample> {
         Signed::sign(settled.start, "CORDZZ01".parse().unwrap(), &world.committee[0].round_key);
     samples.push(("signed-start", signed.to_bytes()));
     samples.push(("instruction", Instruction::Start(signed).to_bytes()));
-    let acknowledgements = vec![acknowledgement];
-    samples.push(("report", Report::Dealt { round: round(), acknowledgements }.to_bytes()));
+    let (acknowledgements, complaints) = (vec![acknowledgement], vec![complaint]);
+    let dealt = Report::Dealt { round, acknowledgements, complaints };
+    samples.push(("report", dealt.to_bytes()));
     samples
 }
 
@@ -387,6 +398,7 @@ fn messages() -> Vec<Sample> {
             "report",
             Report::Failed {
                 attempt,
+                exchange: 7,
                 named: vec![bank],
                 evidence: Some(evidence(&key)),
                 reason: reason.clone(),

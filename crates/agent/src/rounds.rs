@@ -4,7 +4,7 @@
 //! payments wait           --> their amounts are proven to be in range     (ranges)
 //! open round on the chain --policy--> absorb, freeze the queue, join      (joining)
 //! own join is final       --> deal to the parties, announce to payees     (dealing)
-//! all have acknowledged   --> coordinator                                 (attending)
+//! parties have answered    --> coordinator                                 (attending)
 //! Start                   --> results of the parties, checked; settlement (settling)
 //! the chain               --> what has become of the payments             (payments)
 //! ```
@@ -34,7 +34,7 @@ use quittance_ledger::block::Block;
 use quittance_ledger::ids::{AssetId, Height, InstitutionId, RoundId};
 use quittance_mpc::{Parties, PartyId};
 use quittance_round::book::Book;
-use quittance_round::dealing::Acknowledgement;
+use quittance_round::dealing::Answers;
 use quittance_round::envelope::Signed;
 use quittance_round::message::{Reason, Report};
 use quittance_round::participant::{Keys, Participant};
@@ -92,7 +92,7 @@ enum Stage {
     Joining,
     /// It deals to the parties.
     Dealing,
-    /// All parties have acknowledged.
+    /// All parties have acknowledged, or enough of them.
     Dealt,
     /// The parties compute, or the settlement is made.
     Started,
@@ -109,7 +109,12 @@ struct Seat {
     ranges: Option<BTreeMap<usize, RangeProof>>,
     /// What was dealt.
     dealing: Option<Digest>,
-    acknowledgements: BTreeMap<InstitutionId, Acknowledgement>,
+    /// What parties answer, until the computation begins. With what was dealt to each.
+    answers: Option<Box<Answers>>,
+    /// Enough have answered, and the others have some time left for it.
+    waits_for_rest: bool,
+    /// They have had their time.
+    rest_is_over: bool,
     /// A start that names banks which have not been seen to join yet.
     held: Option<Signed<Start>>,
     participant: Option<Box<Participant>>,
@@ -146,7 +151,9 @@ impl Seat {
             queue: None,
             ranges: None,
             dealing: None,
-            acknowledgements: BTreeMap::new(),
+            answers: None,
+            waits_for_rest: false,
+            rest_is_over: false,
             held: None,
             participant: None,
             may_settle: false,
@@ -330,7 +337,7 @@ impl Core {
         }
         tracing::info!(%round, reason, "taking no part in the round");
         seat.stage = Stage::Left;
-        seat.held = None;
+        (seat.held, seat.answers) = (None, None);
         match seat.may_settle {
             true => Ok(()),
             false => self.tell(round, Shown::Abandoned, reason),

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use quittance_crypto::encoding::{Decode, Encode};
 use quittance_round::message::{Attempt, Instruction};
-use quittance_rpc::client::{ConnectError, Dialer};
 use quittance_rpc::config::Target;
 use quittance_rpc::proto::coordinator::v1::{AttendRequest, AttendResponse};
 use tokio::sync::mpsc;
@@ -27,12 +26,8 @@ const QUEUE: usize = 16;
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(3));
 
 /// Attends until the party stops; an error if the coordinator can never be called.
-pub(crate) async fn attend(
-    core: Arc<Core>,
-    dialer: Dialer,
-    coordinator: Target,
-) -> Result<(), ConnectError> {
-    let mut client = dialer.coordinator(&coordinator)?;
+pub(crate) async fn attend(core: Arc<Core>, coordinator: Target) -> Result<(), ConnectError> {
+    let mut client = core.dialer.coordinator(&coordinator)?;
     let (mut pause, mut complained) = (PAUSES.0, false);
     loop {
         let began = Instant::now();

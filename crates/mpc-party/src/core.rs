@@ -14,6 +14,7 @@ use quittance_round::book::{Book, BookError, RoundFacts};
 use quittance_round::committee::Outcome;
 use quittance_round::message::{Attempt, Reason, Report};
 use quittance_round::payees::Payees;
+use quittance_rpc::client::Dialer;
 use quittance_rpc::config::Target;
 use quittance_rpc::frames::Frames;
 use quittance_storage::StorageError;
@@ -40,7 +41,9 @@ pub(crate) struct Core {
     /// Who can be paid: does not change.
     pub(crate) payees: Payees,
     pub(crate) frames: Frames,
-    /// Where the other parties are.
+    /// Calls the other parties of this one's committees.
+    pub(crate) dialer: Dialer,
+    /// Where they are.
     pub(crate) others: BTreeMap<InstitutionId, Target>,
     pub(crate) receipts: Receipts,
     /// Preprocessing, if there is to be any.
@@ -82,6 +85,7 @@ pub(crate) struct Parts {
     pub(crate) coordinator: InstitutionId,
     pub(crate) compute: Duration,
     pub(crate) frames: Frames,
+    pub(crate) dialer: Dialer,
     pub(crate) others: BTreeMap<InstitutionId, Target>,
     pub(crate) receipts: Receipts,
     pub(crate) making: Option<Arc<Making>>,
@@ -91,8 +95,8 @@ pub(crate) struct Parts {
 
 impl Core {
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
-        let Parts { institution, keys, coordinator, compute, frames, others, .. } = parts;
-        let Parts { receipts, making, stopping, book, .. } = parts;
+        let Parts { institution, keys, coordinator, compute, frames, .. } = parts;
+        let Parts { dialer, others, receipts, making, stopping, book, .. } = parts;
         let payees = Payees::of(book.registry());
         let state = State { book, desks: BTreeMap::new(), signing: BTreeSet::new() };
         Arc::new(Self {
@@ -103,6 +107,7 @@ impl Core {
             programs: Programs::known(),
             payees,
             frames,
+            dialer,
             others,
             receipts,
             making,

@@ -8,23 +8,26 @@ use quittance_crypto::encoding::Encode;
 use quittance_crypto::signature::Purpose;
 use quittance_ledger::ids::{Height, InstitutionId, RoundId};
 use quittance_round::book::Member;
-use quittance_round::dealing::{Dealing, DealtInputs};
+use quittance_round::dealing::{Complaint, Dealing, DealtInputs};
+use quittance_round::envelope::Signed;
+use quittance_round::message::Reason;
 use quittance_rpc::convert::decode;
 use rand_core::OsRng;
 use tonic::Status;
 use zeroize::Zeroizing;
 
 use crate::core::{Core, Seat, State};
+use crate::desk::Word;
 
 /// How long a dealing waits for the block in which its dealer joins.
-const JOIN_WAIT: Duration = Duration::from_secs(10);
+pub(crate) const JOIN_WAIT: Duration = Duration::from_secs(10);
 
-/// Takes the dealing of `caller`, and gives the signed acknowledgement.
+/// Takes the dealing of `caller`, and gives the signed answer.
 pub(crate) async fn deal(
     core: &Arc<Core>,
     caller: InstitutionId,
     bytes: Zeroizing<Vec<u8>>,
-) -> Result<Vec<u8>, Status> {
+) -> Result<Word, Status> {
     let dealing: Dealing = decode("dealing", &bytes)?;
     drop(bytes);
     let (round, dealer) = (dealing.common.round, dealing.common.dealer);
@@ -45,23 +48,29 @@ pub(crate) async fn deal(
     let of_core = core.clone();
     let checked = tokio::task::spawn_blocking(move || check(&of_core, dealing, &member, &seat));
     let checked = checked.await.map_err(|_| Status::internal("the check has panicked"))?;
-    let (inputs, acknowledgement) = checked.inspect_err(|status| {
-        tracing::warn!(%round, %dealer, reason = status.message(), "a dealing is refused");
-    })?;
     core.change(|state| {
         // The same dealer may have called twice at once.
         if let Some(answer) = earlier(state, round, dealer, &digest)? {
             return Ok(answer);
         }
-        tracing::info!(%round, %dealer, "dealing accepted");
+        let (word, inputs) = match checked {
+            Ok((inputs, acknowledgement)) => {
+                tracing::info!(%round, %dealer, "dealing accepted");
+                (Word::Acknowledged(acknowledgement), Some(inputs))
+            }
+            Err((complaint, reason)) => {
+                tracing::warn!(%round, %dealer, reason, "a dealing is wrong; a complaint is signed");
+                (Word::Complained(complaint), None)
+            }
+        };
         let desk = state.desks.entry(round).or_default();
-        desk.accept(inputs, acknowledgement.clone());
-        Ok(acknowledgement)
+        desk.answer(dealer, digest, word.clone(), inputs);
+        Ok(word)
     })
 }
 
 /// What the ledger says of a dealer; nothing as long as it may still say it.
-fn joined(
+pub(crate) fn joined(
     core: &Core,
     state: &State,
     round: RoundId,
@@ -80,7 +89,7 @@ fn joined(
     Some(Ok((member, seat)))
 }
 
-fn over(round: RoundId, height: Height) -> Status {
+pub(crate) fn over(round: RoundId, height: Height) -> Status {
     Status::failed_precondition(format!("the round {round} is over (height {height})"))
 }
 
@@ -97,14 +106,14 @@ fn earlier(
     round: RoundId,
     dealer: InstitutionId,
     digest: &Digest,
-) -> Result<Option<Vec<u8>>, Status> {
+) -> Result<Option<Word>, Status> {
     let height = state.book.height();
     if state.book.round(&round).is_none_or(|facts| facts.is_over(height)) {
         return Err(over(round, height));
     }
     let Some(desk) = state.desks.get(&round) else { return Ok(None) };
-    match desk.acknowledged(&dealer) {
-        Some((first, answer)) if first == digest => Ok(Some(answer.to_vec())),
+    match desk.answered(&dealer) {
+        Some((first, answer)) if first == digest => Ok(Some(answer.clone())),
         Some(_) => {
             tracing::warn!(%round, %dealer, "a second, different dealing is refused");
             let reason = format!("{dealer} has dealt otherwise in the round {round} before");
@@ -118,18 +127,26 @@ fn earlier(
     }
 }
 
+/// Inputs with the acknowledgement, or a complaint and its reason.
+type Checked = Result<(DealtInputs, Vec<u8>), (Vec<u8>, String)>;
+
 /// Checks all shares; heavy.
-fn check(
-    core: &Core,
-    dealing: Dealing,
-    member: &Member,
-    seat: &Seat,
-) -> Result<(DealtInputs, Vec<u8>), Status> {
+fn check(core: &Core, dealing: Dealing, member: &Member, seat: &Seat) -> Checked {
     let (joined, balance) = (&member.joined, &member.balance);
     let committee = (seat.parties, seat.me);
-    let inputs = dealing.accept(joined, balance, &core.payees, committee, &mut OsRng);
-    let inputs = inputs.map_err(|error| Status::invalid_argument(error.to_string()))?;
+    let digest = dealing.common.digest();
     let key = core.keys.signing(Purpose::Round);
-    let acknowledgement = inputs.acknowledge(core.institution, key).to_bytes();
-    Ok((inputs, acknowledgement))
+    match dealing.accept(joined, balance, &core.payees, committee, &mut OsRng) {
+        Ok(inputs) => {
+            let acknowledgement = inputs.acknowledge(&[], core.institution, key).to_bytes();
+            Ok((inputs, acknowledgement))
+        }
+        Err(error) => {
+            let (round, dealer) = (joined.round, joined.institution);
+            let reason = Reason::new(&error);
+            let complaint = Complaint { round, dealer, dealing: digest, reason };
+            let complaint = Signed::sign(complaint, core.institution, key);
+            Err((complaint.to_bytes(), error.to_string()))
+        }
+    }
 }

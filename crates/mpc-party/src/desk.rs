@@ -7,7 +7,7 @@ use quittance_crypto::digest::Digest;
 use quittance_ledger::ids::{InstitutionId, RoundId};
 use quittance_mpc::session::Evidence;
 use quittance_round::committee::{Assignment, AssignmentError, Computed, Outcome};
-use quittance_round::dealing::DealtInputs;
+use quittance_round::dealing::{DealtInputs, PublishedPart};
 use quittance_round::message::{Attempt, Reason, Report};
 use quittance_round::start::Start;
 use tokio_util::sync::CancellationToken;
@@ -18,10 +18,32 @@ use zeroize::Zeroizing;
 pub(crate) struct Desk {
     /// Shares, until no computation can need them any more.
     dealt: BTreeMap<InstitutionId, DealtInputs>,
-    /// What has been acknowledged, and the acknowledgements.
-    acknowledged: BTreeMap<InstitutionId, (Digest, Vec<u8>)>,
+    /// What has been answered to dealers.
+    answered: BTreeMap<InstitutionId, Answered>,
     attempts: BTreeMap<u8, Phase>,
     abandoned: Option<Reason>,
+}
+
+/// What was answered to a dealer. It stays, whatever the dealer sends then.
+struct Answered {
+    dealing: Digest,
+    word: Word,
+    /// By number of the party: what the dealer has published in answer to complaints.
+    published: BTreeMap<u8, Published>,
+}
+
+/// A signed answer to a dealing, canonical.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Word {
+    Acknowledged(Vec<u8>),
+    Complained(Vec<u8>),
+}
+
+/// A part that was published and checked.
+struct Published {
+    part: PublishedPart,
+    /// The canonical publication, for the complainant. Erased with the dealings.
+    bytes: Zeroizing<Vec<u8>>,
 }
 
 /// How far an attempt has come.
@@ -42,6 +64,8 @@ enum Phase {
 /// How an attempt has ended here without a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ended {
+    /// The exchange that the session was in.
+    pub(crate) exchange: u32,
     /// Whose messages were missing or wrong; this party itself, if it takes no part.
     pub(crate) named: Vec<InstitutionId>,
     /// What proves that one of them has contradicted itself.
@@ -52,7 +76,7 @@ pub(crate) struct Ended {
 impl Ended {
     /// By the coordinator's word.
     fn by(reason: impl std::fmt::Display) -> Self {
-        Self { named: vec![], evidence: None, reason: Reason::new(reason) }
+        Self { exchange: 0, named: vec![], evidence: None, reason: Reason::new(reason) }
     }
 }
 
@@ -95,10 +119,10 @@ pub(crate) enum Standing {
 }
 
 impl Desk {
-    /// What was acknowledged to a dealer.
-    pub(crate) fn acknowledged(&self, dealer: &InstitutionId) -> Option<(&Digest, &[u8])> {
-        let (digest, acknowledgement) = self.acknowledged.get(dealer)?;
-        Some((digest, acknowledgement))
+    /// What was answered to a dealer, and of which dealing.
+    pub(crate) fn answered(&self, dealer: &InstitutionId) -> Option<(&Digest, &Word)> {
+        let answered = self.answered.get(dealer)?;
+        Some((&answered.dealing, &answered.word))
     }
 
     /// Whether inputs may still be dealt.
@@ -106,11 +130,70 @@ impl Desk {
         self.attempts.is_empty() && self.abandoned.is_none()
     }
 
-    /// Keeps checked inputs. The caller has seen that there are none of this dealer.
-    pub(crate) fn accept(&mut self, inputs: DealtInputs, acknowledgement: Vec<u8>) {
-        let (dealer, digest) = (inputs.dealer(), inputs.digest());
-        self.acknowledged.insert(dealer, (digest, acknowledgement));
-        self.dealt.insert(dealer, inputs);
+    /// Keeps the answer to a dealing, and checked inputs with an acknowledgement. The caller has seen
+    /// that nothing was answered to this dealer.
+    pub(crate) fn answer(
+        &mut self,
+        dealer: InstitutionId,
+        dealing: Digest,
+        word: Word,
+        inputs: Option<DealtInputs>,
+    ) {
+        let published = BTreeMap::new();
+        self.answered.insert(dealer, Answered { dealing, word, published });
+        self.dealt.extend(inputs.map(|inputs| (dealer, inputs)));
+    }
+
+    /// Whether the part of the party with this number may be published: as many as can be corrupt
+    /// may complain.
+    pub(crate) fn may_publish(&self, dealer: &InstitutionId, number: u8, threshold: usize) -> bool {
+        let published = self.answered.get(dealer).map(|answered| &answered.published);
+        let known = |it: &BTreeMap<u8, _>| it.contains_key(&number) || it.len() < threshold;
+        published.is_some_and(known)
+    }
+
+    /// Keeps what was published and checked; `inputs` if it is this party's own part. Gives all parts
+    /// that were published, and the inputs, if this party has any, to acknowledge with.
+    pub(crate) fn publish(
+        &mut self,
+        dealer: &InstitutionId,
+        part: PublishedPart,
+        bytes: Zeroizing<Vec<u8>>,
+        inputs: Option<DealtInputs>,
+    ) -> Option<(Vec<PublishedPart>, &DealtInputs)> {
+        let answered = self.answered.get_mut(dealer)?;
+        answered.published.entry(part.party).or_insert(Published { part, bytes });
+        let parts = answered.published.values().map(|published| published.part).collect();
+        if let Some(inputs) = inputs {
+            self.dealt.entry(*dealer).or_insert(inputs);
+        }
+        Some((parts, self.dealt.get(dealer)?))
+    }
+
+    /// What `dealer` has published of the part with this number.
+    pub(crate) fn published(
+        &self,
+        dealer: &InstitutionId,
+        number: u8,
+    ) -> Option<Zeroizing<Vec<u8>>> {
+        Some(self.answered.get(dealer)?.published.get(&number)?.bytes.clone())
+    }
+
+    /// Banks of the roster whose dealing this party has complained of, and has not got its part of.
+    pub(crate) fn owed(&self, start: &Start) -> Vec<InstitutionId> {
+        let seats = start.roster.seats().iter();
+        let owed = seats.filter(|seat| {
+            let answered = self.answered.get(&seat.institution);
+            let complained = answered.is_some_and(|it| matches!(it.word, Word::Complained(_)));
+            complained && !self.dealt.contains_key(&seat.institution)
+        });
+        owed.map(|seat| seat.institution).collect()
+    }
+
+    /// No computation will need what was dealt.
+    fn erase(&mut self) {
+        self.dealt.clear();
+        self.answered.values_mut().for_each(|answered| answered.published.clear());
     }
 
     /// Begins an attempt. The coordinator's signature under `start` has been verified.
@@ -149,7 +232,7 @@ impl Desk {
             self.end_running("the coordinator has started another attempt");
             self.attempts.insert(start.attempt, Phase::StandBy);
             if last {
-                self.dealt.clear();
+                self.erase();
             }
         }
     }
@@ -179,7 +262,7 @@ impl Desk {
             };
         }
         if last {
-            self.dealt.clear();
+            self.erase();
         }
     }
 
@@ -191,14 +274,14 @@ impl Desk {
     /// The coordinator has given the round up. Shares of results stay until the ledger has decided:
     /// a settlement that all have signed may still land, and then banks need their receipts.
     pub(crate) fn abandon(&mut self, reason: Reason) {
-        self.dealt.clear();
+        self.erase();
         self.end_running(format_args!("abandoned: {reason}"));
         self.abandoned.get_or_insert(reason);
     }
 
     /// How the result of `bank` stands.
     pub(crate) fn standing(&self, attempt: u8, bank: &InstitutionId) -> Standing {
-        if !self.acknowledged.contains_key(bank) {
+        if !self.answered.contains_key(bank) {
             return Standing::NotDealt;
         }
         if let Some(reason) = &self.abandoned {
@@ -232,8 +315,9 @@ impl Desk {
                     let &Computed { session, steps, .. } = computed;
                     Report::Computed { attempt, session, steps, nets: outcome.nets() }
                 }
-                Phase::Ended(Ended { named, evidence, reason }) => Report::Failed {
+                Phase::Ended(Ended { exchange, named, evidence, reason }) => Report::Failed {
                     attempt,
+                    exchange: *exchange,
                     named: named.clone(),
                     evidence: evidence.clone(),
                     reason: reason.clone(),

@@ -22,6 +22,7 @@ mod core;
 mod deal;
 mod desk;
 mod programs;
+mod publish;
 mod receipts;
 mod service;
 mod session;
@@ -108,7 +109,6 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
 pub struct Party {
     core: Arc<Core>,
     chain: Following,
-    dialer: Dialer,
     coordinator: Target,
     bound: Bound,
 }
@@ -135,6 +135,7 @@ impl Party {
             coordinator: coordinator.identity.institution,
             compute,
             frames,
+            dialer,
             others,
             receipts,
             making,
@@ -146,7 +147,7 @@ impl Party {
         // Until the chain has been read.
         bound.health().set(false).await;
         tracing::info!(address = %bound.address(), %institution, "party is listening");
-        Ok(Self { core, chain, dialer, coordinator, bound })
+        Ok(Self { core, chain, coordinator, bound })
     }
 
     /// The address it listens on.
@@ -156,12 +157,12 @@ impl Party {
 
     /// Serves until `shutdown`. Sessions under way end with it, and are forgotten.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), PartyError> {
-        let Self { core, chain, dialer, coordinator, bound } = self;
+        let Self { core, chain, coordinator, bound } = self;
         // Whatever ends this future ends sessions and waiting calls.
         let _guard = core.stopping.clone().drop_guard();
         let following = follow_chain(core.clone(), chain, bound.health());
-        let attending = attend::attend(core.clone(), dialer.clone(), coordinator);
-        tokio::spawn(making::keep_stocked(core.clone(), dialer));
+        let attending = attend::attend(core.clone(), coordinator);
+        tokio::spawn(making::keep_stocked(core.clone()));
         let served = bound.serve(shutdown);
         tokio::pin!(following, attending, served);
         let mut attends = true;

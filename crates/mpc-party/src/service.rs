@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quittance_crypto::encoding::Encode;
 use quittance_ledger::ids::{InstitutionId, RoundId};
-use quittance_rpc::convert::{FieldError, decode, wait};
+use quittance_rpc::convert::{FieldError, decode, text, wait};
 use quittance_rpc::frames::FramesStream;
 use quittance_rpc::identity::Process;
 use quittance_rpc::proto::party::v1 as proto;
@@ -16,9 +16,9 @@ use tonic::{Request, Response, Status, Streaming};
 use zeroize::Zeroizing;
 
 use crate::core::{Core, State};
-use crate::deal;
-use crate::desk::Standing;
+use crate::desk::{Standing, Word};
 use crate::stock::making;
+use crate::{deal, publish};
 
 /// The longest wait for a result, in milliseconds.
 const MAX_WAIT_MS: u32 = 60_000;
@@ -53,8 +53,34 @@ impl party_server::Party for Service {
     ) -> Result<Response<proto::DealResponse>, Status> {
         let dealer = bank(&request)?;
         let dealing = Zeroizing::new(request.into_inner().dealing);
-        let acknowledgement = deal::deal(&self.core, dealer, dealing).await?;
-        Ok(Response::new(proto::DealResponse { acknowledgement }))
+        let (mut acknowledgement, mut complaint) = (vec![], vec![]);
+        match deal::deal(&self.core, dealer, dealing).await? {
+            Word::Acknowledged(word) => acknowledgement = word,
+            Word::Complained(word) => complaint = word,
+        }
+        Ok(Response::new(proto::DealResponse { acknowledgement, complaint }))
+    }
+
+    async fn publish(
+        &self,
+        request: Request<proto::PublishRequest>,
+    ) -> Result<Response<proto::PublishResponse>, Status> {
+        let dealer = bank(&request)?;
+        let publication = Zeroizing::new(request.into_inner().publication);
+        let acknowledgement = publish::publish(&self.core, dealer, publication).await?;
+        Ok(Response::new(proto::PublishResponse { acknowledgement }))
+    }
+
+    async fn published(
+        &self,
+        request: Request<proto::PublishedRequest>,
+    ) -> Result<Response<proto::PublishedResponse>, Status> {
+        let caller = Peer::of(&request)?.require_process(Process::Party)?.institution;
+        let request = request.get_ref();
+        let round: RoundId = decode("round_id", &request.round_id)?;
+        let dealer: InstitutionId = text("dealer", &request.dealer)?;
+        let publication = publish::published(&self.core, caller, round, dealer)?.to_vec();
+        Ok(Response::new(proto::PublishedResponse { publication }))
     }
 
     async fn results(

@@ -16,7 +16,7 @@ use quittance_round::committee::{Assignment, Computed, Outcome, SessionInputs};
 use quittance_round::envelope::Signed;
 use quittance_round::message::Reason;
 use quittance_round::start::Start;
-use quittance_rpc::frames;
+use quittance_rpc::frames::{self, Stopped};
 use quittance_rpc::metrics as names;
 use rand_core::OsRng;
 use tokio::time::Instant;
@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::core::{Core, Seat, State};
 use crate::desk::{Begin, Ended};
 use crate::programs::{Made, Maker};
+use crate::publish;
 use crate::stock::Draw;
 use crate::stock::making::Making;
 
@@ -60,6 +61,7 @@ pub(crate) async fn start(core: Arc<Core>, signed: Signed<Start>) {
         tracing::warn!(%round, attempt, "a start of a round that is not on the ledger");
         return;
     }
+    publish::collect(&core, signed.unverified()).await;
     let job = core.change(|state| begin(&core, state, &signed));
     let job = match job {
         Ok(Some(job)) => job,
@@ -75,7 +77,7 @@ pub(crate) async fn start(core: Arc<Core>, signed: Signed<Start>) {
                     let desk = state.desks.entry(round).or_default();
                     let named = vec![core.institution];
                     let reason = Reason::new(reason);
-                    desk.refuse(attempt, Ended { named, evidence: None, reason });
+                    desk.refuse(attempt, Ended { exchange: 0, named, evidence: None, reason });
                 }
             });
             return;
@@ -103,7 +105,8 @@ pub(crate) async fn start(core: Arc<Core>, signed: Signed<Start>) {
     core.change(|state| {
         // Without a desk the round is over, and the result is dropped.
         if let Some(desk) = state.desks.get_mut(&round) {
-            let ended = |Broken { named, evidence, reason }| Ended {
+            let ended = |Broken { exchange, named, evidence, reason }| Ended {
+                exchange,
                 named,
                 evidence,
                 reason: Reason::new(reason),
@@ -181,6 +184,8 @@ fn keys(book: &Book, seat: &Seat) -> Result<Vec<VerifyingKey>, String> {
 
 /// Why there is no result.
 struct Broken {
+    /// In which exchange of the session.
+    exchange: u32,
     /// Whose messages were missing or wrong.
     named: Vec<InstitutionId>,
     /// What proves it.
@@ -191,7 +196,7 @@ struct Broken {
 /// Nobody else is to blame.
 impl<T: ToString> From<T> for Broken {
     fn from(reason: T) -> Self {
-        Self { named: vec![], evidence: None, reason: reason.to_string() }
+        Self { exchange: 0, named: vec![], evidence: None, reason: reason.to_string() }
     }
 }
 
@@ -220,16 +225,26 @@ async fn compute(core: &Arc<Core>, job: Job) -> Result<(Outcome, Computed), Brok
     let (committee, patience) = (seat.members, PATIENCE);
     let how = frames::Assignment { session, committee, deadline, patience, cancel };
     let run = core.frames.drive(machine, how).await;
-    let (Run { outputs, steps }, traffic) = run.map_err(|failure| Broken {
-        named: failure.named(),
-        evidence: failure.evidence().cloned(),
-        reason: failure.to_string(),
-    })?;
+    let (Run { outputs, steps }, traffic) =
+        run.map_err(|Stopped { exchange, failure }| Broken {
+            exchange,
+            named: failure.named(),
+            evidence: failure.evidence().cloned(),
+            reason: failure.to_string(),
+        })?;
 
     let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let computed = Computed { session, steps, bytes_sent: traffic.bytes, milliseconds };
-    let outputs = sort(outputs)?;
-    let outcome = assignment.conclude(&computed, outputs).map_err(|error| error.to_string())?;
+    let sorted = sort(outputs).map_err(|error| error.to_string());
+    let concluded = sorted.and_then(|outputs| {
+        assignment.conclude(&computed, outputs).map_err(|error| error.to_string())
+    });
+    let outcome = concluded.map_err(|reason| Broken {
+        exchange: traffic.exchanges.saturating_sub(1),
+        named: vec![],
+        evidence: None,
+        reason,
+    })?;
     Ok((outcome, computed))
 }
 

@@ -95,3 +95,37 @@ fn a_session_that_failed_is_run_again_without_the_party_at_fault() {
         }
     }
 }
+
+/// A liar is silent towards one party from some exchange on. That party misses it there; all others
+/// have what both have sent in that exchange, and miss the victim in the next one. So the first to be
+/// missed is the liar, and the numbers of honest parties differ by one: coordinators rely on it.
+#[test]
+fn a_silent_liar_is_missed_an_exchange_before_its_victim_is() {
+    for (n, t) in [(4, 1), (7, 2)] {
+        let mut committee = Committee::new(n, t);
+        let dealt = committee.inputs(&values().map(|value| vec![value]), |_| vec![true]);
+        let active = committee.active;
+        for (liar, victim) in
+            active.ids().flat_map(|liar| active.others(liar).map(move |v| (liar, v)))
+        {
+            for silent_from in [0, 1, 5, 12] {
+                let network = committee.network(dealt.clone(), compute).interfering(|frame| {
+                    let whose = (frame.from, frame.to) == (liar.number(), victim.number());
+                    if whose && frame.exchange >= silent_from { vec![] } else { vec![frame] }
+                });
+                let outcome = network.run();
+                let ends = active.ids().zip(&outcome.results).zip(&outcome.traffic);
+                for ((id, result), traffic) in ends.filter(|((id, _), _)| *id != liar) {
+                    let Err(abort) = result else { panic!("{id} has a result") };
+                    let Abort::Ended { missing } = abort.cause() else { panic!("{abort}") };
+                    let expected = match id == victim {
+                        true => (silent_from, liar),
+                        false => (silent_from + 1, victim),
+                    };
+                    let found = (traffic.exchanges - 1, missing.contains(&expected.1));
+                    assert_eq!(found, (expected.0, true), "{liar} {victim} {id}: {missing:?}");
+                }
+            }
+        }
+    }
+}

@@ -30,8 +30,9 @@ mod failure;
 mod gathering;
 mod proving;
 mod stage;
+mod words;
 
-pub use failure::{AcknowledgementsError, Ending, Failure, Missing, ReportError};
+pub use failure::{AcknowledgementsError, Ending, Failure, Missing, PartyFailure, ReportError};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,6 +54,8 @@ pub struct Timing {
     pub gather_ms: u64,
     /// Until all parties have computed.
     pub compute_ms: u64,
+    /// From the first party that has no result until all others have said how they have ended.
+    pub failures_ms: u64,
     /// Until all postings are there.
     pub postings_ms: u64,
     /// For each of the three exchanges of the proof.
@@ -68,6 +71,7 @@ impl Default for Timing {
         Self {
             gather_ms: 15_000,
             compute_ms: 120_000,
+            failures_ms: 5_000,
             postings_ms: 15_000,
             proof_ms: 15_000,
             signatures_ms: 15_000,
@@ -298,7 +302,11 @@ impl Coordinator {
         self.cast.attempts.note(&failure, self.cast.institution);
         let scene = scene(&self.cast, turn, self.since_ms);
         let next = self.cast.attempts.next(&scene);
-        match next.map(|(number, roster)| computing::begin(&scene, number, roster)) {
+        let begin = |(number, dealt): (u8, BTreeMap<_, _>)| {
+            let all = dealt.len();
+            computing::begin(&scene, number, dealt, all)
+        };
+        match next.map(begin) {
             Some(Ok(next)) => {
                 // What was said belongs to the attempt that is over.
                 self.said.clear();
@@ -313,7 +321,7 @@ impl Coordinator {
         let Next { stage, say, submit, faults } = next;
         (self.stage, self.since_ms, self.faults) = (stage, turn.now_ms, faults);
         if let Stage::Computing(computing) = &self.stage {
-            self.cast.attempts.begun(&computing.roll);
+            self.cast.attempts.begun(&computing.roll, &computing.dealt);
         }
         if let Some((to, instruction)) = say {
             self.say(to, instruction, effects);

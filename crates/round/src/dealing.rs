@@ -12,13 +12,20 @@
 //! All parties get the same [`CommonPart`]; its digest names the dealing. It contains nothing but
 //! commitments, digests and proofs. Each gets one [`PrivatePart`] of its own. A party that finds everything
 //! right acknowledges the digest with its round key. The acknowledgements of all parties show that
-//! all hold shares of the same values.
+//! all hold shares of the same values. One that finds something wrong signs a [`Complaint`], and the
+//! dealer publishes what it owed to that party.
 
 mod acknowledgement;
+mod answers;
 mod check;
+mod complaint;
 
 pub use acknowledgement::Acknowledgement;
+pub use answers::{Answer, AnswerError, Answers, Standing};
 pub use check::{DealtError, DealtInputs, DealtLeaf, DealtProblem};
+pub use complaint::{
+    Complaint, ComplaintError, MAX_PUBLISHED, Publication, PublicationError, PublishedPart, Settled,
+};
 
 use quittance_circuit::{Fr, Owner};
 use quittance_crypto::commitment::{Blinding, Opening};

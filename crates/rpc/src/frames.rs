@@ -59,7 +59,7 @@ use crate::server::Peer;
 use incoming::{Incoming, NoBeginning, Trouble};
 use link::{Lease, Link};
 
-pub use failure::{Failure, Waiting};
+pub use failure::{Failure, Stopped, Waiting};
 pub use incoming::{EARLY_TIME, MAX_SESSIONS, Refused};
 
 /// Refused frames after which a stream, or a session, is ended.
@@ -150,8 +150,14 @@ impl Frames {
         &self,
         machine: Machine<T>,
         assignment: Assignment,
-    ) -> Result<(T, Traffic), Failure> {
-        Run::begin(&self.0, (machine.parties(), machine.me()), assignment)?.run(machine).await
+    ) -> Result<(T, Traffic), Stopped> {
+        let who = (machine.parties(), machine.me());
+        let begun = Run::begin(&self.0, who, assignment);
+        let mut run = begun.map_err(|failure| Stopped { exchange: 0, failure })?;
+        let result = run.run(machine).await;
+        // Exchanges are counted from 0.
+        let exchange = run.begun.saturating_sub(1);
+        result.map_err(|failure| Stopped { exchange, failure })
     }
 }
 
@@ -207,6 +213,8 @@ struct Run<'a> {
     leases: BTreeMap<InstitutionId, Lease>,
     refusals: BTreeMap<InstitutionId, usize>,
     began: Instant,
+    /// How many exchanges have begun.
+    begun: u32,
     /// The exchange that it is in, and since when it waits there.
     step: (u32, Instant),
     /// Spent on computing; the rest is waiting and sending.
@@ -245,17 +253,19 @@ impl<'a> Run<'a> {
         let (leases, refusals) = (BTreeMap::new(), BTreeMap::new());
         let (began, computing) = (Instant::now(), Duration::ZERO);
         let step = (0, began);
-        Ok(Self { hub, assignment, changed, leases, refusals, began, step, computing })
+        let begun = 0;
+        Ok(Self { hub, assignment, changed, leases, refusals, began, begun, step, computing })
     }
 
     async fn run<T: Send + 'static>(
-        mut self,
+        &mut self,
         mut machine: Machine<T>,
     ) -> Result<(T, Traffic), Failure> {
         loop {
             self.deliver(&mut machine)?;
             let (polled, MachinePoll { outgoing, progress }) = self.poll(machine).await?;
             machine = polled;
+            self.begun = machine.traffic().exchanges;
             let sent = self.send(outgoing).await;
             let missing: Vec<_> = match progress {
                 Progress::Done(result) => {
@@ -275,9 +285,8 @@ impl<'a> Run<'a> {
                 }
             };
             sent?;
-            let exchange = machine.traffic().exchanges;
-            if self.step.0 != exchange {
-                self.step = (exchange, Instant::now());
+            if self.step.0 != self.begun {
+                self.step = (self.begun, Instant::now());
             }
             self.wait(&missing).await?;
         }

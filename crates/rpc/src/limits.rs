@@ -161,6 +161,9 @@ pub const METHODS: &[MethodLimit] = &[
     unary("quittance.peer.v1.Peer/AnnouncePayments", 4 * MIB, SMALL),
     stream("quittance.coordinator.v1.Coordinator/Attend", MIB + FRAMING, 4 * MIB + FRAMING),
     unary("quittance.party.v1.Party/Deal", 8 * MIB, SMALL),
+    // A dealing, and a complaint.
+    unary("quittance.party.v1.Party/Publish", 9 * MIB, SMALL),
+    unary("quittance.party.v1.Party/Published", SMALL, 9 * MIB),
     unary("quittance.party.v1.Party/Results", SMALL, 5 * MIB),
     stream("quittance.party.v1.Party/Frames", 16 * MIB + FRAMING, SMALL),
     stream("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", SMALL, 256 * KIB),

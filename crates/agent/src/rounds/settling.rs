@@ -75,7 +75,7 @@ impl Core {
                 tracing::info!(%round, attempt, ?active, banks, "the round is started");
                 seat.results = Results::default();
                 seat.participant = Some(Box::new(participant));
-                (seat.stage, seat.held) = (Stage::Started, None);
+                (seat.stage, seat.held, seat.answers) = (Stage::Started, None, None);
                 self.fetch_results(round)
             }
             // The coordinator may have read more of the chain.

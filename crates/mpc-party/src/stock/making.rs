@@ -297,7 +297,7 @@ async fn make(
 }
 
 /// Proposes batches for the committees whose party 1 this is, until the party stops.
-pub(crate) async fn keep_stocked(core: Arc<Core>, dialer: Dialer) {
+pub(crate) async fn keep_stocked(core: Arc<Core>) {
     let Some(making) = core.making.clone() else { return };
     let mut failing = PAUSES.0;
     let mut pause = PAUSES.0;
@@ -313,7 +313,7 @@ pub(crate) async fn keep_stocked(core: Arc<Core>, dialer: Dialer) {
             }
             // A round comes first.
             let Ok(turn) = making.begin(&core.stopping) else { continue };
-            match propose(&core, &dialer, turn, place).await {
+            match propose(&core, turn, place).await {
                 Ok(()) => failing = PAUSES.0,
                 Err((number, reason)) => {
                     failed(number, &reason);
@@ -326,12 +326,7 @@ pub(crate) async fn keep_stocked(core: Arc<Core>, dialer: Dialer) {
 }
 
 /// Asks all others for a batch of the next number, and makes it with them.
-async fn propose(
-    core: &Arc<Core>,
-    dialer: &Dialer,
-    turn: Turn,
-    place: usize,
-) -> Result<(), (u64, String)> {
+async fn propose(core: &Arc<Core>, turn: Turn, place: usize) -> Result<(), (u64, String)> {
     let making = turn.making.clone();
     let Some(seat) = making.places.get(place) else { return Ok(()) };
     let amount = making.settings.amount;
@@ -345,7 +340,7 @@ async fn propose(
     };
     let answers = seat.others().map(|member| {
         let target = core.others.get(&member).cloned();
-        (member, tokio::spawn(ask(dialer.clone(), target, request.clone())))
+        (member, tokio::spawn(ask(core.dialer.clone(), target, request.clone())))
     });
     let answers: Vec<_> = answers.collect();
     let mut refused = None;

@@ -21,7 +21,8 @@ use quittance_ledger::ids::{AccountId, InstitutionId, RoundId, Uetr};
 use quittance_ledger::payload::Particulars;
 use quittance_mpc::{Parties, PartyId};
 use quittance_mpc_party::{Config, Party};
-use quittance_round::dealing::{Acknowledgement, Dealings, deal};
+use quittance_round::dealing::{Acknowledgement, Answer, Dealings, deal};
+use quittance_round::envelope::Signed;
 use quittance_round::message::Attempt;
 use quittance_round::payees::Payees;
 use quittance_round::queue::{FrozenQueue, QueueSeed, QueuedPayment};
@@ -325,14 +326,45 @@ impl World {
         self.dealings_with(round, bank, ranges)
     }
 
+    /// The acknowledgement of a dealing.
     pub async fn deal(
         &self,
         bank: InstitutionId,
         party: &str,
         dealing: &[u8],
     ) -> Result<Acknowledgement, Status> {
+        match self.answer(bank, party, dealing).await? {
+            Answer::Acknowledged(word) => Ok(word),
+            Answer::Complained(complaint) => panic!("{complaint:?}"),
+        }
+    }
+
+    /// The answer to a dealing, an acknowledgement or a complaint.
+    pub async fn answer(
+        &self,
+        bank: InstitutionId,
+        party: &str,
+        dealing: &[u8],
+    ) -> Result<Answer, Status> {
         let request = proto::DealRequest { dealing: dealing.to_vec() };
         let answer = self.agent(bank, party).deal(request).await?.into_inner();
+        let proto::DealResponse { acknowledgement, complaint } = answer;
+        assert_ne!(acknowledgement.is_empty(), complaint.is_empty());
+        Ok(match complaint.is_empty() {
+            true => Answer::Acknowledged(Acknowledgement::from_bytes(&acknowledgement).unwrap()),
+            false => Answer::Complained(Signed::from_bytes(&complaint).unwrap()),
+        })
+    }
+
+    /// What a party says of a publication.
+    pub async fn publish(
+        &self,
+        bank: InstitutionId,
+        party: &str,
+        publication: &[u8],
+    ) -> Result<Acknowledgement, Status> {
+        let request = proto::PublishRequest { publication: publication.to_vec() };
+        let answer = self.agent(bank, party).publish(request).await?.into_inner();
         Ok(Acknowledgement::from_bytes(&answer.acknowledgement).unwrap())
     }
 

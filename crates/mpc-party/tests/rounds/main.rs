@@ -4,6 +4,7 @@
 mod attempts;
 #[path = "../common/mod.rs"]
 mod common;
+mod complaints;
 mod endings;
 mod inputs;
 mod results;

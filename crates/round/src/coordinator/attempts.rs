@@ -1,34 +1,47 @@
 //! Which parties compute, attempt by attempt.
 //!
-//! A failed attempt leaves words of parties about others: whose messages were missing or wrong. Such
-//! a word convinces nobody. Where a message was wrong, either the named party is at fault, or the
-//! one that names it, or the network between them, which both need. So the next attempt is made
-//! without one of each such pair, as far as the committee has parties to spare.
+//! A failed attempt leaves words of its parties: in which exchange each has ended, and whose messages
+//! were missing or wrong there. Such a word convinces nobody.
 //!
-//! *Missing* says less: an honest party that a liar keeps waiting is missing for the others, which
-//! are honest as well. So a liar can have an honest party left out in its place, once for each
-//! attempt. The choice is a matter of getting on, not of safety.
+//! *The earliest exchange.* A liar that keeps one honest party waiting in exchange e makes it missing
+//! for the others, in e + 1, since they have what it sent in e. So only what is said of the earliest
+//! exchange counts. There either the named party is at fault, or the one that names it, or the network
+//! between them, which both need; and the next attempt is made without one of each such pair, as far
+//! as the committee has parties to spare.
+//!
+//! *Numbers that cannot be.* Nobody ends an exchange before it has the messages of all honest parties,
+//! so the numbers of these differ by one at most. Of two parties whose numbers differ by more one lies;
+//! and whoever is so contradicted by more than t others lies itself, as one of them is honest. What it
+//! says does not count, and it is left out. The same holds of whoever makes pairs of either kind with
+//! more than t others.
+//!
+//! What remains to a liar is to understate by one, and to name an honest party: then the two are a
+//! pair, and nothing shows which is which. The choice is a matter of getting on, not of safety.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use quittance_crypto::planted;
 use quittance_ledger::ids::InstitutionId;
 use quittance_mpc::{ActiveSet, Parties, PartiesError, PartyId};
 
+use super::failure::PartyFailure;
+use super::words::Holding;
 use super::{Failure, Scene};
 use crate::settlement::Roll;
-use crate::start::Roster;
 
 /// What is known from the attempts of a round.
 #[derive(Default)]
 pub(super) struct Attempts {
     /// The number of the current one, from 0.
     number: u8,
-    /// The roster of the first one, which stays.
-    roster: Option<Roster>,
-    /// Who has been proven to have contradicted itself.
+    /// The dealings of the first one's roster, which stay.
+    dealt: BTreeMap<InstitutionId, Holding>,
+    /// Who has been proven to have contradicted itself, or more than t others.
     proven: BTreeSet<InstitutionId>,
     /// Who has named whom.
     named: BTreeSet<(InstitutionId, InstitutionId)>,
+    /// Whose numbers of exchanges cannot both be.
+    apart: BTreeSet<(InstitutionId, InstitutionId)>,
     /// Who has computed before.
     tried: Vec<ActiveSet>,
 }
@@ -60,24 +73,26 @@ impl Attempts {
     }
 
     /// An attempt has begun.
-    pub(super) fn begun(&mut self, roll: &Roll) {
-        self.roster.get_or_insert_with(|| roll.roster.clone());
+    pub(super) fn begun(&mut self, roll: &Roll, dealt: &BTreeMap<InstitutionId, Holding>) {
+        self.dealt.clone_from(dealt);
         self.number = roll.attempt.number;
         self.tried.push(roll.active);
     }
 
-    /// The next attempt's number and roster, if the terms allow for one.
-    pub(super) fn next(&self, scene: &Scene<'_>) -> Option<(u8, Roster)> {
+    /// The next attempt's number and dealings, if the terms allow for one.
+    pub(super) fn next(&self, scene: &Scene<'_>) -> Option<(u8, BTreeMap<InstitutionId, Holding>)> {
         let (facts, number) = (scene.facts?, self.number.checked_add(1)?);
         let allowed = number < facts.terms.attempts && !facts.is_over(scene.turn.book.height());
-        allowed.then(|| self.roster.clone()).flatten().map(|roster| (number, roster))
+        let begun = allowed && !self.dealt.is_empty();
+        begun.then(|| (number, self.dealt.clone()))
     }
 
     /// Keeps what a failure says about parties; `coordinator` is who has seen it, if no party has.
     pub(super) fn note(&mut self, failure: &Failure, coordinator: InstitutionId) {
         match failure {
-            Failure::PartyFailed { party, named, .. } => {
-                self.named.extend(named.iter().map(|named| (*party, *named)));
+            Failure::NotComputed { threshold, words, silent } => {
+                self.hear(usize::from(*threshold), words);
+                self.named.extend(silent.iter().map(|silent| (coordinator, *silent)));
             }
             Failure::Contradiction { party, .. } => drop(self.proven.insert(*party)),
             Failure::NoResult { institution, parties, .. } => {
@@ -94,27 +109,90 @@ impl Attempts {
         }
     }
 
-    /// Who computes: with the fewest parties that do not attend, then that have contradicted
-    /// themselves, then with the fewest pairs of which one names the other, the fewest that are
-    /// named, that name others, and not as before. The first of those that are equally good.
-    pub(super) fn choose(&self, scene: &Scene<'_>) -> Result<ActiveSet, PartiesError> {
+    /// Keeps what the active parties say of how the attempt has ended.
+    fn hear(&mut self, threshold: usize, words: &[PartyFailure]) {
+        let apart = |one: &PartyFailure, other: &PartyFailure| {
+            let apart = one.exchange.abs_diff(other.exchange) > 1;
+            planted!("numbers-of-exchanges-not-compared", false, apart)
+        };
+        let against = |one: &PartyFailure| words.iter().filter(|other| apart(one, other)).count();
+        let (lies, words): (Vec<_>, Vec<_>) =
+            words.iter().partition(|word| against(word) > threshold);
+        self.proven.extend(lies.iter().map(|word| word.party));
+        for one in &words {
+            let others = words.iter().filter(|other| apart(one, other));
+            self.apart.extend(others.map(|other| (one.party, other.party)));
+        }
+        let naming = words.iter().filter(|word| !word.named.is_empty());
+        let earliest = naming.clone().map(|word| word.exchange).min();
+        let first = |word: &&&PartyFailure| {
+            planted!("later-exchanges-count", true, Some(word.exchange) == earliest)
+        };
+        for word in naming.filter(first) {
+            self.named.extend(word.named.iter().map(|named| (word.party, *named)));
+        }
+    }
+
+    /// With how many members of the committee a party makes pairs of which one is at fault. An honest
+    /// one does so with corrupt parties only, so with t at most, unless the network is at fault.
+    fn pairs_of(&self, who: &InstitutionId, members: &[InstitutionId]) -> usize {
+        let pairs = self.named.union(&self.apart);
+        let others = pairs.filter_map(|(one, other)| {
+            let by_who = (one == who).then_some(other);
+            by_who.or((other == who).then_some(one))
+        });
+        let others: BTreeSet<_> = others.filter(|other| *other != who).collect();
+        others.into_iter().filter(|other| members.contains(other)).count()
+    }
+
+    /// Who computes: with the fewest parties that do not attend, so that the fewest banks are left
+    /// out since not all of them hold what these have dealt, then with the fewest that have
+    /// contradicted themselves or make pairs with more than t others, then with the fewest pairs of which one names the other, the fewest
+    /// that are named, that name others, and not as before. The first of those that are equally good.
+    ///
+    /// # Errors
+    /// If no parties hold the dealings of as many banks as the `minimum`.
+    pub(super) fn choose(
+        &self,
+        scene: &Scene<'_>,
+        dealt: &BTreeMap<InstitutionId, Holding>,
+        minimum: usize,
+    ) -> Result<(ActiveSet, BTreeMap<InstitutionId, Holding>), Failure> {
         let candidates = Candidates::of(scene)?;
+        let covered = |active: &ActiveSet| {
+            let members = candidates.members(*active);
+            let held = dealt.iter().filter(|(_, holding)| holding.holders.is_superset(&members));
+            planted!("parties-without-dealings-compute", dealt.len(), held.count())
+        };
         let cost = |active: &ActiveSet| {
             let members = candidates.members(*active);
             let inside = |who| members.contains(who);
-            let pairs = self.named.iter().filter(|(by, named)| inside(by) && inside(named));
+            let pairs = self.named.union(&self.apart);
+            let pairs = pairs.filter(|(one, other)| inside(one) && inside(other));
+            let threshold = candidates.parties.threshold();
+            let proven = members.iter().filter(|who| {
+                self.proven.contains(who) || self.pairs_of(who, &candidates.members) > threshold
+            });
             let named: BTreeSet<_> = self.named.iter().map(|(_, named)| named).collect();
             let naming: BTreeSet<_> = self.named.iter().map(|(by, _)| by).collect();
             (
                 members.difference(&scene.cast.attending).count(),
-                self.proven.iter().filter(|who| inside(who)).count(),
+                dealt.len() - covered(active),
+                proven.count(),
                 pairs.count(),
                 named.into_iter().filter(|who| inside(who)).count(),
                 naming.into_iter().filter(|who| inside(who)).count(),
                 self.tried.contains(active),
             )
         };
-        let best = candidates.parties.choices().min_by_key(cost);
-        Ok(best.unwrap_or_else(|| candidates.parties.first_active()))
+        let choices = candidates.parties.choices();
+        let Some(best) = choices.filter(|active| covered(active) >= minimum).min_by_key(cost)
+        else {
+            let found = candidates.parties.choices().map(|active| covered(&active)).max();
+            return Err(Failure::TooFew { found: found.unwrap_or_default(), minimum });
+        };
+        let members = candidates.members(best);
+        let held = dealt.iter().filter(|(_, holding)| holding.holders.is_superset(&members));
+        Ok((best, held.map(|(bank, holding)| (*bank, holding.clone())).collect()))
     }
 }

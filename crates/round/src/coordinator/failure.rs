@@ -14,6 +14,7 @@ use quittance_mpc::session::Evidence;
 use thiserror::Error;
 
 use super::Phase;
+use crate::dealing::ComplaintError;
 use crate::message::{Attempt, Reason};
 use crate::settlement::{NetsError, PostingError, StartError};
 use crate::start::RosterError;
@@ -56,15 +57,15 @@ pub enum Failure {
         /// Who.
         missing: Vec<Missing>,
     },
-    /// A party reports that there is no result.
-    #[error("{party} could not compute: {reason}")]
-    PartyFailed {
-        /// Who reports it.
-        party: InstitutionId,
-        /// Whose messages were missing or wrong, as it says.
-        named: Vec<InstitutionId>,
-        /// What it says.
-        reason: Reason,
+    /// Parties report that there is no result.
+    #[error("there is no result: {}{}", list(words), silent_too(silent))]
+    NotComputed {
+        /// The committee's t.
+        threshold: u8,
+        /// What they say.
+        words: Vec<PartyFailure>,
+        /// Who has said nothing since.
+        silent: Vec<InstitutionId>,
     },
     /// A party has signed two different things where it had to say one to all.
     #[error("{party} has contradicted itself: {evidence}")]
@@ -150,6 +151,32 @@ impl fmt::Display for Missing {
     }
 }
 
+/// An active party's word that there is no result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartyFailure {
+    /// Who reports it.
+    pub party: InstitutionId,
+    /// In which exchange its session has ended.
+    pub exchange: u32,
+    /// Whose messages were missing or wrong there, as it says.
+    pub named: Vec<InstitutionId>,
+    /// What it says.
+    pub reason: Reason,
+}
+
+impl fmt::Display for PartyFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} could not compute (exchange {}): {}", self.party, self.exchange, self.reason)
+    }
+}
+
+fn silent_too(silent: &[InstitutionId]) -> String {
+    match silent {
+        [] => String::new(),
+        some => format!("; nothing from {}", list(some)),
+    }
+}
+
 fn list(items: &[impl fmt::Display]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
@@ -230,8 +257,8 @@ pub enum ReportError {
 /// Why acknowledgements do not show that a bank has dealt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum AcknowledgementsError {
-    /// Not one of each party.
-    #[error("not one from each party")]
+    /// Not one of each of `2t + 1` parties or more.
+    #[error("not one from each of enough parties")]
     Parties,
     /// Of another round.
     #[error("{0} acknowledges in another round")]
@@ -253,6 +280,23 @@ pub enum AcknowledgementsError {
         expected: Digest,
         /// What this one has.
         found: Digest,
+    },
+    /// Not all of the same published parts.
+    #[error("{0} acknowledges other published parts than another party")]
+    OtherParts(InstitutionId),
+    /// More complaints than there are corrupt parties: one of them is an honest party's.
+    #[error("more complaints than parties can be corrupt")]
+    TooManyComplaints,
+    /// Parts were published that nobody has complained of, or not for each complaint.
+    #[error("the published parts are not those of the complainants")]
+    NotPublished,
+    /// Not a complaint of this dealing.
+    #[error("{party}: {source}")]
+    Complaint {
+        /// Who is said to complain.
+        party: InstitutionId,
+        /// What is wrong.
+        source: ComplaintError,
     },
     /// Not signed by the party.
     #[error("{party}: {source}")]

@@ -2,27 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use quittance_crypto::digest::Digest;
-use quittance_crypto::signature::Purpose;
 use quittance_ledger::ids::InstitutionId;
 use quittance_ledger::state::Role;
 
 use super::computing;
 use super::stage::{Next, Taken};
-use super::{AcknowledgementsError, Failure, ReportError, Scene};
+use super::words::{Holding, Words};
+use super::{Failure, ReportError, Scene};
 use crate::book::{Book, RoundFacts};
-use crate::dealing::Acknowledgement;
 use crate::message::Report;
-use crate::start::{MIN_ROSTER, Roster, Seat};
+use crate::start::MIN_ROSTER;
 
 #[derive(Default)]
 pub(super) struct Gathering {
     /// When the opening was seen on the ledger.
     opened_ms: Option<u64>,
-    /// Digests of the dealings that all parties have acknowledged.
-    dealt: BTreeMap<InstitutionId, Digest>,
+    /// The dealings that enough parties have settled.
+    dealt: BTreeMap<InstitutionId, Holding>,
     /// Dealings of banks that this coordinator has not seen on the ledger yet.
-    early: BTreeMap<InstitutionId, Vec<Acknowledgement>>,
+    early: BTreeMap<InstitutionId, Words>,
     declined: BTreeSet<InstitutionId>,
 }
 
@@ -39,24 +37,28 @@ impl Gathering {
                 self.early.remove(&from);
                 self.declined.insert(from);
             }
-            Report::Dealt { acknowledgements, .. } => match scene.facts {
-                Some(facts) if facts.members.contains_key(&from) => {
-                    let digest = check(scene.turn.book, facts, from, &acknowledgements)?;
-                    self.keep(from, digest)?;
+            Report::Dealt { acknowledgements, complaints, .. } => {
+                let words = Words { acknowledgements, complaints };
+                match scene.facts {
+                    Some(facts) if facts.members.contains_key(&from) => {
+                        self.keep(from, words.check(scene.turn.book, facts, from)?)?;
+                    }
+                    // At most as many as have a connection.
+                    _ => drop(self.early.insert(from, words)),
                 }
-                // At most as many as have a connection.
-                _ => drop(self.early.insert(from, acknowledgements)),
-            },
+            }
             _ => unreachable!("other reports do not belong to gathering"),
         }
         Ok(Taken::Kept)
     }
 
-    fn keep(&mut self, from: InstitutionId, digest: Digest) -> Result<(), ReportError> {
-        match self.dealt.get(&from) {
-            Some(kept) if *kept != digest => return Err(ReportError::Repeated),
-            _ => self.dealt.insert(from, digest),
-        };
+    /// More parties may settle the same dealing later.
+    fn keep(&mut self, from: InstitutionId, holding: Holding) -> Result<(), ReportError> {
+        match self.dealt.get_mut(&from) {
+            Some(kept) if kept.dealing != holding.dealing => return Err(ReportError::Repeated),
+            Some(kept) => kept.holders.extend(holding.holders),
+            None => drop(self.dealt.insert(from, holding)),
+        }
         self.declined.remove(&from);
         Ok(())
     }
@@ -69,10 +71,11 @@ impl Gathering {
         let joined: Vec<_> =
             self.early.keys().filter(|bank| facts.members.contains_key(bank)).copied().collect();
         for bank in joined {
-            let acknowledgements = self.early.remove(&bank).unwrap_or_default();
-            let kept = check(scene.turn.book, facts, bank, &acknowledgements)
+            let Some(words) = self.early.remove(&bank) else { continue };
+            let kept = words
+                .check(scene.turn.book, facts, bank)
                 .map_err(ReportError::from)
-                .and_then(|digest| self.keep(bank, digest));
+                .and_then(|holding| self.keep(bank, holding));
             faults.extend(kept.err().map(|fault| (bank, fault)));
         }
         faults
@@ -111,9 +114,7 @@ impl Gathering {
         if found < minimum {
             return Err(Failure::TooFew { found, minimum });
         }
-        let seat = |(institution, dealing)| Seat { institution, dealing };
-        let roster = Roster::new(self.dealt.into_iter().map(seat).collect())?;
-        computing::begin(scene, 0, roster)
+        computing::begin(scene, 0, self.dealt, minimum)
     }
 }
 
@@ -124,36 +125,4 @@ fn minimum(facts: &RoundFacts) -> usize {
 /// The round's committee, in order.
 pub(super) fn parties(book: &Book, facts: &RoundFacts) -> Vec<InstitutionId> {
     book.committee(facts).map(|committee| committee.parties.clone()).unwrap_or_default()
-}
-
-/// The digest of the dealing that every party of the committee has acknowledged.
-fn check(
-    book: &Book,
-    facts: &RoundFacts,
-    dealer: InstitutionId,
-    acknowledgements: &[Acknowledgement],
-) -> Result<Digest, AcknowledgementsError> {
-    let committee = parties(book, facts);
-    let named: BTreeSet<_> = acknowledgements.iter().map(|word| word.party).collect();
-    let complete = acknowledgements.len() == committee.len()
-        && committee.iter().all(|party| named.contains(party));
-    let first = acknowledgements.first().filter(|_| complete);
-    let expected = first.ok_or(AcknowledgementsError::Parties)?.dealing;
-    let round = facts.members.get(&dealer).map(|member| member.joined.round);
-    for word in acknowledgements {
-        let (party, found) = (word.party, word.dealing);
-        if Some(word.round) != round {
-            return Err(AcknowledgementsError::OtherRound(party));
-        }
-        if word.dealer != dealer {
-            return Err(AcknowledgementsError::OtherDealer { party, dealer: word.dealer });
-        }
-        if found != expected {
-            return Err(AcknowledgementsError::OtherDealing { party, expected, found });
-        }
-        let key = book.key(&party, Purpose::Round);
-        let key = key.ok_or(AcknowledgementsError::NoKey(party))?;
-        word.verify(key).map_err(|source| AcknowledgementsError::Signature { party, source })?;
-    }
-    Ok(expected)
 }

@@ -103,7 +103,7 @@ impl Stage {
             (
                 Self::Computing(stage),
                 report @ (Report::Posting { .. } | Report::Computed { .. } | Report::Failed { .. }),
-            ) => stage.take(scene.turn.book, from, report),
+            ) => stage.take(scene.turn, from, report),
             (
                 stage @ (Self::Computing(_) | Self::Postings(_)),
                 Report::NoResult { parties, reason, .. },
@@ -169,6 +169,7 @@ impl Stage {
     pub(super) fn is_ready(&self, scene: &Scene<'_>) -> bool {
         match self {
             Self::Gathering(stage) => stage.is_ready(scene),
+            Self::Computing(stage) => stage.is_ready(scene),
             Self::Settling(_) | Self::Over => false,
             _ => self.missing(scene).is_empty(),
         }

@@ -2,13 +2,16 @@
 
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};
+use quittance_crypto::planted;
 use quittance_crypto::signature::{Purpose, Signature, SignatureError, SigningKey, VerifyingKey};
 use quittance_ledger::ids::{InstitutionId, RoundId};
 
 use super::DealtInputs;
+use super::complaint::{MAX_PUBLISHED, PublishedPart};
 use crate::{VERSION, expect_version};
 
-/// Says that `party` holds correct shares of the dealing with this digest.
+/// Says that `party` holds correct shares of the dealing with this digest, and that these parts of
+/// it were published and are right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acknowledgement {
     /// In which round. Its id binds the chain.
@@ -19,16 +22,23 @@ pub struct Acknowledgement {
     pub party: InstitutionId,
     /// Digest of the common part.
     pub dealing: Digest,
-    /// By the party's round key, over round, dealer, party and digest.
+    /// What the dealer has published to this party in answer to complaints, in strict order of party.
+    pub published: Vec<PublishedPart>,
+    /// By the party's round key, over all the above.
     pub signature: Signature,
 }
 
-fn signed(round: RoundId, dealer: InstitutionId, party: InstitutionId, dealing: &Digest) -> Digest {
+fn signed(
+    (round, dealer, party): (RoundId, InstitutionId, InstitutionId),
+    dealing: &Digest,
+    published: &[PublishedPart],
+) -> Digest {
     let mut out = Writer::new();
     round.encode(&mut out);
     dealer.encode(&mut out);
     party.encode(&mut out);
     dealing.encode(&mut out);
+    out.list(planted!("acknowledgement-of-any-publication", &[], published));
     Digest::of("quittance/v1/dealing-acknowledgement", &[&out.into_bytes()])
 }
 
@@ -48,20 +58,28 @@ impl DealtInputs {
         self.digest
     }
 
-    /// The signed acknowledgement. Only who has accepted a dealing can make one.
-    pub fn acknowledge(&self, party: InstitutionId, key: &SigningKey) -> Acknowledgement {
+    /// The signed acknowledgement. Only who has accepted a dealing can make one; `published` are the
+    /// parts whose publication the party has accepted, in strict order of party.
+    pub fn acknowledge(
+        &self,
+        published: &[PublishedPart],
+        party: InstitutionId,
+        key: &SigningKey,
+    ) -> Acknowledgement {
         let Self { round, dealer, digest: dealing, .. } = *self;
-        let signature = key.sign(Purpose::Round, &signed(round, dealer, party, &dealing));
-        Acknowledgement { round, dealer, party, dealing, signature }
+        let digest = signed((round, dealer, party), &dealing, published);
+        let signature = key.sign(Purpose::Round, &digest);
+        let published = published.to_vec();
+        Acknowledgement { round, dealer, party, dealing, published, signature }
     }
 }
 
 impl Acknowledgement {
     /// Checks the signature by the round key that `self.party` has registered. The caller compares
-    /// round, dealer, party and digest with what it has asked for.
+    /// round, dealer, party, digest and published parts with what it has asked for.
     pub fn verify(&self, key: &VerifyingKey) -> Result<(), SignatureError> {
-        let digest = signed(self.round, self.dealer, self.party, &self.dealing);
-        key.verify(Purpose::Round, &digest, &self.signature)
+        let whose = (self.round, self.dealer, self.party);
+        key.verify(Purpose::Round, &signed(whose, &self.dealing, &self.published), &self.signature)
     }
 }
 
@@ -72,6 +90,7 @@ impl Encode for Acknowledgement {
         self.dealer.encode(out);
         self.party.encode(out);
         self.dealing.encode(out);
+        out.list(&self.published);
         self.signature.encode(out);
     }
 }
@@ -84,6 +103,7 @@ impl Decode for Acknowledgement {
             dealer: InstitutionId::decode(input)?,
             party: InstitutionId::decode(input)?,
             dealing: Digest::decode(input)?,
+            published: input.list(MAX_PUBLISHED, "published parts")?,
             signature: Signature::decode(input)?,
         })
     }

@@ -1,3 +1,4 @@
+mod complaints;
 mod out_of_range;
 mod vectors;
 
@@ -284,7 +285,7 @@ fn a_dealing_has_one_encoding_and_no_changed_byte_passes() {
 fn an_acknowledgement_holds_for_what_it_names_only() {
     let key = SigningKey::from_seed(Suite::MlDsa65MlKem768, &[4; 32]);
     let dealt = dealt();
-    let good = dealt.accept(1).ok().unwrap().acknowledge(bank(7), &key);
+    let good = dealt.accept(1).ok().unwrap().acknowledge(&[], bank(7), &key);
     let verifying = key.verifying_key();
     assert_eq!(good.verify(&verifying), Ok(()));
     assert_eq!(good.dealing, dealt.common.digest());
@@ -300,7 +301,7 @@ fn an_acknowledgement_holds_for_what_it_names_only() {
     assert!(good.verify(&other.verifying_key()).is_err());
 
     // The same words signed by somebody else, or the right key's word about something else.
-    let forged = dealt.accept(1).ok().unwrap().acknowledge(bank(7), &other);
+    let forged = dealt.accept(1).ok().unwrap().acknowledge(&[], bank(7), &other);
     assert!(forged.verify(&verifying).is_err());
     let signature = |purpose| key.sign(purpose, &good.dealing);
     for signature in Purpose::ALL.map(signature) {
@@ -320,7 +321,7 @@ fn an_acknowledgement_holds_for_what_it_names_only() {
 #[test]
 fn an_acknowledgement_of_an_earlier_dealing_names_that_one() {
     let key = SigningKey::from_seed(Suite::MlDsa65MlKem768, &[4; 32]);
-    let earlier = dealt().accept(1).ok().unwrap().acknowledge(bank(7), &key);
+    let earlier = dealt().accept(1).ok().unwrap().acknowledge(&[], bank(7), &key);
     let (_, later) = dealings(8);
     assert_ne!(earlier.dealing, later.digest());
     let replayed = Acknowledgement { dealing: later.digest(), ..earlier };

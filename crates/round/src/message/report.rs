@@ -11,7 +11,7 @@ use quittance_ledger::transaction::Posting;
 use quittance_mpc::session::Evidence;
 
 use super::{Attempt, Reason, begin, begun, bounded};
-use crate::dealing::Acknowledgement;
+use crate::dealing::{Acknowledgement, Complaint, MAX_PUBLISHED};
 use crate::envelope::{Content, Signed};
 use crate::{VERSION, expect_version};
 
@@ -29,12 +29,14 @@ pub enum Report {
         /// Why not.
         reason: Reason,
     },
-    /// By a participant: it has dealt to all parties.
+    /// By a participant: it has dealt to all parties, or to as many as compute.
     Dealt {
         /// In which round.
         round: RoundId,
-        /// The word of every party of the committee.
+        /// The words of parties, all of one dealing and the same published parts.
         acknowledgements: Vec<Acknowledgement>,
+        /// The complaints that these parts were published for: at most [`MAX_PUBLISHED`].
+        complaints: Vec<Signed<Complaint>>,
     },
     /// By a participant: its part of the settlement.
     Posting {
@@ -88,8 +90,10 @@ pub enum Report {
     Failed {
         /// Where it belongs.
         attempt: Attempt,
-        /// Whose messages were missing or wrong: at most [`MAX_PARTIES`]. Itself, if it does not
-        /// take part.
+        /// The number of the exchange in which it has ended.
+        exchange: u32,
+        /// Whose messages were missing or wrong there: at most [`MAX_PARTIES`]. Itself, if it does
+        /// not take part.
         named: Vec<InstitutionId>,
         /// What proves that one of them has told two parties different things, if it has signed that.
         evidence: Option<Evidence>,
@@ -178,10 +182,11 @@ impl Encode for Report {
                 round.encode(out);
                 reason.encode(out);
             }
-            Self::Dealt { round, acknowledgements } => {
+            Self::Dealt { round, acknowledgements, complaints } => {
                 begin(out, 1);
                 round.encode(out);
                 out.list(acknowledgements);
+                out.list(complaints);
             }
             Self::Posting { attempt, posting } => with(out, 2, attempt, posting),
             Self::Bits { attempt, message } => with(out, 3, attempt, message),
@@ -197,9 +202,10 @@ impl Encode for Report {
                 out.u32(*steps);
                 out.list(nets);
             }
-            Self::Failed { attempt, named, evidence, reason } => {
+            Self::Failed { attempt, exchange, named, evidence, reason } => {
                 begin(out, 9);
                 attempt.encode(out);
+                out.u32(*exchange);
                 out.list(named);
                 out.list(evidence.as_slice());
                 reason.encode(out);
@@ -231,7 +237,8 @@ impl Decode for Report {
             1 => {
                 let round = RoundId::decode(input)?;
                 let acknowledgements = input.list(MAX_PARTIES, "acknowledgements")?;
-                return Ok(Self::Dealt { round, acknowledgements });
+                let complaints = input.list(MAX_PUBLISHED, "complaints")?;
+                return Ok(Self::Dealt { round, acknowledgements, complaints });
             }
             7 => return Signed::decode(input).map(Self::Refused),
             _ => {}
@@ -251,6 +258,7 @@ impl Decode for Report {
             },
             9 => Self::Failed {
                 attempt,
+                exchange: input.u32("exchange")?,
                 named: input.list(MAX_PARTIES, "named parties")?,
                 evidence: input.list(1, "evidence")?.pop(),
                 reason: Reason::decode(input)?,

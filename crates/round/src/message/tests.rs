@@ -12,7 +12,7 @@ use quittance_ledger::transaction::{Body, InstitutionSignature, Posting, Transac
 use quittance_mpc::Parties;
 use quittance_mpc::session::Evidence;
 
-use crate::dealing::Acknowledgement;
+use crate::dealing::{Acknowledgement, Complaint, PublishedPart};
 use crate::envelope::Signed;
 use crate::start::{Roster, Seat, Start};
 use crate::testing::{bank, place, rng};
@@ -88,13 +88,20 @@ fn reports() -> Vec<Report> {
         dealer: bank(1),
         party: bank(party),
         dealing: Digest([8; 32]),
+        published: vec![PublishedPart { party: 3, part: Digest([9; 32]) }],
         signature: signature(),
     };
     let reason = Reason::new("the sum of all nets is not zero");
     let refusal = Refusal { attempt, reason: reason.clone() };
+    let (dealer, dealing) = (bank(1), Digest([8; 32]));
+    let complaint = Complaint { round, dealer, dealing, reason: reason.clone() };
     vec![
         Report::Declined { round, reason: reason.clone() },
-        Report::Dealt { round, acknowledgements: vec![acknowledgement(7), acknowledgement(8)] },
+        Report::Dealt {
+            round,
+            acknowledgements: vec![acknowledgement(7), acknowledgement(8)],
+            complaints: vec![Signed::sign(complaint, bank(9), &key())],
+        },
         Report::Posting { attempt, posting: posting(1) },
         Report::Bits { attempt, message: bits[0] },
         Report::Polynomials { attempt, message: polynomials[0] },
@@ -104,6 +111,7 @@ fn reports() -> Vec<Report> {
         Report::Computed { attempt, session: Digest([6; 32]), steps: 4, nets: commitments() },
         Report::Failed {
             attempt,
+            exchange: 70_000,
             named: vec![bank(7)],
             evidence: Some(evidence()),
             reason: reason.clone(),

@@ -13,12 +13,12 @@ use crate::world::{bank, id, signing};
 
 const NETS: [i64; 3] = [40, -50, 10];
 
-fn party(number: u8) -> InstitutionId {
+pub fn party(number: u8) -> InstitutionId {
     id(&format!("PARTZZ{number:02}"))
 }
 
 /// All banks have dealt, and the computation begins.
-fn started(spare: usize, attempts: u8) -> Table {
+pub fn started(spare: usize, attempts: u8) -> Table {
     let mut table = Table::with_spare(&NETS, spare, attempts);
     table.attend(table.everybody());
     for bank in table.banks() {
@@ -29,12 +29,22 @@ fn started(spare: usize, attempts: u8) -> Table {
     table
 }
 
-/// Party `from` says that these are at fault.
-fn fail(table: &mut Table, from: u8, named: &[u8]) {
+/// A party says in which exchange it has ended, and who is at fault.
+pub fn word(table: &Table, exchange: u32, named: &[u8]) -> Report {
     let named = named.iter().copied().map(party).collect();
     let (attempt, reason) = (table.attempt(), Reason::new("no"));
-    let failed = Report::Failed { attempt, named, evidence: None, reason };
-    table.report(party(from), failed).unwrap();
+    Report::Failed { attempt, exchange, named, evidence: None, reason }
+}
+
+/// Party `from` says that these are at fault. It is missing for the others, an exchange later.
+fn fail(table: &mut Table, from: u8, named: &[u8]) {
+    let report = word(table, 5, named);
+    table.report(party(from), report).unwrap();
+    let active = table.starts.last().unwrap().active.numbers();
+    for other in active.into_iter().filter(|other| *other != from) {
+        let report = if named.is_empty() { word(table, 5, &[]) } else { word(table, 6, &[from]) };
+        table.report(party(other), report).unwrap();
+    }
 }
 
 /// That party `number` has said two things, signed by `signer`, as `docs/protocols/mpc.md` has it.
@@ -53,7 +63,7 @@ fn evidence(number: u8, signer: InstitutionId) -> Evidence {
 }
 
 /// Who computes, attempt by attempt.
-fn active(table: &Table) -> Vec<Vec<u8>> {
+pub fn active(table: &Table) -> Vec<Vec<u8>> {
     assert!(table.starts.iter().zip(0..).all(|(start, number)| start.attempt == number));
     assert!(table.starts.iter().all(|start| start.roster == table.starts[0].roster));
     table.starts.iter().map(|start| start.active.numbers()).collect()
@@ -67,7 +77,7 @@ fn a_round_settles_without_the_party_that_was_named() {
         // Either of the two is at fault. With two parties to spare both are left out.
         let second = if spare == 1 { vec![1, 3, 4] } else { vec![1, 4, 5] };
         assert_eq!(active(&table), [vec![1, 2, 3], second]);
-        assert!(matches!(table.failed[..], [Failure::PartyFailed { .. }]));
+        assert!(matches!(table.failed[..], [Failure::NotComputed { .. }]));
         table.carry(&mut Honest);
         assert_eq!(table.submitted.len(), 4, "by the coordinator and all banks");
         table.world.include(vec![table.submitted[0].clone()]);
@@ -95,7 +105,8 @@ fn a_party_that_does_not_attend_or_cannot_compute_is_left_out() {
 fn evidence_convinces_the_coordinator_if_it_holds() {
     let fail = |table: &mut Table, evidence| {
         let (attempt, named, reason) = (table.attempt(), vec![party(2)], Reason::new("no"));
-        let failed = Report::Failed { attempt, named, evidence: Some(evidence), reason };
+        let (exchange, evidence) = (5, Some(evidence));
+        let failed = Report::Failed { attempt, exchange, named, evidence, reason };
         table.report(party(1), failed).unwrap();
     };
     let mut table = started(1, 2);
@@ -106,7 +117,9 @@ fn evidence_convinces_the_coordinator_if_it_holds() {
     // Signed by somebody else it is a word against a word.
     let mut table = started(1, 2);
     fail(&mut table, evidence(2, party(1)));
-    assert!(matches!(table.failed[..], [Failure::PartyFailed { .. }]));
+    assert!(table.failed.is_empty());
+    table.advance(5_000);
+    assert!(matches!(table.failed[..], [Failure::NotComputed { .. }]));
 }
 
 #[test]
@@ -141,12 +154,12 @@ fn without_parties_to_spare_all_begin_again_as_long_as_the_terms_allow() {
     fail(&mut table, 1, &[2]);
     assert_eq!(active(&table), [[1, 2, 3], [1, 2, 3]]);
     fail(&mut table, 1, &[2]);
-    assert!(matches!(table.failure(), Failure::PartyFailed { .. }));
+    assert!(matches!(table.failure(), Failure::NotComputed { .. }));
 
     let mut table = started(1, 1);
     fail(&mut table, 1, &[2]);
     assert_eq!(active(&table), [[1, 2, 3]], "one attempt is one attempt");
-    assert!(matches!(table.failure(), Failure::PartyFailed { .. }));
+    assert!(matches!(table.failure(), Failure::NotComputed { .. }));
 }
 
 #[test]
@@ -157,7 +170,13 @@ fn what_is_late_is_dropped_and_what_is_early_refused() {
     let (second, starts) = (table.attempt(), table.starts.len());
     let reason = || Reason::new("late");
     let late = [
-        Report::Failed { attempt: first, named: vec![party(1)], evidence: None, reason: reason() },
+        Report::Failed {
+            attempt: first,
+            exchange: 0,
+            named: vec![party(1)],
+            evidence: None,
+            reason: reason(),
+        },
         Report::NoResult { attempt: first, parties: vec![party(1)], reason: reason() },
     ];
     for report in late {
@@ -166,12 +185,17 @@ fn what_is_late_is_dropped_and_what_is_early_refused() {
     }
     assert_eq!((table.attempt(), table.starts.len()), (second, starts));
     let early = Attempt { number: 2, ..second };
-    let report = Report::Failed { attempt: early, named: vec![], evidence: None, reason: reason() };
+    let failed = |attempt| Report::Failed {
+        attempt,
+        exchange: 0,
+        named: vec![],
+        evidence: None,
+        reason: reason(),
+    };
+    let report = failed(early);
     assert_eq!(table.report(party(1), report), Err(ReportError::OtherAttempt(early)));
     // Party 2 has no part in the second attempt.
-    let report =
-        Report::Failed { attempt: second, named: vec![], evidence: None, reason: reason() };
-    assert_eq!(table.report(party(2), report), Err(ReportError::NotAParty));
+    assert_eq!(table.report(party(2), failed(second)), Err(ReportError::NotAParty));
 }
 
 #[test]

@@ -4,6 +4,8 @@
 
 mod attempts;
 mod book;
+mod complaints;
+mod faults;
 mod proposals;
 mod reports;
 mod stage;

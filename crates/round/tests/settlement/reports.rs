@@ -4,7 +4,9 @@ use quittance_crypto::commitment::Commitment;
 use quittance_crypto::digest::Digest;
 use quittance_crypto::signature::Purpose;
 use quittance_ledger::ids::RoundId;
-use quittance_round::coordinator::{AcknowledgementsError, Failure, Phase, ReportError};
+use quittance_round::coordinator::{
+    AcknowledgementsError, Failure, PartyFailure, Phase, ReportError,
+};
 use quittance_round::envelope::Signed;
 use quittance_round::message::{Attempt, Reason, Refusal, Report};
 use quittance_round::participant::Participant;
@@ -244,7 +246,13 @@ fn reports_of_strangers_about_others_or_out_of_turn_are_refused_without_harm() {
     let result = table.report(id(PARTIES[0]), computed(stray));
     assert_eq!(result, Err(ReportError::OtherAttempt(stray)));
     assert_eq!(table.report(bank(1), computed(attempt)), Err(ReportError::NotAParty));
-    let failed = Report::Failed { attempt, named: vec![], evidence: None, reason: Reason::new("") };
+    let failed = Report::Failed {
+        attempt,
+        exchange: 0,
+        named: vec![],
+        evidence: None,
+        reason: Reason::new(""),
+    };
     assert_eq!(table.report(bank(1), failed), Err(ReportError::NotAParty));
     let short = Report::Computed { attempt, session: Digest([1; 32]), steps: 2, nets: vec![] };
     let expected = ReportError::NetsCount { expected: 3, found: 0 };
@@ -276,7 +284,7 @@ fn a_dealing_counts_when_every_party_has_signed_for_it() {
     let word = |party: &str| acknowledgement(round, dealer, id(party), dealing(dealer));
     let words = || PARTIES.map(word).to_vec();
     let mut refused = |acknowledgements| {
-        let report = Report::Dealt { round, acknowledgements };
+        let report = Report::Dealt { round, acknowledgements, complaints: vec![] };
         match table.report(dealer, report) {
             Err(ReportError::Acknowledgements(error)) => error,
             other => panic!("{other:?}"),
@@ -308,9 +316,11 @@ fn a_dealing_counts_when_every_party_has_signed_for_it() {
         matches!(refused(forged), AcknowledgementsError::Signature { party, .. } if party == two)
     );
 
-    table.report(dealer, Report::Dealt { round, acknowledgements: words() }).unwrap();
+    let all = Report::Dealt { round, acknowledgements: words(), complaints: vec![] };
+    table.report(dealer, all).unwrap();
     let second = PARTIES.map(|party| acknowledgement(round, dealer, id(party), Digest([1; 32])));
-    let second = Report::Dealt { round, acknowledgements: second.to_vec() };
+    let acknowledgements = second.to_vec();
+    let second = Report::Dealt { round, acknowledgements, complaints: vec![] };
     assert_eq!(table.report(dealer, second), Err(ReportError::Repeated));
 }
 
@@ -360,10 +370,19 @@ fn a_party_that_fails_or_is_silent_is_named() {
     let mut table = start();
     let reason = Reason::new("MPCB sent nonsense");
     let (attempt, named) = (table.attempt(), vec![id(PARTIES[1])]);
-    let failed =
-        Report::Failed { attempt, named: named.clone(), evidence: None, reason: reason.clone() };
+    let (exchange, evidence) = (9, None);
+    let failed = Report::Failed {
+        attempt,
+        exchange,
+        named: named.clone(),
+        evidence,
+        reason: reason.clone(),
+    };
     table.report(id(PARTIES[2]), failed).unwrap();
-    assert_eq!(*table.failure(), Failure::PartyFailed { party: id(PARTIES[2]), named, reason });
+    table.advance(5_000);
+    let words = vec![PartyFailure { party: id(PARTIES[2]), exchange, named, reason }];
+    let silent = PARTIES[..2].iter().map(|party| id(party)).collect();
+    assert_eq!(*table.failure(), Failure::NotComputed { threshold: 1, words, silent });
 
     let mut table = start();
     let report = table.computed(table.net_commitments());

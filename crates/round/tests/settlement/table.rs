@@ -12,7 +12,7 @@ use quittance_ledger::transaction::Transaction;
 use quittance_round::coordinator::{
     Coordinator, Effect, Ending, Failure, ReportError, Timing, Turn,
 };
-use quittance_round::dealing::Acknowledgement;
+use quittance_round::dealing::{Acknowledgement, PublishedPart};
 use quittance_round::message::{Attempt, Instruction, Report};
 use quittance_round::participant::{Answer, BeginError, Deviation, Keys, Participant};
 use quittance_round::start::Start;
@@ -87,14 +87,27 @@ pub fn acknowledgement(
     party: InstitutionId,
     dealing: Digest,
 ) -> Acknowledgement {
+    acknowledgement_of(round, dealer, party, dealing, &[])
+}
+
+/// The same with published parts.
+pub fn acknowledgement_of(
+    round: RoundId,
+    dealer: InstitutionId,
+    party: InstitutionId,
+    dealing: Digest,
+    published: &[PublishedPart],
+) -> Acknowledgement {
     let mut out = Writer::new();
     round.encode(&mut out);
     dealer.encode(&mut out);
     party.encode(&mut out);
     dealing.encode(&mut out);
+    out.list(published);
     let signed = Digest::of("quittance/v1/dealing-acknowledgement", &[&out.into_bytes()]);
     let signature = signing(party, Purpose::Round).sign(Purpose::Round, &signed);
-    Acknowledgement { round, dealer, party, dealing, signature }
+    let published = published.to_vec();
+    Acknowledgement { round, dealer, party, dealing, published, signature }
 }
 
 pub fn dealing(bank: InstitutionId) -> Digest {
@@ -107,7 +120,8 @@ pub fn dealt(round: RoundId, bank: InstitutionId) -> Report {
 
 pub fn dealt_to(parties: &[InstitutionId], round: RoundId, bank: InstitutionId) -> Report {
     let word = |party: &InstitutionId| acknowledgement(round, bank, *party, dealing(bank));
-    Report::Dealt { round, acknowledgements: parties.iter().map(word).collect() }
+    let acknowledgements = parties.iter().map(word).collect();
+    Report::Dealt { round, acknowledgements, complaints: vec![] }
 }
 
 pub struct BankKeys(SigningKey, SigningKey);
@@ -163,6 +177,12 @@ impl Table {
 
     pub fn attempt(&self) -> Attempt {
         Attempt { round: self.round, number: self.starts.last().map_or(0, |start| start.attempt) }
+    }
+
+    /// Whose dealings are computed with, and who computes, as last started.
+    pub fn started(&self) -> (Vec<InstitutionId>, Vec<u8>) {
+        let start = self.starts.last().unwrap();
+        (start.roster.institutions().collect(), start.active.numbers())
     }
 
     pub fn net_commitments(&self) -> Vec<Commitment> {

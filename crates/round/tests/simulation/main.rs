@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod bank;
+mod disputes;
 mod party;
 mod views;
 mod world;
@@ -100,7 +101,9 @@ fn check_balances(world: &World, settled: &Settled) {
 /// `t + 1` parties.
 fn receipts(world: &World, settled: &Settled, bank: &Bank) -> Vec<Receipt> {
     let settlement = TransactionId(Digest([9; 32]));
-    let parties = world.committee.iter().zip(&settled.outcomes);
+    let active = settled.start.active;
+    let parties = world.committee.iter().filter(|party| active.contains(party.me));
+    let parties = parties.zip(&settled.outcomes);
     let words =
         parties.map(|(party, outcome)| outcome.attest(settlement, party.me, &party.receipt_key));
     let words: Vec<Attestation> = words.take(world.parties.threshold() + 1).collect();

@@ -7,13 +7,17 @@ use quittance_circuit_library::netting::hidden::{Hidden, HiddenBankResult};
 use quittance_crypto::commitment::Commitment;
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, Encode};
-use quittance_crypto::signature::{SigningKey, Suite};
+use quittance_crypto::signature::{SigningKey, Suite, VerifyingKey};
 use quittance_ledger::ids::{ChainId, InstitutionId};
 use quittance_mpc::session::{Binding, Machine};
 use quittance_mpc::{Engine, Output, Parties, PartyId};
 use quittance_round::Joined;
 use quittance_round::committee::{Assignment, BankOutputs, Computed, Outcome};
-use quittance_round::dealing::{Acknowledgement, Dealing, DealtInputs};
+use quittance_round::dealing::{
+    Acknowledgement, Answer, Complaint, Dealing, DealtInputs, Publication, PublicationError,
+};
+use quittance_round::envelope::Signed;
+use quittance_round::message::Reason;
 use quittance_round::start::Start;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -48,21 +52,52 @@ impl Party {
         format!("MPC{}ZZ01", char::from(b'A' + self.me.position() as u8)).parse().unwrap()
     }
 
-    /// Checks a dealing against the ledger, and acknowledges it.
-    pub fn receive(
+    /// Checks a dealing against the ledger, and acknowledges it or complains. The first answer stays.
+    pub fn receive(&mut self, dealer: &Joined, balance: &Commitment, message: &[u8]) -> Answer {
+        self.view.push(message.to_vec());
+        let dealing = Dealing::from_bytes(message).ok().unwrap();
+        let digest = dealing.common.digest();
+        let committee = (self.parties, self.me);
+        match dealing.accept(dealer, balance, &payees(), committee, &mut self.entropy) {
+            Ok(inputs) => {
+                let word = inputs.acknowledge(&[], self.id(), &self.round_key);
+                self.dealt.insert(dealer.institution, inputs);
+                Answer::Acknowledged(word)
+            }
+            Err(error) => {
+                assert_eq!(error.dealer, dealer.institution);
+                Answer::Complained(self.complain(dealer, digest, &error.to_string()))
+            }
+        }
+    }
+
+    /// As it does when a share is bad; a liar does so when none is.
+    pub fn complain(&self, dealer: &Joined, dealing: Digest, why: &str) -> Signed<Complaint> {
+        let (round, reason) = (dealer.round, Reason::new(why));
+        let complaint = Complaint { round, dealer: dealer.institution, dealing, reason };
+        Signed::sign(complaint, self.id(), &self.round_key)
+    }
+
+    /// Checks what a dealer has published, and acknowledges it. Its own part is what it computes with.
+    pub fn read(
         &mut self,
         dealer: &Joined,
         balance: &Commitment,
+        (members, keys): (&[InstitutionId], &[VerifyingKey]),
         message: &[u8],
-    ) -> Acknowledgement {
-        self.view.push(message.to_vec());
-        let dealing = Dealing::from_bytes(message).ok().unwrap();
-        let committee = (self.parties, self.me);
-        let inputs =
-            dealing.accept(dealer, balance, &payees(), committee, &mut self.entropy).ok().unwrap();
-        let acknowledgement = inputs.acknowledge(self.id(), &self.round_key);
-        self.dealt.insert(dealer.institution, inputs);
-        acknowledgement
+    ) -> Result<Acknowledgement, PublicationError> {
+        let publication = Publication::from_bytes(message).ok().unwrap();
+        let key = |who: &InstitutionId| {
+            members.iter().zip(keys).find(|(member, _)| *member == who).map(|(_, key)| key)
+        };
+        let committee = (self.parties, members);
+        let settled =
+            publication.accept(dealer, balance, &payees(), committee, key, &mut self.entropy)?;
+        if settled.complainant == self.me {
+            self.dealt.insert(dealer.institution, settled.inputs);
+        }
+        let inputs = &self.dealt[&dealer.institution];
+        Ok(inputs.acknowledge(&[settled.published], self.id(), &self.round_key))
     }
 
     /// What it has to compute, and the program for it.

@@ -131,7 +131,7 @@ fn elements(world: &World, settled: &Settled) -> Vec<[u8; 32]> {
         }
     }
     for bank in &world.banks {
-        for (_, share) in result_shares(world.parties, &settled.outcomes, bank) {
+        for (_, share) in result_shares(settled.start.active, &settled.outcomes, bank) {
             add(&share.inflow.to_bytes());
             add(&share.net.to_bytes());
         }

@@ -3,12 +3,14 @@
 use quittance_crypto::commitment::Commitment;
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::Decode;
-use quittance_crypto::signature::{SigningKey, Suite};
+use quittance_crypto::signature::{SigningKey, Suite, VerifyingKey};
+use quittance_ledger::ids::InstitutionId;
 use quittance_mpc::memory::Network;
-use quittance_mpc::{Parties, PartyId};
+use quittance_mpc::{ActiveSet, Parties, PartyId};
 use quittance_round::committee::Outcome;
-use quittance_round::dealing::{Dealings, deal};
+use quittance_round::dealing::{Answer, Answers, Dealings, Standing, deal};
 use quittance_round::envelope::Signed;
+use quittance_round::message::Report;
 use quittance_round::result::{BankResult, Expected, ResultShare, combine};
 use quittance_round::start::{Roster, Seat, Start};
 use rand_chacha::ChaCha20Rng;
@@ -17,7 +19,25 @@ use rand_core::SeedableRng;
 use crate::bank::{Bank, id, payees, round};
 use crate::party::{Party, Task};
 
+/// Who does not do as it should while banks deal.
+#[derive(Default)]
+pub struct Misconduct {
+    /// The number of a party that is down.
+    pub down: Option<u8>,
+    /// The number of a party that complains of good shares.
+    pub complains: Option<u8>,
+    /// The number of a bank that deals this party a bad share.
+    pub bad_share: Option<(u32, u8)>,
+    /// The number of a bank that answers no complaint.
+    pub unanswered: Option<u32>,
+    /// The number of a bank that does not tell the complainant what it publishes: another party does.
+    pub untold: Option<u32>,
+}
+
 pub struct World {
+    pub misconduct: Misconduct,
+    /// Whose dealings are not settled.
+    pub left_out: Vec<InstitutionId>,
     pub parties: Parties,
     pub banks: Vec<Bank>,
     pub committee: Vec<Party>,
@@ -49,7 +69,9 @@ impl World {
         ];
         let parties = Parties::new(count, threshold).unwrap();
         let committee = parties.ids().map(|me| Party::new(parties, me, seed)).collect();
-        Self { parties, banks, committee, seed, rng: ChaCha20Rng::seed_from_u64(seed) }
+        let (misconduct, left_out) = (Misconduct::default(), vec![]);
+        let rng = ChaCha20Rng::seed_from_u64(seed);
+        Self { misconduct, left_out, parties, banks, committee, seed, rng }
     }
 
     /// The whole round, with the banks of these numbers.
@@ -70,34 +92,92 @@ impl World {
         }
     }
 
-    /// Each bank deals to each party and verifies its acknowledgement; the coordinator starts.
+    /// Each bank deals to each party and takes its answers; the coordinator starts with the banks
+    /// whose dealings are settled, and parties that hold them all.
     pub fn deal(&mut self, attending: &[u32]) -> (Start, Vec<Dealings>) {
-        let mut all = vec![];
-        let banks = self.banks.iter().filter(|bank| attending.contains(&bank.number));
-        for bank in banks {
-            let (queue, ranges) = (&bank.queue, bank.ranges(&mut self.rng));
-            let (joined, balance, rng) = (bank.joined(), &bank.balance, &mut self.rng);
-            let parties = self.parties;
-            let dealings = deal(&joined, balance, queue, ranges, &payees(), parties, rng);
-            let (dealings, balance) = (dealings.ok().unwrap(), bank.balance.commit());
-            for party in &mut self.committee {
-                let message = dealings.message(party.me.number()).unwrap();
-                let acknowledgement = party.receive(&joined, &balance, &message);
-                assert_eq!(acknowledgement.verify(&party.round_key.verifying_key()), Ok(()));
-                assert_eq!(acknowledgement.dealing, dealings.digest());
-                assert_eq!((acknowledgement.dealer, acknowledgement.round), (bank.id(), round()));
-                assert_eq!(acknowledgement.party, party.id());
+        let (mut all, mut seats, mut holders) = (vec![], vec![], self.members());
+        for place in 0..self.banks.len() {
+            let (number, institution) = (self.banks[place].number, self.banks[place].id());
+            if !attending.contains(&number) {
+                continue;
             }
-            all.push((id(bank.number), dealings));
+            let answers = self.deal_of(place);
+            let (Standing::Complete(report) | Standing::Enough(report)) = answers.standing() else {
+                self.left_out.push(institution);
+                continue;
+            };
+            let Report::Dealt { acknowledgements, complaints, .. } = report else { panic!() };
+            let words = acknowledgements.iter().map(|word| word.party);
+            let settled: Vec<_> = words.chain(complaints.iter().map(Signed::signer)).collect();
+            holders.retain(|party| settled.contains(party));
+            seats.push(Seat { institution, dealing: answers.dealings().digest() });
+            all.push(answers.into_dealings());
         }
-        let seat = |(institution, dealings): &(_, Dealings)| Seat {
-            institution: *institution,
-            dealing: dealings.digest(),
-        };
-        let roster = Roster::new(all.iter().map(seat).collect()).unwrap();
-        let active = self.parties.first_active();
-        let start = Start { round: round(), attempt: 0, active, roster };
-        (sign(start), all.into_iter().map(|(_, dealings)| dealings).collect())
+        let members = self.members();
+        let holds = |id: PartyId| holders.contains(&members[id.position()]);
+        let active = self.parties.choices().find(|active| active.ids().all(holds)).unwrap();
+        let roster = Roster::new(seats).unwrap();
+        (sign(Start { round: round(), attempt: 0, active, roster }), all)
+    }
+
+    fn deal_of(&mut self, place: usize) -> Answers {
+        let (members, keys) = (self.members(), self.public_keys());
+        let Self { banks, committee, misconduct, rng, parties, .. } = self;
+        let bank = &banks[place];
+        let (joined, balance) = (bank.joined(), bank.balance.commit());
+        let (queue, ranges) = (&bank.queue, bank.ranges(rng));
+        let dealings = deal(&joined, &bank.balance, queue, ranges, &payees(), *parties, rng);
+        let mut answers = Answers::new(dealings.ok().unwrap(), *parties, members.clone());
+        let mut published = vec![];
+        for (party, key) in committee.iter_mut().zip(&keys) {
+            let number = party.me.number();
+            if misconduct.down == Some(number) {
+                continue;
+            }
+            let mut message = answers.dealings().message(number).unwrap();
+            if misconduct.bad_share == Some((bank.number, number)) {
+                // The last byte but some is of the vectors or the seed.
+                let last = message.len() - 20;
+                message[last] ^= 1;
+            }
+            let answer = match misconduct.complains == Some(number) {
+                true => {
+                    let digest = answers.dealings().digest();
+                    Answer::Complained(party.complain(&joined, digest, "a lie"))
+                }
+                false => party.receive(&joined, &balance, &message),
+            };
+            let publication = answers.take(party.id(), answer, key).unwrap();
+            published.extend(publication.map(|publication| (number, publication)));
+        }
+        published.retain(|_| misconduct.unanswered != Some(bank.number));
+        for (complainant, publication) in published {
+            for (party, key) in committee.iter_mut().zip(&keys) {
+                let number = party.me.number();
+                let silent = [misconduct.down, misconduct.complains].contains(&Some(number));
+                let untold = misconduct.untold == Some(bank.number) && number == complainant;
+                if !silent && !untold {
+                    let word = party.read(&joined, &balance, (&members, &keys), &publication);
+                    let word = Answer::Acknowledged(word.unwrap());
+                    assert_eq!(answers.take(party.id(), word, key), Ok(None));
+                }
+            }
+            // What the complainant gets from another party, or a liar might as well.
+            let late = committee.iter_mut().find(|party| party.me.number() == complainant).unwrap();
+            if !late.dealt.contains_key(&bank.id()) {
+                let read = late.read(&joined, &balance, (&members, &keys), &publication);
+                assert!(read.is_ok());
+            }
+        }
+        answers
+    }
+
+    pub fn members(&self) -> Vec<InstitutionId> {
+        self.committee.iter().map(Party::id).collect()
+    }
+
+    fn public_keys(&self) -> Vec<VerifyingKey> {
+        self.committee.iter().map(|party| party.round_key.verifying_key()).collect()
     }
 
     /// A second attempt on what has been dealt for the first, without some of the banks.
@@ -114,15 +194,17 @@ impl World {
     fn compute(&mut self, start: &Start) -> (Task, Vec<Outcome>) {
         let keys = self.keys();
         let threshold = self.parties.threshold() as u8;
+        let active = |party: &&mut Party| start.active.contains(party.me);
         let mut tasks: Vec<_> =
-            self.committee.iter_mut().map(|party| party.assign(start)).collect();
+            self.committee.iter_mut().filter(active).map(|party| party.assign(start)).collect();
         let binding = tasks[0].binding(keys.clone(), threshold);
         assert!(tasks.iter().all(|task| task.binding(keys.clone(), threshold) == binding));
-        let parties = self.committee.iter().zip(&tasks);
-        let machines = parties.map(|(party, task)| party.machine(task, &binding)).collect();
-        let ended = Network::new(machines, self.seed).recording().run();
+        let parties = self.committee.iter().filter(|party| start.active.contains(party.me));
+        let machines = parties.zip(&tasks).map(|(party, task)| party.machine(task, &binding));
+        let ended = Network::new(machines.collect(), self.seed).recording().run();
         assert!(ended.refusals.is_empty());
-        for (party, frames) in self.committee.iter_mut().zip(ended.views) {
+        let parties = self.committee.iter_mut().filter(active);
+        for (party, frames) in parties.zip(ended.views) {
             party.view.extend(frames.into_iter().map(|frame| frame.payload.to_vec()));
         }
         let runs = tasks.iter().zip(ended.results);
@@ -143,7 +225,7 @@ impl World {
         banks
             .map(|bank| {
                 let expected = Expected::new(start, &bank.queue).unwrap();
-                let shares = result_shares(self.parties, outcomes, bank);
+                let shares = result_shares(start.active, outcomes, bank);
                 let combined = combine(&expected, &shares).ok().unwrap();
                 combined.check(&bank.queue, bank.announced.clone()).ok().unwrap()
             })
@@ -160,11 +242,11 @@ fn sign(start: Start) -> Start {
 
 /// What the parties tell a bank.
 pub fn result_shares(
-    parties: Parties,
+    active: ActiveSet,
     outcomes: &[Outcome],
     bank: &Bank,
 ) -> Vec<(PartyId, ResultShare)> {
-    let told = parties.ids().zip(outcomes).map(|(party, outcome)| {
+    let told = active.ids().zip(outcomes).map(|(party, outcome)| {
         let bytes = outcome.result(&bank.id()).unwrap();
         (party, ResultShare::from_bytes(&bytes).ok().unwrap())
     });

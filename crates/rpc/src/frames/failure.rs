@@ -99,6 +99,17 @@ impl Failure {
     }
 }
 
+/// When a session has stopped, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{failure}")]
+pub struct Stopped {
+    /// The number of the exchange that this party was in, from 0. Honest parties' numbers differ by
+    /// one at most.
+    pub exchange: u32,
+    /// Why.
+    pub failure: Failure,
+}
+
 /// A party that was waited for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {

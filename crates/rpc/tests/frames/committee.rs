@@ -82,6 +82,20 @@ impl party_server::Party for Service {
         Err(Status::unimplemented("not here"))
     }
 
+    async fn publish(
+        &self,
+        _: Request<proto::PublishRequest>,
+    ) -> Result<Response<proto::PublishResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn published(
+        &self,
+        _: Request<proto::PublishedRequest>,
+    ) -> Result<Response<proto::PublishedResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
     async fn results(
         &self,
         _: Request<proto::ResultsRequest>,
@@ -262,7 +276,10 @@ pub fn start(party: &Party, round: u8, values: [u64; 2], within: Duration) -> Jo
     let binding = binding(round);
     let me = NAMES.iter().position(|name| *name == party.name).unwrap();
     let machine = machine(&binding, me, values);
-    tokio::spawn(async move { frames.drive(machine, assignment(&binding, within)).await })
+    tokio::spawn(async move {
+        let driven = frames.drive(machine, assignment(&binding, within)).await;
+        driven.map_err(|stopped| stopped.failure)
+    })
 }
 
 pub fn expected([alice, bob]: [u64; 2]) -> Vec<Fr> {

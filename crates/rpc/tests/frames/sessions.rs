@@ -76,8 +76,8 @@ async fn who_is_silent_is_named_long_before_the_deadline() {
     // The third party is there, but does not begin.
     for run in [run(0), run(1)] {
         let failure = run.await.unwrap().unwrap_err();
-        assert!(matches!(failure, Failure::Silent { .. }), "{failure}");
-        assert_eq!(failure.named(), [id("MPCCZZ01")]);
+        assert!(matches!(failure.failure, Failure::Silent { .. }), "{failure}");
+        assert_eq!((failure.exchange, failure.failure.named()), (0, vec![id("MPCCZZ01")]));
     }
 }
 
