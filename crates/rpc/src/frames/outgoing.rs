@@ -39,7 +39,9 @@ struct State {
     sent: usize,
     /// Of the task that writes what sessions could not.
     carrier: Option<Waker>,
-    /// Something was written, or heard, since that was last looked at.
+    /// The other side was asked whether it is there.
+    asked: bool,
+    /// It has answered, or, since it was not asked, taken something of what waits.
     alive: bool,
 }
 
@@ -94,25 +96,21 @@ impl Outgoing {
     /// Writes what sessions could not and reads what the other side says, until the end; returns
     /// why.
     pub(super) async fn carry(&self, limits: &Limits) -> String {
+        let (interval, patience) = (limits.keepalive_interval, limits.keepalive_time);
+        let mut pause = interval;
         loop {
             tokio::select! {
                 reason = poll_fn(|context| self.poll(context)) => return reason,
-                () = sleep(limits.keepalive_interval) => {}
-            }
-            {
-                let mut state = self.lock();
-                state.alive = false;
-                if state.unsent.is_empty() {
-                    state.unsent.extend_from_slice(&PING);
-                }
+                () = sleep(pause) => self.lock().ask(),
             }
             tokio::select! {
                 reason = poll_fn(|context| self.poll(context)) => return reason,
-                () = sleep(limits.keepalive_time) => {}
+                () = sleep(patience) => {}
             }
             if !planted!("silent-receiver-kept", true, self.lock().alive) {
-                return format!("no sign of life for {:?}", limits.keepalive_time);
+                return format!("no sign of life for {patience:?}");
             }
+            pause = interval.saturating_sub(patience);
         }
     }
 
@@ -139,13 +137,23 @@ impl Outgoing {
 }
 
 impl State {
+    /// Asks for a sign of life. What waits may be long in coming to its end: then taking some of it
+    /// is one.
+    fn ask(&mut self) {
+        self.alive = false;
+        self.asked = self.unsent.is_empty();
+        if self.asked {
+            self.unsent.extend_from_slice(&PING);
+        }
+    }
+
     /// Ready when all is written, or the connection has failed.
     fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Some(stream) = &mut self.stream else { return Poll::Ready(Ok(())) };
         let mut stream = Pin::new(stream);
         while let Some(rest) = self.unsent.get(self.sent..).filter(|rest| !rest.is_empty()) {
             let written = ready!(stream.as_mut().poll_write(context, rest))?;
-            self.alive = true;
+            self.alive |= !self.asked;
             self.sent += written;
         }
         if self.sent > 0 {
