@@ -37,9 +37,8 @@ pub(super) async fn serve(hub: Weak<Hub>, mut connection: Connection, limits: Li
         end(connection, Word::Stranger, &limits).await;
         return;
     };
-    let Some((stream, stopping)) = hub
-        .upgrade()
-        .map(|hub| (hub.incoming.open(caller), hub.stopping.clone()))
+    let Some((stream, stopping)) =
+        hub.upgrade().map(|hub| (hub.incoming.open(caller), hub.stopping.clone()))
     else {
         return;
     };
@@ -134,11 +133,7 @@ struct Reader {
 
 impl Reader {
     /// Until the connection ends; what is to be said about it.
-    async fn read(
-        mut self,
-        connection: &mut BufReader<Connection>,
-        pulse: &Pulse,
-    ) -> Option<Word> {
+    async fn read(mut self, connection: &mut BufReader<Connection>, pulse: &Pulse) -> Option<Word> {
         match self.read_all(connection, pulse).await {
             Ok(word) => word,
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {

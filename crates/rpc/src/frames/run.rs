@@ -260,9 +260,7 @@ impl Driver {
                 let trouble = troubles.iter().find(|(whose, _)| *whose == peer);
                 let reason = match trouble {
                     Some((_, Trouble::Flooded)) => return Err(Failure::Flooded { peer }),
-                    Some((_, Trouble::Disconnected)) => {
-                        Some("its connection has ended".to_owned())
-                    }
+                    Some((_, Trouble::Disconnected)) => Some("its connection has ended".to_owned()),
                     None => self.leases.get(&peer).and_then(Lease::ended),
                 };
                 if let Some(reason) = reason {

@@ -29,7 +29,9 @@ async fn said(committee: &Committee, protocols: &[&[u8]]) -> std::io::Result<Vec
     let name = ServerName::try_from("localhost").unwrap();
     let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
     let mut said = vec![0; 1];
-    timeout(Duration::from_secs(5), stream.read_exact(&mut said)).await.expect("it says or ends")?;
+    timeout(Duration::from_secs(5), stream.read_exact(&mut said))
+        .await
+        .expect("it says or ends")?;
     Ok(said)
 }
 
