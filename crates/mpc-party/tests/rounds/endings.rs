@@ -129,22 +129,7 @@ async fn a_party_that_was_restarted_has_forgotten_and_says_so() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_party_that_goes_away_in_the_middle_ends_the_session_for_all() {
     let mut world = World::new(8).await;
-<<<<<<< HEAD
     let (all, round, start) = long_round(&mut world).await;
-=======
-    // In a circle without any liquidity; one payment is too small, and so one payment of each bank
-    // after the other falls out, all the way round, until nothing settles.
-    let all: Vec<_> = (1..=8usize)
-        .map(|number| {
-            let amount = |k| if number == 8 && k == 0 { 1 } else { 2 };
-            let payments: Vec<_> = (0..20).map(|k| (1 + number % 8, amount(k))).collect();
-            world.bank(number, 0, &payments)
-        })
-        .collect();
-    let round = world.open_round(&all);
-    let dealings = world.deal_all(round, &all).await;
-    let start = world.start(round, &all, &dealings);
->>>>>>> h-payees
     world.coordinator.broadcast(&signed(&world, &start)).await;
     in_the_middle(&world).await;
     world.stop_party(PARTIES[1]).await;
