@@ -294,7 +294,7 @@ impl Bound {
         let _guards = (stopping.clone().drop_guard(), cut.clone().drop_guard());
         let (out, connections) = mpsc::channel(16);
         let out = Out { http2: out, frames: self.frames };
-        tokio::spawn(acceptor.run(self.listener, out, stopping.clone()));
+        let accepting = tokio::spawn(acceptor.run(self.listener, out, stopping.clone()));
 
         let health = self.health.clone();
         let signal = async {
@@ -311,16 +311,18 @@ impl Bound {
             stopping.cancelled().await;
             sleep(self.limits.drain_time).await;
         };
-        tokio::select! {
-            ended = &mut serving => return Ok(ended?),
-            () = drained => {}
-        }
-        cut.cancel();
-        // The connections end on their own now, unless a handler blocks its thread.
-        match timeout(self.limits.drain_time, serving).await {
-            Ok(ended) => Ok(ended?),
-            Err(_) => Ok(()),
-        }
+        let ended = tokio::select! {
+            ended = &mut serving => ended,
+            () = drained => {
+                cut.cancel();
+                // The connections end on their own now, unless a handler blocks its thread.
+                timeout(self.limits.drain_time, serving).await.unwrap_or(Ok(()))
+            }
+        };
+        // Who starts the next server may need the address.
+        stopping.cancel();
+        drop(accepting.await);
+        Ok(ended?)
     }
 }
 
