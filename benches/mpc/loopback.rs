@@ -68,11 +68,10 @@ impl Committee {
             self.runtime.spawn(async move { frames.drive(machine, assignment).await })
         };
         let runs: Vec<_> = (1..).zip(&self.parties).map(party).collect();
-        let outcome = |run| match self.runtime.block_on(run).expect("no party panics") {
-            Ok((outcome, _)) => outcome,
-            Err(failure) => panic!("honest parties finish: {failure}"),
-        };
-        joined(runs.into_iter().map(outcome))
+        joined(runs.into_iter().map(|run| {
+            let ended = self.runtime.block_on(run).expect("no party panics");
+            ended.unwrap_or_else(|failure| panic!("honest parties finish: {failure}")).0
+        }))
     }
 }
 
