@@ -2,9 +2,11 @@
 //! takes for the same work over the same field on a machine of this size: honest majority, secure
 //! against a lying party, the fastest of its protocols for each row.
 //!
-//! Everything that a party sends is encoded into frames, but there is no network in between. Agreement
-//! on seeds is left out, as it is there.
+//! Everything that a party sends is encoded into frames, but there is no network in between, except
+//! in the row that says so: there each frame goes through TLS and a socket. Agreement on seeds is
+//! left out, as it is there.
 
+mod loopback;
 mod netting;
 mod threads;
 
@@ -12,11 +14,13 @@ use std::error::Error;
 use std::time::Duration;
 
 use quittance_benches::report::Row;
+use quittance_mpc::session::Abort;
 use quittance_mpc::stock::Amount;
-use quittance_mpc::{LessThan, Share};
+use quittance_mpc::{Engine, LessThan, Share};
 
 use crate::measure::Bench;
-use threads::{Work, jointly, with_stored};
+use loopback::Committee;
+use threads::{Outcome, Work, jointly, with_stored};
 
 const PEER: &str = "MP-SPDZ 0.4.2, recorded";
 
@@ -56,27 +60,34 @@ fn multiplications(bench: &mut Bench) -> Result<(), Box<dyn Error>> {
     bench.row(Row::lower(name, "bytes, all parties, checked", each, Some((PEER, 192.0))))
 }
 
+const DEPTH: u32 = 1_000;
+
 /// Each product a factor of the next.
+async fn products(mut engine: Engine) -> Result<Outcome, Abort> {
+    let factor = engine.random(1).remove(0);
+    let mut product = factor.clone();
+    let work = Work::begin(&engine);
+    for _ in 0..DEPTH {
+        product = engine.multiply(&[(&product, &factor)]).await?.remove(0);
+    }
+    engine.check().await?;
+    Ok(work.end(&engine))
+}
+
 fn sequence(bench: &mut Bench) -> Result<(), Box<dyn Error>> {
-    const DEPTH: u32 = 1_000;
-    let once = || {
-        jointly(|mut engine| async move {
-            let factor = engine.random(1).remove(0);
-            let mut product = factor.clone();
-            let work = Work::begin(&engine);
-            for _ in 0..DEPTH {
-                product = engine.multiply(&[(&product, &factor)]).await?.remove(0);
-            }
-            engine.check().await?;
-            Ok(work.end(&engine))
-        })
-    };
     let name = "mpc sequential multiplication";
     let ours = bench.milliseconds(name, |bencher| {
-        bencher.iter_custom(|times| repeated(times, || once().elapsed));
+        bencher.iter_custom(|times| repeated(times, || jointly(products).elapsed));
     })?;
-    let ours = ours * 1e3 / f64::from(DEPTH);
-    bench.row(Row::lower(name, "us, between threads", ours, Some((PEER, 61.0))))
+    let each = |milliseconds: f64| milliseconds * 1e3 / f64::from(DEPTH);
+    bench.row(Row::lower(name, "us, between threads", each(ours), Some((PEER, 61.0))))?;
+
+    let committee = Committee::start()?;
+    let name = "mpc sequential multiplication, loopback TLS";
+    let ours = bench.milliseconds(name, |bencher| {
+        bencher.iter_custom(|times| repeated(times, || committee.jointly(products).elapsed));
+    })?;
+    bench.row(Row::lower(name, "us, over sockets", each(ours), Some((PEER, 61.0))))
 }
 
 fn comparisons(bench: &mut Bench) -> Result<(), Box<dyn Error>> {

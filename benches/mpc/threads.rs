@@ -73,7 +73,8 @@ where
     Outcome { preparing: made.elapsed, bytes: made.bytes + used.bytes, ..used }
 }
 
-fn joined(outcomes: impl Iterator<Item = Outcome>) -> Outcome {
+/// The slowest party's times, and what all have sent.
+pub(crate) fn joined(outcomes: impl Iterator<Item = Outcome>) -> Outcome {
     let both = |one: Outcome, other: Outcome| Outcome {
         elapsed: one.elapsed.max(other.elapsed),
         preparing: one.preparing.max(other.preparing),
@@ -89,18 +90,7 @@ where
     F: Future<Output = Result<T, Abort>> + Send + 'static,
     P: FnOnce(Engine) -> F + Clone + Send + 'static,
 {
-    let name = |text| Digest::of(text, &[]);
-    let binding = Binding {
-        chain: name("bench"),
-        round: name(occasion),
-        attempt: 0,
-        circuit: name("bench"),
-        roster: name("bench"),
-        dealings: name("bench"),
-        committee: (1..=PARTIES).map(|number| Digest([number; 32])).collect(),
-        threshold: 1,
-        active: Parties::new(PARTIES.into(), 1).expect("three parties").first_active(),
-    };
+    let binding = binding(occasion);
     let (senders, receivers): (Vec<_>, Vec<_>) = (0..PARTIES).map(|_| channel()).unzip();
     let party = |(number, receiver): (u8, Receiver<Vec<u8>>)| {
         let (binding, senders, protocol) = (binding.clone(), senders.clone(), protocol.clone());
@@ -113,6 +103,22 @@ where
     };
     let parties: Vec<_> = (1..=PARTIES).zip(receivers).map(party).collect();
     parties.into_iter().map(|party| party.join().expect("honest parties finish")).collect()
+}
+
+/// What a session of all parties is bound to.
+pub(crate) fn binding(round: &str) -> Binding {
+    let name = |text| Digest::of(text, &[]);
+    Binding {
+        chain: name("bench"),
+        round: Digest::of("bench", &[round.as_bytes()]),
+        attempt: 0,
+        circuit: name("bench"),
+        roster: name("bench"),
+        dealings: name("bench"),
+        committee: (1..=PARTIES).map(|number| Digest([number; 32])).collect(),
+        threshold: 1,
+        active: Parties::new(PARTIES.into(), 1).expect("three parties").first_active(),
+    }
 }
 
 fn attend<T>(

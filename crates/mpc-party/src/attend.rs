@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use quittance_crypto::encoding::{Decode, Encode};
 use quittance_round::message::{Attempt, Instruction};
+use quittance_rpc::client::ConnectError;
 use quittance_rpc::config::Target;
 use quittance_rpc::proto::coordinator::v1::{AttendRequest, AttendResponse};
 use tokio::sync::mpsc;

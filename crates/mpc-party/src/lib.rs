@@ -79,6 +79,9 @@ pub enum PartyError {
     /// The server could not start, or failed.
     #[error(transparent)]
     Serve(#[from] ServeError),
+    /// The system gives no threads for sessions.
+    #[error("no threads for sessions: {0}")]
+    Threads(std::io::Error),
     /// The chain cannot be followed any further.
     #[error(transparent)]
     Follow(#[from] FollowError),
@@ -126,9 +129,10 @@ impl Party {
         };
         let dialer = Dialer::new(tls.clone(), Limits::default());
         let chain = follow::follow(&dialer, &node, &genesis, Tip::genesis(&genesis))?;
-        let server = Server::new(Limits::default());
+        let (server, connections) = Server::new(Limits::default()).frames();
         let stopping = server.stopping();
-        let frames = Frames::new(dialer.clone(), others.clone(), &stopping);
+        let frames = Frames::new(dialer.clone(), others.clone(), connections, &stopping)
+            .map_err(PartyError::Threads)?;
         let core = Core::new(Parts {
             institution,
             keys,

@@ -7,12 +7,11 @@ use std::time::Duration;
 use quittance_crypto::encoding::Encode;
 use quittance_ledger::ids::{InstitutionId, RoundId};
 use quittance_rpc::convert::{FieldError, decode, text, wait};
-use quittance_rpc::frames::FramesStream;
 use quittance_rpc::identity::Process;
 use quittance_rpc::proto::party::v1 as proto;
 use quittance_rpc::proto::party::v1::party_server;
 use quittance_rpc::server::Peer;
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Request, Response, Status};
 use zeroize::Zeroizing;
 
 use crate::core::{Core, State};
@@ -45,8 +44,6 @@ fn bank<T>(request: &Request<T>) -> Result<InstitutionId, Status> {
 
 #[tonic::async_trait]
 impl party_server::Party for Service {
-    type FramesStream = FramesStream;
-
     async fn deal(
         &self,
         request: Request<proto::DealRequest>,
@@ -125,13 +122,6 @@ impl party_server::Party for Service {
     ) -> Result<Response<proto::PrepareResponse>, Status> {
         let caller = Peer::of(&request)?.require_process(Process::Party)?.institution;
         making::answer(&self.core, caller, request.get_ref()).map(Response::new)
-    }
-
-    async fn frames(
-        &self,
-        request: Request<Streaming<proto::FramesRequest>>,
-    ) -> Result<Response<FramesStream>, Status> {
-        self.core.frames.accept(request)
     }
 }
 

@@ -25,7 +25,7 @@ use crate::parties::{ActiveSet, ByParty, Parties, PartiesError, PartyId};
 #[cfg(test)]
 pub(crate) use announce::hash_of_announced;
 pub use evidence::{Evidence, EvidenceError, Signer};
-pub use frame::{Frame, Kind, MAX_FRAME_PAYLOAD};
+pub use frame::{Frame, Kind, MAX_FRAME_BYTES, MAX_FRAME_PAYLOAD};
 pub use machine::{Machine, Poll as MachinePoll, Progress};
 pub use mailbox::{MAX_MESSAGE, Refusal, Traffic};
 

@@ -12,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use rustls::{AlertDescription, CertificateError};
 use thiserror::Error;
-use tokio::io::AsyncBufReadExt;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt};
 use tokio::net::TcpStream;
 use tokio::time::{Duration, timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
@@ -20,6 +20,7 @@ use tonic::server::NamedService;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::config::Target;
+use crate::frames::Word;
 use crate::limits::{self, Limits};
 use crate::proto::agent::v1::agent_client::AgentClient;
 use crate::proto::agent::v1::agent_server::AgentServer;
@@ -32,7 +33,7 @@ use crate::proto::party::v1::party_server::PartyServer;
 use crate::proto::peer::v1::peer_client::PeerClient;
 use crate::proto::peer::v1::peer_server::PeerServer;
 use crate::tls::trust::Untrusted;
-use crate::tls::{Tls, TlsError};
+use crate::tls::{self, Tls, TlsError};
 
 /// A call waits this much longer than the server may take, so that the server's answer wins.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -88,6 +89,14 @@ pub enum ConnectError {
         /// The TLS alert.
         alert: AlertDescription,
     },
+    /// The server is a party, but not one that computes with us, or it speaks differently.
+    #[error("{target}: takes no frames from us: {reason}")]
+    NoFrames {
+        /// Who was called.
+        target: Target,
+        /// What it said.
+        reason: &'static str,
+    },
     /// Closed by the server before it said anything.
     #[error("{target}: closed by the server, which may have too many connections")]
     Closed {
@@ -126,9 +135,15 @@ fn explain(alert: AlertDescription) -> String {
             "no common key exchange; that of the chain's suite is needed, X25519MLKEM768 by default"
                 .to_owned()
         }
+        AlertDescription::NoApplicationProtocol => {
+            "it does not speak the protocol that we ask for".to_owned()
+        }
         other => format!("TLS alert {other:?}"),
     }
 }
+
+/// A connection for [frames](crate::frames), from the side that has called.
+pub type FramesStream = TlsStream<TcpStream>;
 
 /// Makes channels for one process.
 #[derive(Debug, Clone)]
@@ -195,6 +210,27 @@ impl Dialer {
         })
     }
 
+    /// What bounds connections and time.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// A connection for frames to another party, which has said that it takes them.
+    pub async fn frames(&self, target: &Target) -> Result<FramesStream, ConnectError> {
+        let mut stream = self.dial(target, tls::FRAMES)?.now().await?;
+        let no = |reason| ConnectError::NoFrames { target: target.clone(), reason };
+        if stream.get_ref().1.alpn_protocol() != Some(tls::FRAMES) {
+            return Err(no("it has chosen no protocol"));
+        }
+        // It is there: `Dial` has waited for it.
+        let word = stream.read_u8().await.map_err(|_| no("it has ended"))?;
+        match Word::of(word) {
+            Some(Word::Here) => Ok(stream),
+            Some(word) => Err(no(word.explain())),
+            None => Err(no("it says what has no meaning")),
+        }
+    }
+
     fn endpoint(&self, target: &Target) -> Result<Endpoint, ConnectError> {
         let endpoint = Endpoint::from_shared(format!("https://{}", target.address));
         let endpoint = endpoint.map_err(|error| ConnectError::Address {
@@ -224,19 +260,19 @@ impl Dialer {
         + 'static,
         ConnectError,
     > {
-        let config = self.tls.client(target.identity).map_err(|error: TlsError| {
-            ConnectError::Ours { target: target.clone(), reason: error.to_string() }
-        })?;
-        let dial = Dial {
-            target: target.clone(),
-            tls: TlsConnector::from(config),
-            within: self.limits.handshake_time,
-        };
-        let dial = Arc::new(dial);
+        let dial = Arc::new(self.dial(target, tls::HTTP2)?);
         Ok(tower::service_fn(move |_: Uri| {
             let dial = dial.clone();
             async move { dial.now().await.map(TokioIo::new) }
         }))
+    }
+
+    fn dial(&self, target: &Target, protocol: &[u8]) -> Result<Dial, ConnectError> {
+        let config = self.tls.client(target.identity, protocol).map_err(|error: TlsError| {
+            ConnectError::Ours { target: target.clone(), reason: error.to_string() }
+        })?;
+        let (target, tls) = (target.clone(), TlsConnector::from(config));
+        Ok(Dial { target, tls, within: self.limits.handshake_time })
     }
 }
 
@@ -285,8 +321,9 @@ impl Dial {
             .map_err(|error| ConnectError::Address { target, reason: error.to_string() })?;
         let mut stream =
             self.tls.connect(name, stream).await.map_err(|error| self.failure(&error))?;
-        // In TLS 1.3 a client is done before the server has looked at its certificate. An HTTP/2
-        // server speaks first; until it does, it may still refuse us. What is read stays buffered.
+        // In TLS 1.3 a client is done before the server has looked at its certificate. Servers
+        // of both protocols speak first; until then, they may still refuse us. What is read stays
+        // buffered.
         match stream.fill_buf().await {
             Ok([]) => Err(ConnectError::Closed { target: self.target.clone() }),
             Ok(_) => Ok(stream),

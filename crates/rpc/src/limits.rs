@@ -165,7 +165,6 @@ pub const METHODS: &[MethodLimit] = &[
     unary("quittance.party.v1.Party/Publish", 9 * MIB, SMALL),
     unary("quittance.party.v1.Party/Published", SMALL, 9 * MIB),
     unary("quittance.party.v1.Party/Results", SMALL, 5 * MIB),
-    stream("quittance.party.v1.Party/Frames", 16 * MIB + FRAMING, SMALL),
     stream("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", SMALL, 256 * KIB),
     stream("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", SMALL, 256 * KIB),
 ];
@@ -242,7 +241,7 @@ mod tests {
             assert!(of_path(&format!("/quittance.{small}")).is_small(), "{small}");
         }
         assert!(of_path("/grpc.health.v1.Health/Check").is_small());
-        for large in ["node.v1.Node/Submit", "node.v1.Node/Blocks", "party.v1.Party/Frames"] {
+        for large in ["node.v1.Node/Submit", "node.v1.Node/Blocks", "party.v1.Party/Deal"] {
             assert!(!of_path(&format!("/quittance.{large}")).is_small(), "{large}");
         }
         let limits = Limits::default();
@@ -263,7 +262,7 @@ mod tests {
     #[test]
     fn a_service_takes_the_largest_of_its_methods() {
         assert_eq!(of_service("quittance.node.v1.Node"), (MIB + FRAMING, 33 * MIB));
-        assert_eq!(of_service("quittance.party.v1.Party"), (16 * MIB + FRAMING, 5 * MIB));
+        assert_eq!(of_service("quittance.party.v1.Party"), (8 * MIB, 5 * MIB));
         assert_eq!(of_service("unknown"), (SMALL, SMALL));
         assert_eq!(of_path("/quittance.party.v1.Party/Deal").request, 8 * MIB);
         assert_eq!(of_path("/quittance.party.v1.Party/Dea"), &OTHER);

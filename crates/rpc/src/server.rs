@@ -47,10 +47,11 @@ use crate::proto::node::v1::node_server::{Node, NodeServer};
 use crate::proto::party::v1::party_server::{Party, PartyServer};
 use crate::proto::peer::v1::peer_server::{Peer as PeerService, PeerServer};
 use crate::tls::trust::Admission;
-use crate::tls::{KeyExchange, Tls, TlsError};
-use accept::Acceptor;
+use crate::tls::{self, KeyExchange, Tls, TlsError};
+use accept::{Acceptor, Out};
 use meter::Meter;
 
+pub use accept::Connection;
 pub use peer::Peer;
 
 /// The only service that a listener with classical key exchange may offer, beside health and
@@ -93,7 +94,18 @@ pub struct Server {
     limits: Limits,
     routes: RoutesBuilder,
     services: Vec<&'static str>,
+    frames: Option<mpsc::Sender<Connection>>,
     stopping: CancellationToken,
+}
+
+/// Connections for [frames](crate::frames) that the server has accepted.
+pub struct Connections(mpsc::Receiver<Connection>);
+
+impl Connections {
+    /// The next one; none when the server has ended.
+    pub async fn next(&mut self) -> Option<Connection> {
+        self.0.recv().await
+    }
 }
 
 /// Adds a service with the limits of its table. The generated types share no trait for this.
@@ -117,7 +129,8 @@ impl Server {
     /// A server without services.
     pub fn new(limits: Limits) -> Self {
         let stopping = CancellationToken::new();
-        Self { limits, routes: Routes::builder(), services: Vec::new(), stopping }
+        let (routes, services) = (Routes::builder(), Vec::new());
+        Self { limits, routes, services, frames: None, stopping }
     }
 
     service!(
@@ -141,6 +154,13 @@ impl Server {
         party, Party, PartyServer
     );
 
+    /// Lets parties open connections for frames; whoever reads from them serves them.
+    pub fn frames(mut self) -> (Self, Connections) {
+        let (sender, connections) = mpsc::channel(16);
+        self.frames = Some(sender);
+        (self, Connections(connections))
+    }
+
     /// Fires when the server begins to stop: streams without end should end then.
     pub fn stopping(&self) -> CancellationToken {
         self.stopping.clone()
@@ -154,13 +174,15 @@ impl Server {
         admission: Admission,
     ) -> Result<Bound, ServeError> {
         self.check_key_exchange(address)?;
-        let tls = tls.server(address.key_exchange, admission)?;
+        let protocols: &[&[u8]] =
+            if self.frames.is_some() { &[tls::HTTP2, tls::FRAMES] } else { &[tls::HTTP2] };
+        let tls = tls.server(address.key_exchange, admission, protocols)?;
         let listen = |reason| ServeError::Listen { address: address.socket, reason };
         let listener = TcpListener::bind(address.socket).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let (routes, health) = with_health_and_reflection(self.routes, &self.services).await?;
-        let (limits, stopping) = (self.limits, self.stopping);
-        Ok(Bound { listener, address, tls, limits, routes, health, stopping })
+        let (limits, frames, stopping) = (self.limits, self.frames, self.stopping);
+        Ok(Bound { listener, address, tls, limits, routes, frames, health, stopping })
     }
 
     /// Classical key exchange is for a bank's own clients, out of the reach of strangers.
@@ -247,6 +269,7 @@ pub struct Bound {
     tls: std::sync::Arc<rustls::ServerConfig>,
     limits: Limits,
     routes: Routes,
+    frames: Option<mpsc::Sender<Connection>>,
     health: Health,
     stopping: CancellationToken,
 }
@@ -270,7 +293,8 @@ impl Bound {
         // Whatever ends this future ends the acceptor and all connections.
         let _guards = (stopping.clone().drop_guard(), cut.clone().drop_guard());
         let (out, connections) = mpsc::channel(16);
-        tokio::spawn(acceptor.run(self.listener, out, stopping.clone()));
+        let out = Out { http2: out, frames: self.frames };
+        let accepting = tokio::spawn(acceptor.run(self.listener, out, stopping.clone()));
 
         let health = self.health.clone();
         let signal = async {
@@ -287,16 +311,18 @@ impl Bound {
             stopping.cancelled().await;
             sleep(self.limits.drain_time).await;
         };
-        tokio::select! {
-            ended = &mut serving => return Ok(ended?),
-            () = drained => {}
-        }
-        cut.cancel();
-        // The connections end on their own now, unless a handler blocks its thread.
-        match timeout(self.limits.drain_time, serving).await {
-            Ok(ended) => Ok(ended?),
-            Err(_) => Ok(()),
-        }
+        let ended = tokio::select! {
+            ended = &mut serving => ended,
+            () = drained => {
+                cut.cancel();
+                // The connections end on their own now, unless a handler blocks its thread.
+                timeout(self.limits.drain_time, serving).await.unwrap_or(Ok(()))
+            }
+        };
+        // Who starts the next server may need the address.
+        stopping.cancel();
+        drop(accepting.await);
+        Ok(ended?)
     }
 }
 

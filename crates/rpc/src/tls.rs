@@ -29,8 +29,11 @@ use crate::identity::{Identity, IdentityError, ProcessName};
 use quittance_crypto::planted;
 use trust::{Admission, Trust};
 
-/// The application protocol: HTTP/2, as gRPC needs it.
-const ALPN: &[u8] = b"h2";
+/// The application protocol of gRPC: HTTP/2.
+pub const HTTP2: &[u8] = b"h2";
+
+/// The application protocol of [`frames`](crate::frames) between parties.
+pub const FRAMES: &[u8] = b"quittance-frames/1";
 
 /// Which key exchanges a listener accepts. Clients of this crate only ever offer hybrid ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -158,11 +161,12 @@ impl Tls {
         self.credentials.identity
     }
 
-    /// The configuration of a listener that lets in whom `admission` allows.
+    /// The configuration of a listener that lets in whom `admission` allows, and speaks `protocols`.
     pub fn server(
         &self,
         key_exchange: KeyExchange,
         admission: Admission,
+        protocols: &[&[u8]],
     ) -> Result<Arc<ServerConfig>, TlsError> {
         let provider = provider(self.suites, key_exchange);
         let verifier = trust::ClientVerifier::new(self.trust.clone(), admission, &provider);
@@ -170,14 +174,19 @@ impl Tls {
             .with_protocol_versions(&[&TLS13])?
             .with_client_cert_verifier(Arc::new(verifier))
             .with_single_cert(self.credentials.chain.clone(), self.credentials.key.clone_key())?;
-        config.alpn_protocols = vec![ALPN.to_vec()];
+        config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
         config.send_tls13_tickets = 0;
         config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
         Ok(Arc::new(config))
     }
 
-    /// The configuration of connections to the server process `expected`, and no other.
-    pub fn client(&self, expected: ProcessName) -> Result<Arc<ClientConfig>, TlsError> {
+    /// The configuration of connections to the server process `expected`, and no other, that speak
+    /// `protocol`.
+    pub fn client(
+        &self,
+        expected: ProcessName,
+        protocol: &[u8],
+    ) -> Result<Arc<ClientConfig>, TlsError> {
         let provider = provider(self.suites, KeyExchange::Hybrid);
         let verifier = trust::ServerVerifier::new(self.trust.clone(), expected, &provider);
         let mut config = ClientConfig::builder_with_provider(provider)
@@ -188,7 +197,7 @@ impl Tls {
                 self.credentials.chain.clone(),
                 self.credentials.key.clone_key(),
             )?;
-        config.alpn_protocols = vec![ALPN.to_vec()];
+        config.alpn_protocols = vec![protocol.to_vec()];
         config.resumption = rustls::client::Resumption::disabled();
         Ok(Arc::new(config))
     }

@@ -9,8 +9,8 @@ use common::raw::{Attacker, foreign_client};
 use common::*;
 use quittance_rpc::client::{ConnectError, Dialer};
 use quittance_rpc::limits::Limits;
+use quittance_rpc::proto::coordinator::v1 as coordinator;
 use quittance_rpc::proto::node::v1 as node;
-use quittance_rpc::proto::party::v1 as party;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -50,18 +50,19 @@ async fn a_request_above_its_methods_limit_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn a_frame_of_a_stream_is_bounded_and_the_stream_is_not() {
+async fn a_message_of_a_stream_is_bounded_and_the_stream_is_not() {
     let network = Network::with(|_| ()).await;
-    let mut party = unbounded(&network, party::party_client::PartyClient::new).await;
-    let frame = |bytes| party::FramesRequest { frame: vec![0; bytes] };
+    let make = coordinator::coordinator_client::CoordinatorClient::new;
+    let mut client = unbounded(&network, make).await;
+    let message = |bytes| coordinator::AttendRequest { message: vec![0; bytes] };
 
     // Three times the limit in all.
-    let frames = tokio_stream::iter((0..6).map(move |_| frame(8 * MIB)));
-    let answers = party.frames(frames).await.unwrap().into_inner();
+    let messages = tokio_stream::iter((0..6).map(move |_| message(MIB / 2)));
+    let answers = client.attend(messages).await.unwrap().into_inner();
     assert_eq!(answers.filter(Result::is_ok).fold(0, |count, _| count + 1).await, 6);
 
-    let too_large = tokio_stream::once(frame(16 * MIB + 5000));
-    let mut answers = party.frames(too_large).await.unwrap().into_inner();
+    let too_large = tokio_stream::once(message(MIB + 5000));
+    let mut answers = client.attend(too_large).await.unwrap().into_inner();
     let status = answers.next().await.unwrap().unwrap_err();
     assert_eq!(status.code(), Code::OutOfRange, "{status}");
 }

@@ -245,6 +245,7 @@ fn failure(error: &ConnectError, target: &Target) -> (State, String) {
         ConnectError::Refused { .. }
         | ConnectError::Closed { .. }
         | ConnectError::Tls { .. }
+        | ConnectError::NoFrames { .. }
         | ConnectError::Ours { .. } => State::Refused,
     };
     let text = error.to_string();

@@ -7,6 +7,9 @@ use zeroize::Zeroizing;
 /// The largest payload of one frame. A longer message travels in several frames.
 pub const MAX_FRAME_PAYLOAD: usize = 1 << 20;
 
+/// Of the largest frame in its canonical encoding: its payload, and 46 bytes for all else.
+pub const MAX_FRAME_BYTES: usize = MAX_FRAME_PAYLOAD + 46;
+
 /// What an exchange is for. Both sides state it, so that parties which have come to disagree about
 /// the program notice at once instead of computing nonsense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,6 +184,8 @@ mod tests {
     #[test]
     fn oversized_payloads_and_unknown_tags_are_refused() {
         let mut frame = sample();
+        frame.payload = Zeroizing::new(vec![0; MAX_FRAME_PAYLOAD]);
+        assert_eq!(frame.to_bytes().len(), MAX_FRAME_BYTES);
         frame.payload = Zeroizing::new(vec![0; MAX_FRAME_PAYLOAD + 1]);
         let error = Frame::from_bytes(&frame.to_bytes()).unwrap_err();
         let (found, limit) = (MAX_FRAME_PAYLOAD + 1, MAX_FRAME_PAYLOAD);

@@ -1,27 +1,23 @@
-//! The one outgoing stream to another party.
+//! The one outgoing connection to another party.
 //!
 //! It is opened when a session first needs it, and tried again until it stands or nobody needs it
-//! any more: until then nothing can be lost. A stream that has ended is not opened again for the
-//! sessions that used it; the next session gets a new one.
+//! any more: until then nothing can be lost. A connection that has ended is not opened again for
+//! the sessions that used it; the next session gets a new one.
+//!
+//! A session writes into the socket itself, without waking anybody. What the socket does not take at
+//! once, the connection's own task writes when it can.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use tokio::sync::{Notify, mpsc};
+use quittance_mpc::session::Frame;
+use tokio::sync::Notify;
 use tokio::time::{Duration, sleep};
-use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::server::NamedService;
-use tonic::transport::Channel;
 
-use crate::client::Dialer;
+use super::outgoing::Outgoing;
+use crate::client::{Dialer, FramesStream};
 use crate::config::Target;
-use crate::limits;
-use crate::proto::party::v1::FramesRequest;
-use crate::proto::party::v1::party_client::PartyClient;
-use crate::proto::party::v1::party_server::PartyServer;
 
-/// Frames that wait to be sent; whoever has more waits.
-const QUEUE: usize = 8;
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LONGEST_RETRY: Duration = Duration::from_secs(2);
 
@@ -31,9 +27,9 @@ pub(super) struct Link {
     present: Mutex<Option<Arc<Connection>>>,
 }
 
-/// One stream, from its first use to its end.
+/// One connection, from its first use to its end.
 struct Connection {
-    frames: mpsc::Sender<FramesRequest>,
+    outgoing: Outgoing,
     condition: Mutex<Condition>,
     /// Cancelled when it has ended, or must.
     ended: CancellationToken,
@@ -54,7 +50,7 @@ enum Stage {
     Ended(String),
 }
 
-/// A session's use of a stream.
+/// A session's use of a connection.
 pub(super) struct Lease(Arc<Connection>);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -66,7 +62,7 @@ impl Link {
         Self { target, present: Mutex::new(None) }
     }
 
-    /// The present stream, or a new one if there is none or it has ended.
+    /// The present connection, or a new one if there is none or it has ended.
     pub(super) fn lease(
         &self,
         dialer: &Dialer,
@@ -77,15 +73,22 @@ impl Link {
         if let Some(lease) = present.as_ref().and_then(|present| present.lease(watcher)) {
             return lease;
         }
-        let (frames, queue) = mpsc::channel(QUEUE);
         let watchers = vec![Arc::downgrade(watcher)];
         let condition = Condition { stage: Stage::Connecting(None), users: 1, watchers };
-        let ended = stopping.child_token();
-        let connection = Arc::new(Connection { frames, condition: Mutex::new(condition), ended });
-        let run = run(connection.clone(), dialer.clone(), self.target.clone(), queue);
-        tokio::spawn(run);
+        let (outgoing, ended) = (Outgoing::default(), stopping.child_token());
+        let connection = Arc::new(Connection { outgoing, condition: Mutex::new(condition), ended });
+        tokio::spawn(run(connection.clone(), dialer.clone(), self.target.clone()));
         *present = Some(connection.clone());
         Lease(connection)
+    }
+
+    /// Why there is no connection yet, if that has been tried without success.
+    pub(super) fn unreachable(&self) -> Option<String> {
+        let present = lock(&self.present).clone()?;
+        match &lock(&present.condition).stage {
+            Stage::Connecting(reason) => reason.clone(),
+            Stage::Open | Stage::Ended(_) => None,
+        }
     }
 }
 
@@ -116,29 +119,27 @@ impl Connection {
 }
 
 impl Lease {
-    /// Sends one frame, after waiting for its turn. The error is why the stream has ended.
-    pub(super) async fn send(&self, frame: FramesRequest) -> Result<(), String> {
-        let sent = tokio::select! {
+    /// Takes a frame to be sent, after waiting until there is room for it; [`Lease::flush`] sends
+    /// it. The error is why the connection has ended.
+    pub(super) async fn push(&self, frame: &Frame) -> Result<(), String> {
+        let pushed = tokio::select! {
             biased;
             () = self.0.ended.cancelled() => false,
-            sent = self.0.frames.send(frame) => sent.is_ok(),
+            () = self.0.outgoing.push(frame) => true,
         };
-        if sent { Ok(()) } else { Err(self.ended().unwrap_or_else(|| "closed".to_owned())) }
+        if pushed { Ok(()) } else { Err(self.ended().unwrap_or_else(|| "closed".to_owned())) }
     }
 
-    /// Why the stream has ended, if it has.
+    /// Sends what was pushed, as far as the socket takes it; the rest follows by itself.
+    pub(super) fn flush(&self) {
+        self.0.outgoing.flush();
+    }
+
+    /// Why the connection has ended, if it has.
     pub(super) fn ended(&self) -> Option<String> {
         match &lock(&self.0.condition).stage {
             Stage::Ended(reason) => Some(reason.clone()),
             Stage::Connecting(_) | Stage::Open => None,
-        }
-    }
-
-    /// Why there is no connection yet, if that has been tried without success.
-    pub(super) fn unreachable(&self) -> Option<String> {
-        match &lock(&self.0.condition).stage {
-            Stage::Connecting(reason) => reason.clone(),
-            Stage::Open | Stage::Ended(_) => None,
         }
     }
 }
@@ -157,55 +158,31 @@ impl Drop for Lease {
     }
 }
 
-async fn run(
-    connection: Arc<Connection>,
-    dialer: Dialer,
-    target: Target,
-    queue: mpsc::Receiver<FramesRequest>,
-) {
+async fn run(connection: Arc<Connection>, dialer: Dialer, target: Target) {
     let ended = connection.ended.clone();
+    let carrying = async {
+        let stream = connect(&connection, &dialer, &target).await;
+        connection.outgoing.open(stream);
+        connection.advance(Stage::Open);
+        connection.outgoing.carry(dialer.limits()).await
+    };
     let reason = tokio::select! {
         () = ended.cancelled() => "this party is stopping".to_owned(),
-        reason = carry(&connection, &dialer, &target, queue) => reason,
+        reason = carrying => reason,
     };
-    tracing::debug!(%target, reason, "the stream of frames has ended");
+    tracing::debug!(%target, reason, "a connection for frames has ended");
     connection.advance(Stage::Ended(reason));
-}
-
-/// Connects and sends until the stream ends; returns why.
-async fn carry(
-    connection: &Connection,
-    dialer: &Dialer,
-    target: &Target,
-    queue: mpsc::Receiver<FramesRequest>,
-) -> String {
-    let channel = connect(connection, dialer, target).await;
-    let (request, response) = limits::of_service(<PartyServer<()> as NamedService>::NAME);
-    let mut party = PartyClient::new(channel)
-        .max_encoding_message_size(request)
-        .max_decoding_message_size(response);
-    connection.advance(Stage::Open);
-    let mut answers = match party.frames(ReceiverStream::new(queue)).await {
-        Ok(answers) => answers.into_inner(),
-        Err(status) => return status.message().to_owned(),
-    };
-    loop {
-        match answers.message().await {
-            Ok(Some(_)) => {}
-            Ok(None) => return "closed by the other side".to_owned(),
-            Err(status) => return status.message().to_owned(),
-        }
-    }
+    connection.outgoing.close();
 }
 
 /// Tries until there is a connection.
-async fn connect(connection: &Connection, dialer: &Dialer, target: &Target) -> Channel {
+async fn connect(connection: &Connection, dialer: &Dialer, target: &Target) -> FramesStream {
     let mut pause = FIRST_RETRY;
     loop {
-        match dialer.connect(target).await {
-            Ok(channel) => return channel,
+        match dialer.frames(target).await {
+            Ok(stream) => return stream,
             Err(error) => {
-                tracing::debug!(%error, "no stream of frames yet");
+                tracing::debug!(%error, "no connection for frames yet");
                 connection.advance(Stage::Connecting(Some(error.to_string())));
             }
         }

@@ -26,7 +26,7 @@ use super::quota::{Full, Quota, Share};
 use crate::identity::IdentityError;
 use crate::limits::Limits;
 use crate::metrics::{CONNECTIONS_OPEN, CONNECTIONS_REFUSED};
-use crate::tls::trust;
+use crate::tls::{self, trust};
 
 /// Why a connection was not taken.
 #[derive(Debug, Error)]
@@ -46,7 +46,7 @@ enum Refusal {
     Identity(#[from] IdentityError),
     #[error("the handshake left no certificate or key exchange")]
     Incomplete,
-    #[error("HTTP/2 was not agreed on")]
+    #[error("no protocol was agreed on")]
     Protocol,
 }
 
@@ -63,6 +63,24 @@ impl Refusal {
             Self::Protocol => "protocol",
         };
         counter!(CONNECTIONS_REFUSED, "reason" => reason).increment(1);
+    }
+}
+
+/// Where connections go, by what they speak.
+#[derive(Clone)]
+pub(super) struct Out {
+    pub(super) http2: mpsc::Sender<io::Result<Connection>>,
+    /// None if this server takes no frames.
+    pub(super) frames: Option<mpsc::Sender<Connection>>,
+}
+
+impl Out {
+    async fn pass(&self, connection: Connection) {
+        // These fail only when whoever takes them has ended; the connection ends with it.
+        match &self.frames {
+            Some(frames) if connection.frames => drop(frames.send(connection).await),
+            _ => drop(self.http2.send(Ok(connection)).await),
+        }
     }
 }
 
@@ -102,7 +120,7 @@ impl Acceptor {
     pub(super) async fn run(
         self: Arc<Self>,
         listener: TcpListener,
-        out: mpsc::Sender<io::Result<Connection>>,
+        out: Out,
         stop: CancellationToken,
     ) {
         loop {
@@ -126,7 +144,7 @@ impl Acceptor {
         self: Arc<Self>,
         stream: TcpStream,
         address: SocketAddr,
-        out: &mpsc::Sender<io::Result<Connection>>,
+        out: &Out,
         stop: &CancellationToken,
     ) {
         let handshake = match self.place(address.ip()) {
@@ -151,8 +169,7 @@ impl Acceptor {
             match shaken {
                 Ok(connection) => {
                     drop(handshake);
-                    // Fails only when the server has ended.
-                    drop(out.send(Ok(connection)).await);
+                    out.pass(connection).await;
                 }
                 // These have cost us no computation.
                 Err(Refusal::Silent) => tracing::debug!(%address, "closed without a word"),
@@ -192,6 +209,12 @@ impl Acceptor {
         };
         let stream = timeout(self.limits.handshake_time, shaken).await;
         let stream = stream.map_err(|_| Refusal::Slow)??;
+        let frames = match stream.get_ref().1.alpn_protocol() {
+            Some(tls::HTTP2) => false,
+            // Chosen by us, so it is offered.
+            Some(tls::FRAMES) => true,
+            _ => return Err(Refusal::Protocol),
+        };
         let peer = peer(&stream, address)?;
         let institution = peer.identity.institution();
         let share = self.connections.take(institution, 1).map_err(Refusal::Connections)?;
@@ -199,6 +222,7 @@ impl Acceptor {
         Ok(Connection {
             stream,
             peer,
+            frames,
             cut: Box::pin(self.cut.clone().cancelled_owned()),
             turn: Turn { bytes: self.limits.turn_bytes, read: 0 },
             reading: self.budgets.reading(institution),
@@ -258,9 +282,6 @@ impl Turn {
 /// Who is at the other end, now that the handshake has proven it.
 fn peer(stream: &TlsStream<TcpStream>, address: SocketAddr) -> Result<Peer, Refusal> {
     let (_, session) = stream.get_ref();
-    if session.alpn_protocol() != Some(b"h2") {
-        return Err(Refusal::Protocol);
-    }
     let certificates = session.peer_certificates().unwrap_or_default();
     let certificate = certificates.first().ok_or(Refusal::Incomplete)?;
     let group = session.negotiated_key_exchange_group().ok_or(Refusal::Incomplete)?;
@@ -273,9 +294,11 @@ fn peer(stream: &TlsStream<TcpStream>, address: SocketAddr) -> Result<Peer, Refu
 }
 
 /// An accepted connection. Dropping it gives its place back.
-pub(super) struct Connection {
+pub struct Connection {
     stream: TlsStream<TcpStream>,
     peer: Peer,
+    /// Whether it speaks frames, not HTTP/2.
+    frames: bool,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     turn: Turn,
     reading: Reading,
@@ -308,6 +331,16 @@ impl Connected for Connection {
 }
 
 impl Connection {
+    /// Who is at the other end.
+    pub fn peer(&self) -> Peer {
+        self.peer
+    }
+
+    /// What it runs over.
+    pub(crate) fn socket(&mut self) -> &mut TcpStream {
+        self.stream.get_mut().0
+    }
+
     /// An error once all connections must end.
     fn poll_cut(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         match self.cut.as_mut().poll(context) {

@@ -10,8 +10,8 @@ use quittance_rpc::client::Dialer;
 use quittance_rpc::config::{ListenAddress, Target};
 use quittance_rpc::identity::{Identity, Process, ProcessName, Role, Roles};
 use quittance_rpc::limits::Limits;
+use quittance_rpc::proto::coordinator::v1 as coordinator;
 use quittance_rpc::proto::node::v1 as node;
-use quittance_rpc::proto::party::v1 as party;
 use quittance_rpc::server::{Bound, Peer, ServeError, Server};
 use quittance_rpc::tls::issue::{Authority, Issued};
 use quittance_rpc::tls::trust::{Admission, Scope, Trust};
@@ -145,54 +145,26 @@ impl node::node_server::Node for Fake {
     }
 }
 
-type Frames = Pin<Box<dyn Stream<Item = Result<party::FramesResponse, Status>> + Send>>;
+type Attended = Pin<Box<dyn Stream<Item = Result<coordinator::AttendResponse, Status>> + Send>>;
 
 #[tonic::async_trait]
-impl party::party_server::Party for Fake {
-    type FramesStream = Frames;
+impl coordinator::coordinator_server::Coordinator for Fake {
+    type AttendStream = Attended;
 
-    async fn deal(
+    async fn request_round(
         &self,
-        _: Request<party::DealRequest>,
-    ) -> Result<Response<party::DealResponse>, Status> {
-        Ok(Response::new(party::DealResponse::default()))
-    }
-
-    async fn publish(
-        &self,
-        _: Request<party::PublishRequest>,
-    ) -> Result<Response<party::PublishResponse>, Status> {
+        _: Request<coordinator::RequestRoundRequest>,
+    ) -> Result<Response<coordinator::RequestRoundResponse>, Status> {
         Err(Status::unimplemented("not here"))
     }
 
-    async fn published(
+    /// One answer for each message.
+    async fn attend(
         &self,
-        _: Request<party::PublishedRequest>,
-    ) -> Result<Response<party::PublishedResponse>, Status> {
-        Err(Status::unimplemented("not here"))
-    }
-
-    async fn results(
-        &self,
-        _: Request<party::ResultsRequest>,
-    ) -> Result<Response<party::ResultsResponse>, Status> {
-        Err(Status::unimplemented("not here"))
-    }
-
-    async fn receipts(
-        &self,
-        _: Request<party::ReceiptsRequest>,
-    ) -> Result<Response<party::ReceiptsResponse>, Status> {
-        Err(Status::unimplemented("not here"))
-    }
-
-    /// One answer for each frame.
-    async fn frames(
-        &self,
-        request: Request<Streaming<party::FramesRequest>>,
-    ) -> Result<Response<Frames>, Status> {
-        let answers = request.into_inner().map(|frame| frame.map(|_| party::FramesResponse {}));
-        Ok(Response::new(Box::pin(answers)))
+        request: Request<Streaming<coordinator::AttendRequest>>,
+    ) -> Result<Response<Attended>, Status> {
+        let answer = |message: Result<_, Status>| message.map(|_| Default::default());
+        Ok(Response::new(Box::pin(request.into_inner().map(answer))))
     }
 }
 
@@ -228,7 +200,7 @@ impl Network {
     pub async fn start(limits: Limits, fake: Fake) -> Self {
         let authority = Authority::create("test").unwrap();
         let tls = tls(&authority, Identity::Process(the_node()));
-        let server = Server::new(limits).node(fake.clone()).party(fake);
+        let server = Server::new(limits).node(fake.clone()).coordinator(fake);
         let bound = server.bind(&tls, &loopback(), Admission::everybody()).await.unwrap();
         Self { authority, running: Running::start(bound) }
     }

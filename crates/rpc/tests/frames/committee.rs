@@ -1,7 +1,6 @@
 //! Three parties with their servers, and a small computation.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use quittance_circuit::{Builder, Circuit, Destination, Fr, Owner};
@@ -10,24 +9,21 @@ use quittance_crypto::encoding::{Decode, Encode};
 use quittance_ledger::ids::InstitutionId;
 use quittance_mpc::session::{Binding, Frame, Kind, Machine, Traffic};
 use quittance_mpc::{Engine, Inputs, Output, Parties, Shared, vss};
-use quittance_rpc::client::Dialer;
+use quittance_rpc::client::{ConnectError, Dialer, FramesStream};
 use quittance_rpc::config::Target;
-use quittance_rpc::frames::{Assignment, Failure, Frames, FramesStream};
+use quittance_rpc::frames::{Assignment, Failure, Frames, Word};
 use quittance_rpc::identity::{Identity, Process};
 use quittance_rpc::limits::Limits;
-use quittance_rpc::proto::party::v1 as proto;
-use quittance_rpc::proto::party::v1::party_server;
-use quittance_rpc::server::{Bound, ServeError, Server};
+use quittance_rpc::server::{Bound, Connections, ServeError, Server};
 use quittance_rpc::tls::issue::Authority;
 use quittance_rpc::tls::trust::Admission;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
-use tokio_stream::wrappers::ReceiverStream;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Response, Status, Streaming};
 use zeroize::Zeroizing;
 
 use crate::common::{loopback, process, tls};
@@ -39,85 +35,19 @@ pub fn id(name: &str) -> InstitutionId {
     name.parse().unwrap()
 }
 
-/// The service of a party, as far as frames go. It listens before it knows where the others do.
-#[derive(Clone, Default)]
-pub struct Service(Arc<OnceLock<Handler>>);
-
-/// Who gets the frames of others.
-pub enum Handler {
-    Party(Frames),
-    /// The test itself.
-    Test(mpsc::Sender<Frame>),
-}
-
-impl Service {
-    pub fn party(&self, frames: Frames) {
-        self.0.set(Handler::Party(frames)).ok().unwrap();
-    }
-}
-
-/// Hands on what comes, and answers nothing.
-fn hand_on(
-    mut frames: Streaming<proto::FramesRequest>,
-    to: mpsc::Sender<Frame>,
-) -> Response<FramesStream> {
-    let (answers, response) = mpsc::channel(1);
-    tokio::spawn(async move {
-        while let Ok(Some(request)) = frames.message().await {
-            to.send(Frame::from_bytes(&request.frame).unwrap()).await.unwrap();
-        }
-        drop(answers);
-    });
-    Response::new(Box::pin(ReceiverStream::new(response)))
-}
-
-#[tonic::async_trait]
-impl party_server::Party for Service {
-    type FramesStream = FramesStream;
-
-    async fn deal(
-        &self,
-        _: Request<proto::DealRequest>,
-    ) -> Result<Response<proto::DealResponse>, Status> {
-        Err(Status::unimplemented("not here"))
-    }
-
-    async fn publish(
-        &self,
-        _: Request<proto::PublishRequest>,
-    ) -> Result<Response<proto::PublishResponse>, Status> {
-        Err(Status::unimplemented("not here"))
-    }
-
-    async fn published(
-        &self,
-        _: Request<proto::PublishedRequest>,
-    ) -> Result<Response<proto::PublishedResponse>, Status> {
-        Err(Status::unimplemented("not here"))
-    }
-
-    async fn results(
-        &self,
-        _: Request<proto::ResultsRequest>,
-    ) -> Result<Response<proto::ResultsResponse>, Status> {
-        Err(Status::unimplemented("not here"))
-    }
-
-    async fn receipts(
-        &self,
-        _: Request<proto::ReceiptsRequest>,
-    ) -> Result<Response<proto::ReceiptsResponse>, Status> {
-        Err(Status::unimplemented("not here"))
-    }
-
-    async fn frames(
-        &self,
-        request: Request<Streaming<proto::FramesRequest>>,
-    ) -> Result<Response<FramesStream>, Status> {
-        match self.0.get().unwrap() {
-            Handler::Party(frames) => frames.accept(request),
-            Handler::Test(to) => Ok(hand_on(request.into_inner(), to.clone())),
-        }
+/// Hands on the frames that come, and says nothing but that it is there.
+async fn hand_on(mut connections: Connections, to: mpsc::Sender<Frame>) {
+    while let Some(mut connection) = connections.next().await {
+        let to = to.clone();
+        tokio::spawn(async move {
+            connection.write_all(&[Word::Here as u8]).await.unwrap();
+            connection.flush().await.unwrap();
+            while let Ok(length) = connection.read_u32().await {
+                let mut bytes = vec![0; length as usize];
+                connection.read_exact(&mut bytes).await.unwrap();
+                to.send(Frame::from_bytes(&bytes).unwrap()).await.unwrap();
+            }
+        });
     }
 }
 
@@ -141,40 +71,45 @@ impl Party {
 pub struct Committee {
     pub authority: Authority,
     pub targets: BTreeMap<InstitutionId, Target>,
-    pub bound: Vec<(&'static str, Bound, Service)>,
+    pub bound: Vec<(&'static str, Bound, Connections)>,
+    /// Of all parties, as servers and as callers.
+    pub limits: Limits,
 }
 
 impl Committee {
     /// All listen; none is running yet.
     pub async fn bind() -> Self {
+        Self::bind_with(Limits::default()).await
+    }
+
+    pub async fn bind_with(limits: Limits) -> Self {
+        let limits = Limits { drain_time: Duration::from_millis(100), ..limits };
         let authority = Authority::create("test").unwrap();
         let (mut targets, mut bound) = (BTreeMap::new(), vec![]);
         for name in NAMES {
             let identity = process(name, Process::Party);
             let tls = tls(&authority, Identity::Process(identity));
-            let service = Service::default();
-            let limits = Limits { drain_time: Duration::from_millis(100), ..Limits::default() };
-            let server = Server::new(limits).party(service.clone());
+            let (server, connections) = Server::new(limits.clone()).frames();
             let at = server.bind(&tls, &loopback(), Admission::everybody()).await.unwrap();
             targets.insert(id(name), Target { address: at.address().to_string(), identity });
-            bound.push((name, at, service));
+            bound.push((name, at, connections));
         }
-        Self { authority, targets, bound }
+        Self { authority, targets, bound, limits }
     }
 
     pub fn dialer(&self, name: &str) -> Dialer {
         let identity = Identity::Process(process(name, Process::Party));
-        Dialer::new(tls(&self.authority, identity), Limits::default())
+        Dialer::new(tls(&self.authority, identity), self.limits.clone())
     }
 
     /// The first `count` parties; the others' sockets are closed.
     pub fn run(&mut self, count: usize) -> Vec<Party> {
         let mut parties = vec![];
-        for (name, bound, service) in std::mem::take(&mut self.bound).into_iter().take(count) {
+        for (name, bound, connections) in std::mem::take(&mut self.bound).into_iter().take(count) {
             let mut others = self.targets.clone();
             others.remove(&id(name));
-            let frames = Frames::new(self.dialer(name), others, &CancellationToken::new());
-            service.party(frames.clone());
+            let never = CancellationToken::new();
+            let frames = Frames::new(self.dialer(name), others, connections, &never).unwrap();
             let (stop, stopped) = oneshot::channel::<()>();
             let ended = tokio::spawn(bound.serve(async { drop(stopped.await) }));
             parties.push(Party { name, frames, stop, ended });
@@ -185,26 +120,38 @@ impl Committee {
     /// The first two parties; what they send to the third comes to the test.
     pub fn run_two(&mut self) -> (Vec<Party>, mpsc::Receiver<Frame>) {
         let (to, arriving) = mpsc::channel(64);
-        let (_, bound, service) = self.bound.pop().unwrap();
-        service.0.set(Handler::Test(to)).ok().unwrap();
+        let (_, bound, connections) = self.bound.pop().unwrap();
+        tokio::spawn(hand_on(connections, to));
         tokio::spawn(bound.serve(std::future::pending()));
         (self.run(2), arriving)
     }
 
-    /// A stream of frames by somebody who sends whatever he likes; with the answers.
-    pub async fn stream(
-        &self,
-        from: Identity,
-        to: &str,
-    ) -> Result<(mpsc::Sender<proto::FramesRequest>, Streaming<proto::FramesResponse>), Status>
-    {
+    /// A connection for frames of somebody who sends whatever he likes.
+    pub async fn stream(&self, from: Identity, to: &str) -> Result<Stream, ConnectError> {
         let dialer = Dialer::new(tls(&self.authority, from), Limits::default());
-        let (frames, queue) = mpsc::channel(256);
-        // Without the limits of our own clients.
-        let channel = dialer.channel(&self.targets[&id(to)]).unwrap();
-        let mut party = proto::party_client::PartyClient::new(channel);
-        let answers = party.frames(ReceiverStream::new(queue)).await?;
-        Ok((frames, answers.into_inner()))
+        Ok(Stream(dialer.frames(&self.targets[&id(to)]).await?))
+    }
+}
+
+/// A connection for frames, as bytes.
+pub struct Stream(pub FramesStream);
+
+impl Stream {
+    pub async fn send(&mut self, frame: &Frame) {
+        self.send_bytes(&frame.to_bytes()).await.unwrap();
+    }
+
+    /// A length, and as many bytes.
+    pub async fn send_bytes(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.0.write_all(&(bytes.len() as u32).to_be_bytes()).await?;
+        self.0.write_all(bytes).await?;
+        self.0.flush().await
+    }
+
+    /// What the other side says next; `None` if it has closed the connection.
+    pub async fn word(&mut self) -> Option<Word> {
+        let byte = timeout(LONG, self.0.read_u8()).await.unwrap().ok()?;
+        Some(Word::of(byte).unwrap())
     }
 }
 
@@ -288,10 +235,6 @@ pub fn expected([alice, bob]: [u64; 2]) -> Vec<Fr> {
 
 pub fn party_of(name: &str) -> Identity {
     Identity::Process(process(name, Process::Party))
-}
-
-pub fn request(frame: &Frame) -> proto::FramesRequest {
-    proto::FramesRequest { frame: frame.to_bytes() }
 }
 
 pub fn frame(session: Digest, from: u8, exchange: u32, payload: usize) -> Frame {

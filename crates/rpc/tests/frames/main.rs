@@ -4,5 +4,8 @@
 mod committee;
 #[path = "../common/mod.rs"]
 mod common;
+mod measure;
 mod misbehaviour;
 mod sessions;
+mod stalling;
+mod strangers;

@@ -108,18 +108,17 @@ async fn who_disconnects_in_the_middle_ends_the_session_at_once() {
     let mut parties = committee.run(3);
     // The third party sends what comes before it hears from the others, and stops.
     let third = parties.pop().unwrap();
-    let (to_first, first_answers) = committee.stream(party_of(third.name), NAMES[0]).await.unwrap();
-    let (to_second, second_answers) =
-        committee.stream(party_of(third.name), NAMES[1]).await.unwrap();
+    let mut to_first = committee.stream(party_of(third.name), NAMES[0]).await.unwrap();
+    let mut to_second = committee.stream(party_of(third.name), NAMES[1]).await.unwrap();
     let mut machine = machine(&binding(1), 2, [1, 2]);
     for frame in machine.poll().outgoing {
-        let to = if frame.to == 1 { &to_first } else { &to_second };
-        to.send(request(&frame)).await.unwrap();
+        let to = if frame.to == 1 { &mut to_first } else { &mut to_second };
+        to.send(&frame).await;
     }
     let runs: Vec<_> = parties.iter().map(|party| start(party, 1, [1, 2], LONG)).collect();
     sleep(Duration::from_millis(300)).await;
     assert!(runs.iter().all(|run| !run.is_finished()));
-    drop((to_first, to_second, first_answers, second_answers));
+    drop((to_first, to_second));
     third.stop().await;
     for run in runs {
         let failure = timeout(Duration::from_secs(5), run).await.unwrap().unwrap().unwrap_err();
@@ -139,11 +138,10 @@ async fn a_party_that_was_restarted_is_reached_by_the_next_session() {
     parties.pop().unwrap().stop().await;
     let address = committee.targets[&id(NAMES[2])].address.parse().unwrap();
     let tls = tls(&committee.authority, party_of(NAMES[2]));
-    let service = Service::default();
-    let server = Server::new(Limits::default()).party(service.clone());
+    let (server, connections) = Server::new(Limits::default()).frames();
     let listen = ListenAddress { socket: address, ..loopback() };
     let bound = server.bind(&tls, &listen, Admission::everybody()).await.unwrap();
-    committee.bound.push((NAMES[2], bound, service));
+    committee.bound.push((NAMES[2], bound, connections));
     parties.extend(committee.run(1));
     sleep(Duration::from_millis(200)).await;
     let runs: Vec<_> = parties.iter().map(|party| start(party, 2, [4, 3], LONG)).collect();
