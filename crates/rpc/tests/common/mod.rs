@@ -1,4 +1,4 @@
-//! A small network for the tests: an authority, certificates, and a server with two services.
+//! A small network for the tests: an authority, certificates, and a server with three services.
 #![allow(dead_code, missing_docs, clippy::unwrap_used, reason = "each test file uses its own part")]
 
 pub mod raw;
@@ -12,6 +12,7 @@ use quittance_rpc::identity::{Identity, Process, ProcessName, Role, Roles};
 use quittance_rpc::limits::Limits;
 use quittance_rpc::proto::coordinator::v1 as coordinator;
 use quittance_rpc::proto::node::v1 as node;
+use quittance_rpc::proto::party::v1 as party;
 use quittance_rpc::server::{Bound, Peer, ServeError, Server};
 use quittance_rpc::tls::issue::{Authority, Issued};
 use quittance_rpc::tls::trust::{Admission, Scope, Trust};
@@ -145,6 +146,30 @@ impl node::node_server::Node for Fake {
     }
 }
 
+#[tonic::async_trait]
+impl party::party_server::Party for Fake {
+    async fn deal(
+        &self,
+        _: Request<party::DealRequest>,
+    ) -> Result<Response<party::DealResponse>, Status> {
+        Ok(Response::new(party::DealResponse::default()))
+    }
+
+    async fn results(
+        &self,
+        _: Request<party::ResultsRequest>,
+    ) -> Result<Response<party::ResultsResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn receipts(
+        &self,
+        _: Request<party::ReceiptsRequest>,
+    ) -> Result<Response<party::ReceiptsResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+}
+
 type Attended = Pin<Box<dyn Stream<Item = Result<coordinator::AttendResponse, Status>> + Send>>;
 
 #[tonic::async_trait]
@@ -200,7 +225,7 @@ impl Network {
     pub async fn start(limits: Limits, fake: Fake) -> Self {
         let authority = Authority::create("test").unwrap();
         let tls = tls(&authority, Identity::Process(the_node()));
-        let server = Server::new(limits).node(fake.clone()).coordinator(fake);
+        let server = Server::new(limits).node(fake.clone()).party(fake.clone()).coordinator(fake);
         let bound = server.bind(&tls, &loopback(), Admission::everybody()).await.unwrap();
         Self { authority, running: Running::start(bound) }
     }
