@@ -155,6 +155,27 @@ impl party::party_server::Party for Fake {
         Ok(Response::new(party::DealResponse::default()))
     }
 
+    async fn publish(
+        &self,
+        _: Request<party::PublishRequest>,
+    ) -> Result<Response<party::PublishResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn published(
+        &self,
+        _: Request<party::PublishedRequest>,
+    ) -> Result<Response<party::PublishedResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn prepare(
+        &self,
+        _: Request<party::PrepareRequest>,
+    ) -> Result<Response<party::PrepareResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
     async fn results(
         &self,
         _: Request<party::ResultsRequest>,
