@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn a_service_takes_the_largest_of_its_methods() {
         assert_eq!(of_service("quittance.node.v1.Node"), (MIB + FRAMING, 33 * MIB));
-        assert_eq!(of_service("quittance.party.v1.Party"), (8 * MIB, 5 * MIB));
+        assert_eq!(of_service("quittance.party.v1.Party"), (9 * MIB, 9 * MIB));
         assert_eq!(of_service("unknown"), (SMALL, SMALL));
         assert_eq!(of_path("/quittance.party.v1.Party/Deal").request, 8 * MIB);
         assert_eq!(of_path("/quittance.party.v1.Party/Dea"), &OTHER);

@@ -22,10 +22,10 @@ fn plan(suite: Suite) -> Plan {
 /// Every key that is commented out can be what the comment says.
 fn with_comments_removed(text: &str) -> String {
     let is_setting = |line: &str| {
-        let key = line.strip_prefix("# ").and_then(|rest| rest.split_once(" = "));
-        key.is_some_and(|(key, _)| {
-            key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
-        })
+        let Some(line) = line.strip_prefix("# ") else { return false };
+        let section = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let key = line.split_once(" = ").map(|(key, _)| key).or(section);
+        key.is_some_and(|key| key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'))
     };
     let uncomment = |line: &str| match is_setting(line) {
         true => line.trim_start_matches("# ").to_owned(),

@@ -285,6 +285,10 @@ async fn make(
     };
     let began = Instant::now();
     let made = core.frames.drive(machine, assignment).await;
+    if made.is_err() && turn.cancel.is_cancelled() {
+        tracing::info!(number, "making preprocessing is cut short");
+        return Ok(());
+    }
     let (material, traffic) = made.map_err(|failure| failure.to_string())?;
     let stock = turn.making.stock.clone();
     let kept = tokio::task::spawn_blocking(move || stock.keep(&material)).await;

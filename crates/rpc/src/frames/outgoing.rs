@@ -68,8 +68,7 @@ impl Outgoing {
             let room = self.room.notified();
             {
                 let mut state = self.lock();
-                let waiting = state.unsent.len() - state.sent;
-                if planted!("unsent-frames-not-bounded", true, waiting < MAX_UNSENT) {
+                if planted!("unsent-frames-not-bounded", true, state.waiting() < MAX_UNSENT) {
                     wire::append(&mut state.unsent, &bytes);
                     return;
                 }
@@ -81,16 +80,19 @@ impl Outgoing {
 
     /// Writes what the socket takes; the rest is for the carrier.
     pub(super) fn flush(&self) {
-        let carrier = {
-            let mut state = self.lock();
-            match state.poll_write(&mut Context::from_waker(Waker::noop())) {
-                Poll::Ready(Ok(())) => None,
-                Poll::Ready(Err(_)) | Poll::Pending => state.carrier.clone(),
-            }
+        let mut state = self.lock();
+        let before = state.waiting();
+        let carrier = match state.poll_write(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(())) => None,
+            Poll::Ready(Err(_)) | Poll::Pending => state.carrier.clone(),
         };
+        let progress = state.waiting() < before;
+        drop(state);
         // Outside the lock, which it takes at once. An error shows there as well.
         carrier.inspect(Waker::wake_by_ref);
-        self.room.notify_waiters();
+        if progress {
+            self.room.notify_waiters();
+        }
     }
 
     /// Writes what sessions could not and reads what the other side says, until the end; returns
@@ -122,9 +124,9 @@ impl Outgoing {
         if let Poll::Ready(reason) = state.poll_read(context) {
             return Poll::Ready(reason);
         }
-        let before = state.unsent.len() - state.sent;
+        let before = state.waiting();
         let written = state.poll_write(context);
-        let progress = state.unsent.len() - state.sent < before;
+        let progress = state.waiting() < before;
         drop(state);
         if progress {
             self.room.notify_waiters();
@@ -137,6 +139,11 @@ impl Outgoing {
 }
 
 impl State {
+    /// How many bytes are still to be written.
+    fn waiting(&self) -> usize {
+        self.unsent.len() - self.sent
+    }
+
     /// Asks for a sign of life. What waits may be long in coming to its end: then taking some of it
     /// is one.
     fn ask(&mut self) {

@@ -140,6 +140,11 @@ impl Reader {
                 tracing::warn!(caller = %self.caller, "refused a frame that is too long");
                 Some(Word::Malformed)
             }
+            // As when the other process ends.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                tracing::info!(caller = %self.caller, "a connection for frames has ended");
+                None
+            }
             Err(error) => {
                 tracing::warn!(caller = %self.caller, %error, "a connection for frames has failed");
                 None
@@ -187,9 +192,14 @@ impl Reader {
         counter!(PARTY_FRAME_BYTES).increment(bytes.len() as u64);
         let session = frame.session;
         let Some(hub) = self.hub.upgrade() else { return Some(Word::Stopping) };
-        if let Err(reason) = hub.incoming.route(caller, self.stream, frame) {
-            tracing::warn!(%caller, %session, %reason, "refused a frame");
-            self.refusals += 1;
+        // An honest party's frames may come too late for a session that has ended meanwhile: over a
+        // long time these are many, but few beside those that are taken.
+        match hub.incoming.route(caller, self.stream, frame) {
+            Ok(()) => self.refusals = self.refusals.saturating_sub(1),
+            Err(reason) => {
+                tracing::warn!(%caller, %session, %reason, "refused a frame");
+                self.refusals += 1;
+            }
         }
         (self.refusals > MAX_REFUSALS).then_some(Word::Refused)
     }

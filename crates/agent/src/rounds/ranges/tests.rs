@@ -116,22 +116,25 @@ async fn nothing_is_proven_in_advance_while_the_bank_is_in_a_round() {
     let node = site.node().await;
     let (one, core, view) = start(&site).await;
     let round = RoundId(Digest([7; 32]));
-    let seat = |stage| {
-        core.call(move |core| {
-            core.parts.rounds.seats.insert(round, Seat::new(eur(), stage));
-            core.prepare_queues()
-        })
-    };
-    let is_proven = || core.call(|core| Ok(core.is_queue_proven(eur())));
-    assert!(is_proven().await.unwrap(), "there is nothing to prove");
-    seat(Stage::Dealing).await.unwrap();
     queue(&one, 1..=3).await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    assert!(view.store.prepared().unwrap().is_empty());
-    assert!(!is_proven().await.unwrap());
-    seat(Stage::Left).await.unwrap();
     proven(&view, &cents([1, 2, 3])).await;
-    assert!(is_proven().await.unwrap());
+    let looked = core.call(move |core| {
+        let before = core.is_queue_proven(eur());
+        let mut changes = Changes::now();
+        core.parts.rounds.take_prepared(eur(), &mut changes);
+        core.commit(changes)?;
+        let mut begun = |stage| {
+            core.parts.rounds.seats.insert(round, Seat::new(eur(), stage));
+            core.payments.is_changed(eur());
+            core.prepare_queues()?;
+            Ok::<_, Failure>(core.parts.rounds.prepared.contains_key(&eur()))
+        };
+        let (during, after) = (begun(Stage::Dealing)?, begun(Stage::Left)?);
+        Ok((before, during, after, core.is_queue_proven(eur())))
+    });
+    assert_eq!(looked.await.unwrap(), (true, false, true, false));
+    proven(&view, &cents([1, 2, 3])).await;
+    assert!(core.call(|core| Ok(core.is_queue_proven(eur()))).await.unwrap());
     drop((core, view));
     one.stop().await;
     node.stop().await;
