@@ -43,7 +43,7 @@ impl Payments {
     }
 
     /// The queue of an asset is to be looked at again.
-    pub(crate) fn is_changed(&mut self, asset: AssetId) {
+    pub(crate) fn mark_changed(&mut self, asset: AssetId) {
         self.changed.insert(asset);
     }
 

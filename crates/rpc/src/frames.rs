@@ -65,7 +65,7 @@ pub use failure::{Failure, Stopped, Waiting};
 pub use incoming::{EARLY_TIME, MAX_SESSIONS, Refused};
 pub use wire::Word;
 
-/// Refused frames, less those taken since, after which a connection, or a session, is ended.
+/// Refused frames after which a session is ended; and a connection, there less those taken since.
 const MAX_REFUSALS: usize = 64;
 
 /// One party's end of all its sessions. Cheap to clone.

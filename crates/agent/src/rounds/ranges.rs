@@ -2,7 +2,7 @@
 //!
 //! As soon as payments of an asset wait, the seed of their next queue is drawn, and the amounts are
 //! proven to be in range group after group, in the background: one group of an asset at a time, so
-//! that transfers find a free processor, and none while the bank is in a round. Seed and proofs are stored, and are good until the queue
+//! that transfers find a free processor; and nothing while the bank is in a round. Seed and proofs are stored, and are good until the queue
 //! joins a round; only groups whose payments change are proven anew. What is missing when the queue
 //! is frozen is proven then, on all processors, while the join is on its way.
 //!
@@ -190,7 +190,7 @@ impl Core {
         changes.batch.put_proven(asset, group, &proven);
         preparation.queue.groups.insert(group, proven);
         self.commit(changes)?;
-        self.payments.is_changed(asset);
+        self.payments.mark_changed(asset);
         self.prepare_queues()
     }
 

@@ -97,7 +97,7 @@ impl Run<'_> {
         let mut rounds = BTreeMap::new();
         for currency in input.currencies() {
             if input.payments_in(currency).next().is_some() {
-                self.prove(&mut banks).await?;
+                self.prove(&mut banks, currency).await?;
                 rounds.insert(currency, self.net(&mut banks, currency).await?);
             }
         }
@@ -166,8 +166,8 @@ impl Run<'_> {
 
     /// Waits until each bank has proven its queued amounts to be in range, as it does in the
     /// background long before a round in real life.
-    async fn prove(&mut self, banks: &mut [Bank]) -> Result<(), DemoError> {
-        let stage = self.progress.begin("prove the queued amounts in advance");
+    async fn prove(&mut self, banks: &mut [Bank], next: Currency) -> Result<(), DemoError> {
+        let stage = self.progress.begin(&format!("prove what waits, before netting {next}"));
         let deadline = Instant::now() + PROVE;
         for bank in banks.iter_mut() {
             for currency in self.options.input.currencies() {

@@ -70,9 +70,10 @@ impl Engine {
     /// Makes a batch for a later session of the same parties, with this number. The engine is
     /// spent with it, and its seeds are erased.
     ///
-    /// All products are checked before this returns, and nobody has its side before all have
-    /// passed the check and have signed that they have seen the same openings. In committees of more than three parties comparisons need random bits, so
-    /// these are what is made for them. An error if the amount is beyond the bounds of a batch.
+    /// All products are checked before this returns, and nobody has its side before all have passed
+    /// the check and have signed that they have seen the same openings. In committees of more than
+    /// three parties comparisons need random bits, so these are what is made for them. An error if
+    /// the amount is beyond the bounds of a batch.
     pub async fn into_material(mut self, number: u64, amount: Amount) -> Result<Material, Abort> {
         let Amount { comparisons, bits } = amount;
         let on_elements = match self.has_binary() {

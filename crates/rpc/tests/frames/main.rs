@@ -4,7 +4,6 @@
 mod committee;
 #[path = "../common/mod.rs"]
 mod common;
-mod measure;
 mod misbehaviour;
 mod sessions;
 mod stalling;

@@ -125,7 +125,7 @@ async fn nothing_is_proven_in_advance_while_the_bank_is_in_a_round() {
         core.commit(changes)?;
         let mut begun = |stage| {
             core.parts.rounds.seats.insert(round, Seat::new(eur(), stage));
-            core.payments.is_changed(eur());
+            core.payments.mark_changed(eur());
             core.prepare_queues()?;
             Ok::<_, Failure>(core.parts.rounds.prepared.contains_key(&eur()))
         };
