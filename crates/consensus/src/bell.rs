@@ -3,6 +3,8 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use tokio::sync::Notify;
+
 /// Rung when there may be work for the engine. Rings while it is busy count as one. Clones are the
 /// same bell.
 #[derive(Clone, Default)]
@@ -12,6 +14,8 @@ pub struct Bell(Arc<Inner>);
 struct Inner {
     heard: Mutex<Heard>,
     changed: Condvar,
+    /// The same for an engine that waits for other things as well.
+    notify: Notify,
 }
 
 #[derive(Default)]
@@ -29,13 +33,19 @@ impl Bell {
     /// There may be work.
     pub fn ring(&self) {
         self.lock().rung = true;
-        self.0.changed.notify_all();
+        self.tell();
     }
 
     /// The engine is to end after what it is doing now.
     pub fn stop(&self) {
         self.lock().stopped = true;
+        self.tell();
+    }
+
+    fn tell(&self) {
         self.0.changed.notify_all();
+        // Kept for the one engine that waits, if it does not wait yet.
+        self.0.notify.notify_one();
     }
 
     /// Waits for a ring, at most until `end`. `false` if the engine is to end.
@@ -48,6 +58,21 @@ impl Bell {
     /// Waits until `end`; rings are kept. `false` if the engine is to end.
     pub(crate) fn pause(&self, end: Instant) -> bool {
         !self.wait_while(end, |_| true).stopped
+    }
+
+    /// Waits until something is heard that was not heard before.
+    pub(crate) async fn heard(&self) {
+        self.0.notify.notified().await;
+    }
+
+    /// Whether the bell was rung since this was asked last.
+    pub(crate) fn take_ring(&self) -> bool {
+        std::mem::take(&mut self.lock().rung)
+    }
+
+    /// Whether the engine is to end.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.lock().stopped
     }
 
     fn wait_while(&self, end: Instant, more: impl Fn(&Heard) -> bool) -> MutexGuard<'_, Heard> {

@@ -13,12 +13,14 @@
 pub mod block;
 pub mod build;
 pub mod certificate;
+pub mod evidence;
 pub mod execute;
 pub mod genesis;
 pub mod ids;
 mod json;
 pub mod merkle;
 pub mod payload;
+pub mod proposal;
 pub mod state;
 #[cfg(test)]
 mod testing;

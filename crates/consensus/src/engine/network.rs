@@ -1,0 +1,142 @@
+//! The engine's network actor: ours in the place of libp2p's.
+
+use std::sync::Arc;
+
+use malachite_app_channel::NetworkMsg;
+use malachite_app_channel::app::consensus::LivenessMsg;
+use malachite_app_channel::app::engine::network::{Msg, NetworkRef, Status as EngineStatus};
+use malachite_app_channel::app::types::SignedConsensusMsg;
+use ractor::{Actor, ActorProcessingErr, ActorRef, SpawnErr, async_trait};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::codec::{request_out, response_out};
+use super::context::Quittance;
+use super::convert::{polka_out, proposal_out, round_out, vote_out};
+use super::hub::Hub;
+use super::listener::listen;
+use crate::transport::Arrivals;
+use crate::wire::{Frame, Status};
+
+/// Messages of the application that wait for the actor.
+const QUEUE: usize = 16;
+
+/// The network of one engine. Its tasks end when this is dropped.
+pub struct Network {
+    pub actor: NetworkRef<Quittance>,
+    pub sender: mpsc::Sender<NetworkMsg<Quittance>>,
+    /// Nobody waits for them: they are ended with the set.
+    pub tasks: JoinSet<()>,
+}
+
+struct Outward(Arc<Hub>);
+
+/// Starts the actor, and listens to peers.
+pub async fn start(hub: Arc<Hub>, arrivals: Arrivals) -> Result<Network, SpawnErr> {
+    let (actor, _) = Actor::spawn(None, Outward(hub.clone()), ()).await?;
+    let (sender, mut messages) = mpsc::channel(QUEUE);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(receive(hub, arrivals));
+    let network = actor.clone();
+    tasks.spawn(async move {
+        while let Some(message) = messages.recv().await {
+            if network.cast(Msg::from(message)).is_err() {
+                break;
+            }
+        }
+    });
+    Ok(Network { actor, sender, tasks })
+}
+
+async fn receive(hub: Arc<Hub>, mut arrivals: Arrivals) {
+    let mut listeners = JoinSet::new();
+    loop {
+        tokio::select! {
+            arrival = arrivals.0.recv() => match arrival {
+                Some(arrival) => drop(listeners.spawn(listen(hub.clone(), arrival))),
+                None => break,
+            },
+            Some(ended) = listeners.join_next() => {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a peer's listener has failed");
+                }
+            }
+        }
+    }
+    // The transport announces nobody any more; who is connected may go on.
+    while listeners.join_next().await.is_some() {}
+}
+
+#[async_trait]
+impl Actor for Outward {
+    type Msg = Msg<Quittance>;
+    type State = ();
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ActorRef<Self::Msg>, (): ()) -> Result<(), ActorProcessingErr> {
+        Ok(())
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<Self::Msg>,
+        message: Self::Msg,
+        (): &mut (),
+    ) -> Result<(), ActorProcessingErr> {
+        self.act(message);
+        Ok(())
+    }
+}
+
+impl Outward {
+    fn act(&self, message: Msg<Quittance>) {
+        let Self(hub) = self;
+        match message {
+            Msg::Subscribe(subscriber) => hub.subscribe(subscriber),
+            Msg::PublishConsensusMsg(SignedConsensusMsg::Vote(vote)) => {
+                hub.publish_frame(&Frame::Vote(vote_out(&vote)));
+            }
+            Msg::PublishConsensusMsg(SignedConsensusMsg::Proposal(proposal)) => {
+                hub.publish_frame(&Frame::Proposal(proposal_out(&proposal)));
+            }
+            Msg::PublishLivenessMsg(LivenessMsg::Vote(vote)) => {
+                hub.publish_frame(&Frame::VoteAgain(vote_out(&vote)));
+            }
+            Msg::PublishLivenessMsg(LivenessMsg::PolkaCertificate(polka)) => {
+                hub.publish_frame(&Frame::Polka(polka_out(&polka)));
+            }
+            Msg::PublishLivenessMsg(LivenessMsg::SkipRoundCertificate(certificate)) => {
+                hub.publish_frame(&Frame::RoundChange(round_out(&certificate)));
+            }
+            Msg::PublishProposalPart(message) => {
+                if let Some(whole) = message.content.into_data() {
+                    hub.publish(&whole);
+                }
+            }
+            Msg::BroadcastStatus(EngineStatus { tip_height, history_min_height }) => {
+                let (tip, first) = (tip_height.height(), history_min_height.height());
+                hub.publish_frame(&Frame::Status(Status { tip, first }));
+            }
+            Msg::OutgoingRequest(peer, request, reply) => {
+                // A reply that is dropped tells the engine that the peer cannot be asked.
+                if let Some(id) = hub.ask(peer, |number| request_out(number, &request)) {
+                    let _ = reply.send(id);
+                }
+            }
+            Msg::CancelRequest(id) => hub.forget(&id),
+            Msg::OutgoingResponse(id, response) => {
+                hub.answer(&id, |number| response_out(number, &response));
+            }
+            Msg::CancelInboundRequest(id) => hub.ignore(&id),
+            Msg::DumpState(reply) => {
+                let _ = reply.send(None);
+            }
+            // About libp2p's peers and proofs, which there are none of. The validators are told to
+            // the guard by the thread that drives the application.
+            Msg::UpdatePersistentPeers(..)
+            | Msg::UpdateValidatorSet(_)
+            | Msg::ValidatorProofVerified { .. }
+            | Msg::NewEvent(_) => {}
+        }
+    }
+}
