@@ -65,11 +65,6 @@ impl Bell {
         self.0.notify.notified().await;
     }
 
-    /// Whether the bell was rung since this was asked last.
-    pub(crate) fn take_ring(&self) -> bool {
-        std::mem::take(&mut self.lock().rung)
-    }
-
     /// Whether the engine is to end.
     pub(crate) fn is_stopped(&self) -> bool {
         self.lock().stopped

@@ -18,7 +18,7 @@ use tokio::sync::{oneshot, watch};
 use super::codec::{request_in, response_in};
 use super::context::{Quittance, Whole};
 use super::convert::{polka_in, proposal_in, round_in, vote_in};
-use super::guard::{Guard, Refusal};
+use super::guard::{Guard, HEIGHTS_AHEAD, Refusal};
 use super::listener::Assembly;
 use crate::transport::{Peer, Transport};
 use crate::wire::{Frame, Request, Response, parts_of};
@@ -48,7 +48,7 @@ pub struct Hub {
     transport: Arc<dyn Transport>,
     own: Own,
     state: Mutex<State>,
-    /// The present height, once somebody has begun it.
+    /// The greatest height that somebody has begun.
     begun: watch::Sender<Height>,
 }
 
@@ -93,7 +93,7 @@ impl Hub {
         &self.guard
     }
 
-    /// Follows the height that others have begun: at least the present one if somebody has.
+    /// Follows the greatest height that others have begun.
     pub fn follow(&self) -> watch::Receiver<Height> {
         self.begun.subscribe()
     }
@@ -185,16 +185,15 @@ impl Hub {
         Ok(())
     }
 
-    /// Somebody is at `height` already.
+    /// Somebody is at `height` already. However far that is, it counts for a few heights at most.
     fn note(&self, height: Height) {
-        let now = self.guard.height();
-        if height >= now {
-            self.begun.send_if_modified(|begun| {
-                let news = *begun < now;
-                *begun = now.max(*begun);
-                news
-            });
-        }
+        let last = Height(self.guard.height().0.saturating_add(HEIGHTS_AHEAD));
+        let height = height.min(last);
+        self.begun.send_if_modified(|begun| {
+            let news = *begun < height;
+            *begun = height.max(*begun);
+            news
+        });
     }
 
     fn hand_in(&self, from: PeerId, whole: Whole) {

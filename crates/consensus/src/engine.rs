@@ -1,0 +1,312 @@
+//! The engine of several validators: Malachite, with our messages, keys, network and blocks.
+//!
+//! ```text
+//!  transport ── Inbox ──> listener (decode, bound, authenticate) ──> engine's actors
+//!            <── Transport ── hub <── network actor <──────────────────┘   │
+//!                                                                          v
+//!  ProposalStore <── host (one thread: propose, validate, commit) <── AppMsg
+//! ```
+//!
+//! What leaves this module are the ledger's own types: votes are [`quittance_ledger::certificate::Vote`],
+//! decisions [`quittance_ledger::certificate::Certificate`], accusations
+//! [`quittance_ledger::evidence::Evidence`]. See `docs/adr/0004-consensus-engine.md`.
+
+mod codec;
+mod context;
+mod convert;
+mod guard;
+mod host;
+mod hub;
+mod listener;
+mod network;
+mod signing;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use malachite_app_channel::app::config::{
+    ConsensusConfig, NodeConfig, ValuePayload, ValueSyncConfig,
+};
+use malachite_app_channel::app::types::core::LinearTimeouts;
+use malachite_app_channel::{
+    Channels, ConsensusContext, EngineBuilder, EngineHandle, RequestContext, SyncContext,
+    WalContext,
+};
+use quittance_crypto::signature::SigningKey;
+use quittance_ledger::certificate::MAX_VALIDATORS;
+use quittance_ledger::ids::{BlockId, ChainId, Height, InstitutionId};
+use thiserror::Error;
+use tokio::runtime::Handle;
+
+use self::codec::Canonical;
+use self::context::{Quittance, Who};
+use self::guard::{Guard, HEIGHTS_AHEAD, ROUNDS_AHEAD};
+use self::hub::{Hub, Own};
+use self::network::Network;
+use self::signing::{VoteSigner, VoteVerifier};
+use crate::store::ProposalStore;
+use crate::transport::{Arrivals, Transport};
+use crate::wire::{MAX_RESPONSE_BLOCKS, MAX_RESPONSE_BYTES};
+use crate::{Application, Bell, Pace};
+
+/// How long the steps of a round may take before the validators go on without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// For the proposal of a block.
+    pub propose: Duration,
+    /// For votes, once more than two thirds have come that do not agree. Each kind by itself.
+    pub vote: Duration,
+    /// What both grow by with each round.
+    pub growth: Duration,
+    /// Between two statuses, by which a validator learns that it lacks blocks.
+    pub status: Duration,
+    /// For the answer to a request for blocks.
+    pub request: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            propose: Duration::from_secs(3),
+            vote: Duration::from_secs(1),
+            growth: Duration::from_millis(500),
+            status: Duration::from_secs(2),
+            request: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Patience {
+    fn timeouts(&self) -> LinearTimeouts {
+        let Self { propose, vote, growth, .. } = *self;
+        LinearTimeouts {
+            propose,
+            propose_delta: growth,
+            prevote: vote,
+            prevote_delta: growth,
+            precommit: vote,
+            precommit_delta: growth,
+            rebroadcast: propose + vote + vote,
+            ..LinearTimeouts::default()
+        }
+    }
+}
+
+/// Whether this validator votes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// It proposes and votes whenever the chain's set has it.
+    Voter,
+    /// It follows without a word: an institution that is no validator, or a validator whose folder
+    /// is lost. The latter may have voted at the heights that it has forgotten, and must not vote
+    /// before it has seen one more height decided than the others have begun.
+    Observer,
+}
+
+/// What an engine needs besides an application.
+pub struct EngineConfig {
+    /// The chain.
+    pub chain: ChainId,
+    /// The validator.
+    pub institution: InstitutionId,
+    /// The key that it votes with.
+    pub key: Arc<SigningKey>,
+    /// Whether it votes.
+    pub part: Part,
+    /// How fast blocks follow each other.
+    pub pace: Pace,
+    /// How long it waits for others.
+    pub patience: Patience,
+    /// Where the engine keeps its log of votes, for this chain and this validator alone. Lost, the
+    /// validator begins again as an [`Part::Observer`].
+    pub folder: PathBuf,
+    /// Where blocks are kept until they are decided.
+    pub store: Box<dyn ProposalStore>,
+    /// Sends frames to peers.
+    pub transport: Arc<dyn Transport>,
+    /// Takes in what peers send.
+    pub arrivals: Arrivals,
+}
+
+/// Why an engine did not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The folder cannot be used.
+    #[error("the folder of the consensus engine: {0}")]
+    Folder(io::Error),
+    /// The engine says why.
+    #[error("the consensus engine has not started: {0}")]
+    Engine(String),
+}
+
+/// Why an engine ended. Each is a reason to end the process.
+#[derive(Debug, Error)]
+pub enum RunError<E: std::error::Error> {
+    /// The application failed.
+    #[error(transparent)]
+    Application(E),
+    /// A block could not be kept.
+    #[error("a proposed block cannot be kept or read: {0}")]
+    Store(#[from] io::Error),
+    /// A block was decided that this validator has said it holds, and does not.
+    #[error("block {block} of height {height} is decided, and lost here")]
+    Missing {
+        /// At which height.
+        height: Height,
+        /// Which block.
+        block: BlockId,
+    },
+    /// One of the engine's actors has ended; its log says why.
+    #[error("the consensus engine has ended by itself")]
+    Ended,
+}
+
+/// An engine that has started, and waits to be run.
+pub struct Engine {
+    institution: InstitutionId,
+    store: Box<dyn ProposalStore>,
+    hub: Arc<Hub>,
+    timeouts: LinearTimeouts,
+    pace: Pace,
+    channels: Channels<Quittance>,
+    actors: Actors,
+    runtime: Handle,
+}
+
+/// Ends the actors when it is dropped.
+struct Actors {
+    handle: EngineHandle,
+    _network: Network,
+}
+
+impl Drop for Actors {
+    fn drop(&mut self) {
+        self.handle.actor.get_cell().stop_children(None);
+        self.handle.actor.stop(None);
+    }
+}
+
+/// The engine's own configuration. libp2p is not started, so that nothing of its part counts.
+struct Settings {
+    moniker: String,
+    consensus: ConsensusConfig,
+    sync: ValueSyncConfig,
+}
+
+impl NodeConfig for Settings {
+    fn moniker(&self) -> &str {
+        &self.moniker
+    }
+
+    fn consensus(&self) -> &ConsensusConfig {
+        &self.consensus
+    }
+
+    fn consensus_mut(&mut self) -> &mut ConsensusConfig {
+        &mut self.consensus
+    }
+
+    fn value_sync(&self) -> &ValueSyncConfig {
+        &self.sync
+    }
+
+    fn value_sync_mut(&mut self) -> &mut ValueSyncConfig {
+        &mut self.sync
+    }
+}
+
+impl Settings {
+    fn new(config: &EngineConfig) -> Self {
+        let consensus = ConsensusConfig {
+            enabled: config.part == Part::Voter,
+            value_payload: ValuePayload::ProposalAndParts,
+            queue_capacity: HEIGHTS_AHEAD as usize,
+            queue_per_height_capacity: (2 * MAX_VALIDATORS + 2) * ROUNDS_AHEAD as usize,
+            ..ConsensusConfig::default()
+        };
+        let mut sync = ValueSyncConfig {
+            enabled: true,
+            status_update_interval: config.patience.status,
+            request_timeout: config.patience.request,
+            batch_size: MAX_RESPONSE_BLOCKS,
+            ..ValueSyncConfig::default()
+        };
+        sync.max_response_size.0 = MAX_RESPONSE_BYTES as u64;
+        Self { moniker: config.institution.to_string(), consensus, sync }
+    }
+}
+
+impl Engine {
+    /// Starts the engine's actors on the runtime that this is called on. They wait for
+    /// [`Engine::run`].
+    ///
+    /// `application` says at which height, and with which validators, to begin.
+    pub async fn start(
+        config: EngineConfig,
+        application: &impl Application,
+    ) -> Result<Self, StartError> {
+        std::fs::create_dir_all(&config.folder).map_err(StartError::Folder)?;
+        let settings = Settings::new(&config);
+        let EngineConfig { chain, institution, key, part, pace, patience, folder, store, .. } =
+            config;
+        let (height, validators) = (application.tip().next(), application.validators());
+        let guard = Arc::new(Guard::new(chain, height, validators));
+        let own = Own { institution, key: key.clone() };
+        let hub = Arc::new(Hub::new(guard, config.transport, own));
+        let network = network::start(hub.clone(), config.arrivals).await;
+        let network = network.map_err(|error| StartError::Engine(error.to_string()))?;
+        let (address, verifier) = (Who(institution), Box::new(VoteVerifier));
+        let voter = match part {
+            Part::Voter => {
+                let signer = Box::new(VoteSigner(key));
+                ConsensusContext::new_validator(address, verifier, signer)
+            }
+            Part::Observer => ConsensusContext::new_full_node(address, verifier),
+        };
+        let built = EngineBuilder::new(Quittance { chain }, settings)
+            .with_default_wal(WalContext::new(folder.join("votes.log"), Canonical))
+            .with_custom_network(network.actor.clone(), network.sender.clone())
+            .with_default_sync(SyncContext::new(Canonical))
+            .with_default_consensus(voter)
+            .with_default_request(RequestContext::new(1))
+            .build()
+            .await;
+        let (channels, handle) = built.map_err(|error| StartError::Engine(error.to_string()))?;
+        Ok(Self {
+            institution,
+            store,
+            hub,
+            timeouts: patience.timeouts(),
+            pace,
+            channels,
+            actors: Actors { handle, _network: network },
+            runtime: Handle::current(),
+        })
+    }
+
+    /// Decides blocks until the bell is stopped, or until this validator cannot go on. Blocks its
+    /// thread, which must not be one of the runtime's.
+    pub fn run<A: Application>(
+        self,
+        application: &mut A,
+        bell: &Bell,
+    ) -> Result<(), RunError<A::Error>> {
+        let Self { institution, store, hub, timeouts, pace, mut channels, actors, runtime } = self;
+        let parts = host::Parts { application, institution, store, hub, timeouts, pace };
+        let ended = host::run(parts, &mut channels, &runtime, bell);
+        drop(actors);
+        ended
+    }
+}
+
+/// The metrics of all engines of this process, in the text format of Prometheus. A validator whose
+/// log of votes cannot be written stands still on purpose: `node_safety_failure` says so.
+pub fn metrics() -> String {
+    let mut text = String::new();
+    malachite_app_channel::app::metrics::export(&mut text);
+    text
+}
