@@ -14,7 +14,7 @@ use quittance_ledger::evidence::Evidence;
 use quittance_ledger::ids::{Height, InstitutionId, Timestamp};
 use tokio::runtime::Handle;
 
-use self::blocks::Blocks;
+pub use self::blocks::Blocks;
 use self::idle::Idle;
 use super::RunError;
 use super::context::{At, Members, Quittance, Value, Whole};

@@ -1,0 +1,8 @@
+//! Validators in one process, over a network in memory.
+
+mod attacks;
+mod chain;
+mod faults;
+mod growth;
+mod net;
+mod town;

@@ -1,0 +1,217 @@
+//! Validators in one process.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use quittance_consensus::store::FolderStore;
+use quittance_consensus::transport::{Inbox, Peer};
+use quittance_consensus::{Bell, Engine, EngineConfig, Pace, Part, Patience};
+use quittance_crypto::signature::SigningKey;
+use quittance_ledger::certificate::{Validator, ValidatorSet};
+use quittance_ledger::ids::{Height, InstitutionId};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::chain::{CHAIN, Chain, Disk, SUITE, Sets};
+use crate::net::{Net, Weather};
+
+/// Longer than anything takes.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+pub fn name(number: u8) -> InstitutionId {
+    format!("VAL{}XX2A", char::from(b'A' + number)).parse().unwrap()
+}
+
+pub fn key(number: u8) -> SigningKey {
+    SigningKey::from_seed(SUITE, &[number + 1; 32])
+}
+
+pub fn peer(number: u8) -> Peer {
+    Peer::of(&key(number).verifying_key())
+}
+
+pub fn set(numbers: &[u8]) -> ValidatorSet {
+    let validator = |number: &u8| Validator {
+        institution: name(*number),
+        key: key(*number).verifying_key(),
+        power: 1,
+    };
+    ValidatorSet::new(numbers.iter().map(validator).collect()).unwrap()
+}
+
+/// Quick, so that tests are.
+pub fn patience() -> Patience {
+    Patience {
+        propose: Duration::from_millis(1500),
+        vote: Duration::from_millis(500),
+        growth: Duration::from_millis(250),
+        status: Duration::from_millis(500),
+        request: Duration::from_secs(3),
+    }
+}
+
+pub struct Town {
+    pub net: Net,
+    pub runtime: Runtime,
+    pub sets: Sets,
+    pub pace: Pace,
+    pub houses: Vec<House>,
+}
+
+/// A validator: its disk stays while it is stopped.
+pub struct House {
+    pub number: u8,
+    pub disk: Disk,
+    pub folder: TempDir,
+    /// How the network knows it.
+    pub peer: Peer,
+    inbox: Option<Inbox>,
+    running: Option<(Bell, JoinHandle<Result<(), String>>)>,
+}
+
+impl House {
+    pub fn new(number: u8) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { number, disk: Disk::new(), folder, peer: peer(number), inbox: None, running: None }
+    }
+
+    pub fn bell(&self) -> &Bell {
+        &self.running.as_ref().unwrap().0
+    }
+
+    /// Where a stranger may connect.
+    pub fn inbox(&self) -> &Inbox {
+        self.inbox.as_ref().unwrap()
+    }
+
+    fn path(&self, part: &str) -> PathBuf {
+        self.folder.path().join(part)
+    }
+}
+
+impl Town {
+    /// As many validators as `count`, all running, without pause between blocks.
+    pub fn new(count: u8, weather: Weather) -> Self {
+        let numbers: Vec<u8> = (0..count).collect();
+        let fixed = set(&numbers);
+        let mut town = Self::empty(Arc::new(move |_| fixed.clone()), weather);
+        for number in 0..count {
+            town.add(House::new(number), Part::Voter);
+        }
+        town
+    }
+
+    pub fn empty(sets: Sets, weather: Weather) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let net = Net::new(runtime.handle().clone(), weather);
+        let pace =
+            Pace { min_interval: Duration::from_millis(1), heartbeat: Duration::from_secs(600) };
+        Self { net, runtime, sets, pace, houses: vec![] }
+    }
+
+    pub fn add(&mut self, house: House, part: Part) {
+        self.houses.push(house);
+        self.start(self.houses.len() - 1, part);
+    }
+
+    pub fn start(&mut self, index: usize, part: Part) {
+        let house = &mut self.houses[index];
+        let (inbox, arrivals) = Inbox::new();
+        house.inbox = Some(inbox.clone());
+        let transport = self.net.join(house.peer, inbox);
+        let config = EngineConfig {
+            chain: CHAIN,
+            institution: name(house.number),
+            key: Arc::new(key(house.number)),
+            part,
+            pace: self.pace,
+            patience: patience(),
+            folder: house.path("engine"),
+            store: Box::new(FolderStore::open(house.path("proposals")).unwrap()),
+            transport,
+            arrivals,
+        };
+        let mut chain = Chain { disk: house.disk.clone(), sets: self.sets.clone() };
+        let bell = Bell::new();
+        let (own, runtime) = (bell.clone(), self.runtime.handle().clone());
+        let thread = std::thread::spawn(move || {
+            let engine = runtime.block_on(Engine::start(config, &chain));
+            let engine = engine.map_err(|error| error.to_string())?;
+            engine.run(&mut chain, &own).map_err(|error| error.to_string())
+        });
+        house.running = Some((bell, thread));
+    }
+
+    /// Stops a validator, as far as it goes without killing the process.
+    pub fn stop(&mut self, index: usize) {
+        let house = &mut self.houses[index];
+        if let Some((bell, thread)) = house.running.take() {
+            bell.stop();
+            thread.join().unwrap().unwrap();
+            self.net.leave(house.peer);
+        }
+    }
+
+    /// Loses all that a stopped validator has.
+    pub fn wipe(&mut self, index: usize) {
+        let house = &mut self.houses[index];
+        assert!(house.running.is_none());
+        *house = House::new(house.number);
+    }
+
+    pub fn height(&self, index: usize) -> u64 {
+        self.houses[index].disk.height()
+    }
+
+    /// Waits until all that run have this height.
+    pub fn reach(&self, height: u64) {
+        let end = Instant::now() + PATIENCE;
+        for house in self.houses.iter().filter(|house| house.running.is_some()) {
+            while house.disk.height() < height {
+                let found = house.disk.height();
+                let running = &house.running.as_ref().unwrap().1;
+                assert!(!running.is_finished(), "validator {} has ended", house.number);
+                assert!(Instant::now() < end, "validator {} is at {found}", house.number);
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
+    }
+
+    /// The greatest height of any.
+    pub fn top(&self) -> u64 {
+        self.houses.iter().map(|house| house.disk.height()).max().unwrap()
+    }
+
+    /// All have the same blocks, as far as they go, each with a certificate by the set of its
+    /// height.
+    pub fn agree(&self) {
+        let longest = self.houses.iter().max_by_key(|house| house.disk.height()).unwrap();
+        let longest = longest.disk.blocks().clone();
+        for house in &self.houses {
+            let blocks = house.disk.blocks().clone();
+            for (index, (header, certificate)) in blocks.iter().enumerate() {
+                assert_eq!(header, &longest[index].0);
+                assert_eq!(certificate.block, header.id());
+                let set = (self.sets)(Height(index as u64 + 1));
+                assert_eq!(certificate.verify(CHAIN, &set), Ok(()));
+            }
+        }
+    }
+}
+
+impl Drop for Town {
+    fn drop(&mut self) {
+        for house in &mut self.houses {
+            if let Some((bell, thread)) = house.running.take() {
+                bell.stop();
+                let _ = thread.join();
+            }
+        }
+    }
+}
