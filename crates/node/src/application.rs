@@ -5,13 +5,16 @@ mod tests;
 
 use std::sync::Arc;
 
-use quittance_consensus::{Application, Occasion};
+use bytes::Bytes;
+use quittance_consensus::{Application, Moment, Occasion};
+use quittance_crypto::encoding::{Decode, DecodeError, Encode};
 use quittance_ledger::block::{Block, BlockError, Header, HeaderError, transactions_root};
-use quittance_ledger::certificate::{Certificate, CertificateError};
+use quittance_ledger::certificate::{Certificate, CertificateError, ValidatorSet};
+use quittance_ledger::evidence::Evidence;
 use quittance_ledger::execute::{
     ApplyError, BlockContext, ExecutionError, Executor, Outcome, apply,
 };
-use quittance_ledger::ids::{BlockId, Timestamp, TransactionId};
+use quittance_ledger::ids::{BlockId, Height, Timestamp, TransactionId};
 use quittance_ledger::state::StateError;
 use quittance_ledger::transaction::{Transaction, Verified};
 use quittance_storage::ChainError;
@@ -59,6 +62,9 @@ pub enum ApplicationError {
         /// What the certificate names.
         found: BlockId,
     },
+    /// The certificate of a block on the disk is damaged.
+    #[error("a certificate on the disk cannot be read: {0}")]
+    Stored(#[from] DecodeError),
     /// The certificate does not make the block final.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
@@ -121,12 +127,14 @@ impl Application for Proposer {
     fn validate(
         &mut self,
         block: Block,
-        now: Timestamp,
+        moment: Moment,
     ) -> Result<Block<Verified>, ApplicationError> {
         let view = self.core.view();
         view.tip.check(&block.header)?;
         let time = block.header.time;
-        if time.0 > now.0.saturating_add(CLOCK_TOLERANCE) {
+        if let Moment::Fresh(now) = moment
+            && time.0 > now.0.saturating_add(CLOCK_TOLERANCE)
+        {
             return Err(ApplicationError::Early { time, now });
         }
         let known = |id: &TransactionId| self.core.pool().verdict(id);
@@ -159,6 +167,33 @@ impl Application for Proposer {
         let (height, transactions) = (block.header.height, block.transactions.len());
         self.core.publish(&block, certificate, outcome, rejections);
         tracing::debug!(%height, transactions, "block is final");
+        Ok(())
+    }
+
+    fn tip(&self) -> Height {
+        self.core.view().tip.height()
+    }
+
+    fn validators(&self) -> ValidatorSet {
+        self.core.view().state.validators().clone()
+    }
+
+    fn block(&self, height: Height) -> Result<Option<(Bytes, Certificate)>, ApplicationError> {
+        let Some(stored) = self.core.store.block(height)? else { return Ok(None) };
+        let certificate = Certificate::from_bytes(&stored.certificate)?;
+        Ok(Some((stored.block.into(), certificate)))
+    }
+
+    fn has_work(&self) -> bool {
+        let view = self.core.view();
+        let next = view.tip.height().next();
+        !self.core.pool().select(&view.state, next, 1).is_empty()
+    }
+
+    fn report(&mut self, evidence: Evidence) -> Result<(), ApplicationError> {
+        let (validator, height) = (evidence.institution(), evidence.height());
+        let evidence = hex::encode(evidence.to_bytes());
+        tracing::error!(%validator, %height, evidence, "a validator contradicts itself");
         Ok(())
     }
 }

@@ -96,7 +96,7 @@ impl Guard {
         let SignedVote { institution, vote, signature } = vote;
         let key = self.key(vote.chain, vote.height, vote.round, HEIGHTS_AHEAD, *institution)?;
         let verified = key.verify(Purpose::Vote, &vote.digest(), signature);
-        Ok(planted!("vote-emitted-unverified", (), verified?))
+        planted!("vote-emitted-unverified", Ok(()), verified.map_err(Refusal::from))
     }
 
     /// Lets a proposal through: by the validator whose turn it is.
@@ -115,7 +115,7 @@ impl Guard {
         let (height, round) = (content.height, content.round);
         let key = self.key(content.chain, height, round, 1, *institution)?;
         self.expect_proposer(height, round, *institution)?;
-        Ok(planted!("part-emitted-unverified", (), part.verify(&key)?))
+        planted!("part-emitted-unverified", Ok(()), part.verify(&key).map_err(Refusal::from))
     }
 
     /// Lets prevotes for one block through, whose signatures the engine verifies: by validators,

@@ -1,14 +1,17 @@
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
+use bytes::Bytes;
 use quittance_crypto::digest::Digest;
 use quittance_crypto::signature::Suite;
 use quittance_ledger::block::{Block, transactions_root};
 use quittance_ledger::certificate::Validator;
+use quittance_ledger::evidence::Evidence;
 use quittance_ledger::ids::{BlockId, ChainId, Height};
 use quittance_ledger::transaction::Verified;
 
 use super::*;
+use crate::Moment;
 
 const SUITE: Suite = Suite::MlDsa65MlKem768;
 const CHAIN: ChainId = ChainId(Digest([7; 32]));
@@ -70,7 +73,27 @@ impl Application for Fake {
         Ok(Some(Block { header, transactions: vec![] }))
     }
 
-    fn validate(&mut self, _: Block, _: Timestamp) -> Result<Block<Verified>, DiskGone> {
+    fn validate(&mut self, _: Block, _: Moment) -> Result<Block<Verified>, DiskGone> {
+        Err(DiskGone)
+    }
+
+    fn tip(&self) -> Height {
+        self.height
+    }
+
+    fn validators(&self) -> ValidatorSet {
+        validators(&[("VALAXX2A", 1, 1)])
+    }
+
+    fn block(&self, _: Height) -> Result<Option<(Bytes, Certificate)>, DiskGone> {
+        Err(DiskGone)
+    }
+
+    fn has_work(&self) -> bool {
+        false
+    }
+
+    fn report(&mut self, _: Evidence) -> Result<(), DiskGone> {
         Err(DiskGone)
     }
 

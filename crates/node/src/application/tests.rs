@@ -3,7 +3,6 @@ use crate::banks::{SUITE, id};
 use crate::testing::Fixture;
 use quittance_crypto::digest::Digest;
 use quittance_crypto::signature::SigningKey;
-use quittance_ledger::ids::Height;
 use quittance_rpc::convert::TransactionStatus;
 
 #[test]
@@ -76,14 +75,14 @@ fn a_proposal_of_another_validator_is_checked_in_every_field() {
     for mutation in mutations {
         let mut bad = good.clone();
         mutation(&mut bad);
-        assert!(fixture.proposer.validate(bad, now).is_err());
+        assert!(fixture.proposer.validate(bad, Moment::Fresh(now)).is_err());
     }
     let mut early = good.clone();
     early.header.time = Timestamp(now.0 + CLOCK_TOLERANCE + 1);
-    let error = fixture.proposer.validate(early, now).unwrap_err();
+    let error = fixture.proposer.validate(early, Moment::Fresh(now)).unwrap_err();
     assert!(matches!(error, ApplicationError::Early { .. }), "{error}");
 
-    let block = fixture.proposer.validate(good, now).unwrap();
+    let block = fixture.proposer.validate(good, Moment::Fresh(now)).unwrap();
     let certificate = fixture.certify(&block.header, &fixture.vote);
     fixture.proposer.commit(block, certificate).unwrap();
     let status = fixture.core.status(&transfer.id()).unwrap();
