@@ -91,10 +91,11 @@ fn constants(krate: &str, file: &Path, source: &Path) -> Vec<(String, String)> {
     text.lines().filter_map(constant).collect()
 }
 
-const CRATES: [&str; 11] = [
+const CRATES: [&str; 12] = [
     "agent",
     "audit",
     "circuit",
+    "consensus",
     "coordinator",
     "crypto",
     "ledger",

@@ -39,8 +39,11 @@ use malachite_app_channel::{
 use quittance_crypto::signature::SigningKey;
 use quittance_ledger::certificate::MAX_VALIDATORS;
 use quittance_ledger::ids::{BlockId, ChainId, Height, InstitutionId};
+use malachite_app_channel::app::engine::node::NodeRef;
 use thiserror::Error;
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use self::codec::Canonical;
 use self::context::{Quittance, Who};
@@ -163,6 +166,9 @@ pub enum RunError<E: std::error::Error> {
     /// One of the engine's actors has ended; its log says why.
     #[error("the consensus engine has ended by itself")]
     Ended,
+    /// The log of votes cannot be written or read: going on could mean to vote twice.
+    #[error("the consensus engine's log of votes has failed: look at its disk before a restart")]
+    Unsafe,
 }
 
 /// An engine that has started, and waits to be run.
@@ -177,16 +183,42 @@ pub struct Engine {
     runtime: Handle,
 }
 
-/// Ends the actors when it is dropped.
+/// The engine's actors, and the tasks of its network.
 struct Actors {
-    handle: EngineHandle,
-    _network: Network,
+    node: Node,
+    /// Ends when the engine's supervisor does.
+    ended: JoinHandle<()>,
+    network: Network,
 }
 
-impl Drop for Actors {
+/// The supervisor of the engine's actors; they end when it is dropped.
+struct Node(NodeRef);
+
+impl Drop for Node {
     fn drop(&mut self) {
-        self.handle.actor.get_cell().stop_children(None);
-        self.handle.actor.stop(None);
+        self.0.get_cell().stop_children(None);
+        self.0.stop(None);
+    }
+}
+
+/// How long actors may take to end.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+impl Actors {
+    /// Whether the supervisor has ended, or does so soon. It does not when its children have been
+    /// stopped because going on could mean to vote twice.
+    async fn have_ended(&mut self) -> bool {
+        timeout(LAST_WORDS, &mut self.ended).await.is_ok()
+    }
+
+    /// Ends all of them, and waits.
+    async fn end(self) {
+        let Self { node, ended, mut network } = self;
+        network.tasks.shutdown().await;
+        node.0.get_cell().stop_children_and_wait(None, Some(LAST_WORDS)).await;
+        drop(node);
+        // Aborted with the runtime if it takes too long.
+        let _ = timeout(LAST_WORDS, ended).await;
     }
 }
 
@@ -275,7 +307,7 @@ impl Engine {
             .with_default_request(RequestContext::new(1))
             .build()
             .await;
-        let (channels, handle) = built.map_err(|error| StartError::Engine(error.to_string()))?;
+        let (channels, EngineHandle { actor, handle: ended }) = built.map_err(|error| StartError::Engine(error.to_string()))?;
         Ok(Self {
             institution,
             store,
@@ -283,7 +315,7 @@ impl Engine {
             timeouts: patience.timeouts(),
             pace,
             channels,
-            actors: Actors { handle, _network: network },
+            actors: Actors { node: Node(actor), ended, network },
             runtime: Handle::current(),
         })
     }
@@ -295,10 +327,15 @@ impl Engine {
         application: &mut A,
         bell: &Bell,
     ) -> Result<(), RunError<A::Error>> {
-        let Self { institution, store, hub, timeouts, pace, mut channels, actors, runtime } = self;
+        let Self { institution, store, hub, timeouts, pace, mut channels, mut actors, runtime } =
+            self;
         let parts = host::Parts { application, institution, store, hub, timeouts, pace };
-        let ended = host::run(parts, &mut channels, &runtime, bell);
-        drop(actors);
+        let ended = match host::run(parts, &mut channels, &runtime, bell) {
+            Err(RunError::Ended) if !runtime.block_on(actors.have_ended()) => Err(RunError::Unsafe),
+            ended => ended,
+        };
+        drop(channels);
+        runtime.block_on(actors.end());
         ended
     }
 }

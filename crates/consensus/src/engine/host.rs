@@ -137,9 +137,9 @@ impl<A: Application> Host<'_, A> {
             }
             AppMsg::Finalized { certificate, evidence, reply, .. } => {
                 self.convict(&evidence)?;
-                self.blocks.finalized(certificate.height.height())?;
+                let fetched = self.blocks.finalized(certificate.height.height())?;
                 let (height, params) = self.next();
-                self.idle = Some(Idle { reply, height, params, since: Instant::now() });
+                self.idle = Some(Idle { reply, height, params, since: Instant::now(), fetched });
             }
             AppMsg::GetHistoryMinHeight { reply } => {
                 let _ = reply.send(At::from(Height(1)));

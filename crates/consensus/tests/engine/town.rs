@@ -155,6 +155,8 @@ impl Town {
             bell.stop();
             thread.join().unwrap().unwrap();
             self.net.leave(house.peer);
+            // The thread that writes the engine's log unlocks it as the last thing it does.
+            std::thread::sleep(Duration::from_millis(200));
         }
     }
 

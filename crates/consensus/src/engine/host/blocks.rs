@@ -36,6 +36,8 @@ pub struct Blocks {
     accepted: BTreeMap<BlockId, Block<Verified>>,
     /// Blocks of the height after, which nobody has looked at.
     early: Vec<Whole>,
+    /// The last height whose block was fetched from others.
+    fetched: Option<Height>,
 }
 
 fn value(whole: &Whole, validity: Validity) -> ProposedValue<Quittance> {
@@ -61,7 +63,7 @@ fn whole(proposed: Proposed) -> Whole {
 
 impl Blocks {
     pub fn new(store: Box<dyn ProposalStore>) -> Self {
-        Self { store, accepted: BTreeMap::new(), early: Vec::new() }
+        Self { store, accepted: BTreeMap::new(), early: Vec::new(), fetched: None }
     }
 
     /// A block for this place: the same one whenever it is asked for.
@@ -196,14 +198,15 @@ impl Blocks {
         application.validate(block, Moment::Past).map_err(RunError::Application)
     }
 
-    /// A height is over: what was proposed at it is forgotten.
+    /// A height is over: what was proposed at it is forgotten. Whether its block was fetched.
     pub fn finalized<E: std::error::Error>(
         &mut self,
         height: Height,
-    ) -> std::result::Result<(), RunError<E>> {
+    ) -> std::result::Result<bool, RunError<E>> {
         self.accepted.clear();
         self.early.retain(|early| early.height > height);
-        Ok(self.store.prune(height)?)
+        self.store.prune(height)?;
+        Ok(self.fetched == Some(height))
     }
 
     /// Blocks of the chain, for a peer that lacks them: as many as fit a response.
@@ -242,6 +245,7 @@ impl Blocks {
             return Ok(SyncedValueOutcome::PeerFault);
         };
         let whole = Whole { who, height, round, block: block.id(), bytes };
+        self.fetched = Some(height);
         self.check(application, &whole, Moment::Past).map(SyncedValueOutcome::Verdict)
     }
 }

@@ -20,6 +20,8 @@ pub struct Idle {
     pub params: HeightParams<Quittance>,
     /// When the one before was finished.
     pub since: Instant,
+    /// Whether that one was fetched from others, who are further: there is nothing to wait for.
+    pub fetched: bool,
 }
 
 impl Idle {
@@ -27,9 +29,10 @@ impl Idle {
     /// or that others have begun.
     pub fn over_at(&self, started: Instant, pace: &Pace, wanted: bool) -> Instant {
         let (least, heartbeat) = (started + pace.min_interval, self.since + pace.heartbeat);
-        match wanted {
-            true => least,
-            false => heartbeat.max(least),
+        match (self.fetched, wanted) {
+            (true, _) => self.since,
+            (false, true) => least,
+            (false, false) => heartbeat.max(least),
         }
     }
 
