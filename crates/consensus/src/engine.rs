@@ -31,6 +31,7 @@ use std::time::Duration;
 use malachite_app_channel::app::config::{
     ConsensusConfig, NodeConfig, ValuePayload, ValueSyncConfig,
 };
+use malachite_app_channel::app::engine::node::NodeRef;
 use malachite_app_channel::app::types::core::LinearTimeouts;
 use malachite_app_channel::{
     Channels, ConsensusContext, EngineBuilder, EngineHandle, RequestContext, SyncContext,
@@ -39,7 +40,6 @@ use malachite_app_channel::{
 use quittance_crypto::signature::SigningKey;
 use quittance_ledger::certificate::MAX_VALIDATORS;
 use quittance_ledger::ids::{BlockId, ChainId, Height, InstitutionId};
-use malachite_app_channel::app::engine::node::NodeRef;
 use thiserror::Error;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -307,7 +307,8 @@ impl Engine {
             .with_default_request(RequestContext::new(1))
             .build()
             .await;
-        let (channels, EngineHandle { actor, handle: ended }) = built.map_err(|error| StartError::Engine(error.to_string()))?;
+        let (channels, EngineHandle { actor, handle: ended }) =
+            built.map_err(|error| StartError::Engine(error.to_string()))?;
         Ok(Self {
             institution,
             store,

@@ -411,4 +411,3 @@ impl Context for Quittance {
         self.ballot(VoteKind::Precommit, height, round, value, who)
     }
 }
-

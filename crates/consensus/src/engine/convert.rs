@@ -62,9 +62,8 @@ pub fn polka_out(polka: &PolkaCertificate<Quittance>) -> Polka {
 
 pub fn polka_in(polka: Polka) -> PolkaCertificate<Quittance> {
     let Polka { height, round, block, signatures } = polka;
-    let signature = |each: ValidatorSignature| {
-        PolkaSignature::new(Who(each.institution), Seal(each.signature))
-    };
+    let signature =
+        |each: ValidatorSignature| PolkaSignature::new(Who(each.institution), Seal(each.signature));
     PolkaCertificate {
         height: height.into(),
         round: Round::new(round),
@@ -147,7 +146,8 @@ pub fn decided(decision: CommitCertificate<Quittance>) -> Certificate {
 pub fn block_out(decided: &sync::RawDecidedValue<Quittance>) -> DecidedBlock {
     let ExtendedCommitCertificate { height, round, value_id, commit_signatures } =
         &decided.certificate;
-    let signatures = commit_signatures.iter().map(|each| (each.address.0, each.signature.0.clone()));
+    let signatures =
+        commit_signatures.iter().map(|each| (each.address.0, each.signature.0.clone()));
     DecidedBlock {
         block: decided.value_bytes.clone(),
         certificate: certificate(height.height(), *round, value_id.0, signatures.collect()),

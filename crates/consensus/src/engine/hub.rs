@@ -6,7 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use malachite_app_channel::app::engine::network::{NetworkEvent, Status as EngineStatus, Subscriber};
+use malachite_app_channel::app::engine::network::{
+    NetworkEvent, Status as EngineStatus, Subscriber,
+};
 use malachite_app_channel::app::streaming::{StreamContent, StreamId, StreamMessage};
 use malachite_app_channel::app::types::PeerId;
 use malachite_network::Channel;
@@ -134,12 +136,7 @@ impl Hub {
     }
 
     /// Takes in what a peer says.
-    pub fn hear(
-        &self,
-        peer: Peer,
-        frame: Frame,
-        assembly: &mut Assembly,
-    ) -> Result<(), Refusal> {
+    pub fn hear(&self, peer: Peer, frame: Frame, assembly: &mut Assembly) -> Result<(), Refusal> {
         let from = id_of(peer);
         match frame {
             Frame::Vote(vote) | Frame::VoteAgain(vote) => {

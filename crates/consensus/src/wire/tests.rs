@@ -35,8 +35,7 @@ fn part() -> Part {
 fn frames() -> Vec<Frame> {
     let vote = signed_vote();
     let valid_round = Some(1);
-    let proposal =
-        Proposal { chain: CHAIN, height: HEIGHT, round: 2, block: BLOCK, valid_round };
+    let proposal = Proposal { chain: CHAIN, height: HEIGHT, round: 2, block: BLOCK, valid_round };
     let signature = proposal.sign(&key());
     let institution = institution();
     let signed = ValidatorSignature { institution, signature: vote.signature.clone() };

@@ -1,12 +1,12 @@
 //! Peers that do not keep to the rules.
 
 use bytes::Bytes;
+use quittance_consensus::Part;
 use quittance_consensus::transport::{Connection, DeliveryError, Inbox, Peer};
 use quittance_consensus::wire::{
     DecidedBlock, Frame, MAX_FRAME_BYTES, Polka, Response, SignedProposal, SignedVote, Status,
     parts_of,
 };
-use quittance_consensus::Part;
 use quittance_crypto::digest::Digest;
 use quittance_ledger::certificate::{Certificate, Vote, VoteKind};
 use quittance_ledger::ids::{BlockId, ChainId, Height};

@@ -193,10 +193,9 @@ impl Town {
     /// All have the same blocks, as far as they go, each with a certificate by the set of its
     /// height.
     pub fn agree(&self) {
-        let longest = self.houses.iter().max_by_key(|house| house.disk.height()).unwrap();
-        let longest = longest.disk.blocks().clone();
-        for house in &self.houses {
-            let blocks = house.disk.blocks().clone();
+        let chains: Vec<_> = self.houses.iter().map(|house| house.disk.blocks().clone()).collect();
+        let longest = chains.iter().max_by_key(|blocks| blocks.len()).unwrap();
+        for blocks in &chains {
             for (index, (header, certificate)) in blocks.iter().enumerate() {
                 assert_eq!(header, &longest[index].0);
                 assert_eq!(certificate.block, header.id());

@@ -16,7 +16,7 @@ use quittance_ledger::transaction::Verified;
 
 use super::{Result, now};
 use crate::engine::RunError;
-use crate::engine::context::{Quittance, Value, Whole, Who};
+use crate::engine::context::{Quittance, Value, Who, Whole};
 use crate::engine::convert::block_in;
 use crate::store::{ProposalStore, Proposed};
 use crate::wire::{DecidedBlock, MAX_RESPONSE_BLOCKS, MAX_RESPONSE_BYTES};

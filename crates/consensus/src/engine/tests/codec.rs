@@ -96,8 +96,7 @@ fn certificates_keep_their_signatures_and_their_order() {
         block,
         signature: vote(number).signature,
     };
-    let votes =
-        vec![vote(2, VoteKind::Precommit, None), vote(0, VoteKind::Prevote, Some(BLOCK))];
+    let votes = vec![vote(2, VoteKind::Precommit, None), vote(0, VoteKind::Prevote, Some(BLOCK))];
     for kind in [RoundChangeKind::Skip, RoundChangeKind::Precommit] {
         let change = RoundChange { height: HEIGHT, round: 7, kind, votes: votes.clone() };
         assert_eq!(round_out(&round_in(change.clone())), change);

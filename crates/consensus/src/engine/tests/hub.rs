@@ -2,7 +2,9 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use malachite_app_channel::app::engine::network::{NetworkEvent, Subscriber};
-use malachite_app_channel::app::engine::util::output_port::{OutputPort, OutputPortSubscriberTrait};
+use malachite_app_channel::app::engine::util::output_port::{
+    OutputPort, OutputPortSubscriberTrait,
+};
 use malachite_app_channel::app::streaming::StreamContent;
 
 use super::*;
