@@ -14,7 +14,7 @@ use crate::session::{Binding, Frame, Traffic};
 use crate::share::Share;
 use crate::stock::{Amount, Empty, Material};
 
-use shelf::{Shared, batch, making, stocks};
+use shelf::{Shared, Shelf, batch, making, stocks};
 
 const AMOUNT: Amount = Amount { comparisons: 9, bits: 131 };
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use quittance_crypto::digest::Digest;
+use quittance_crypto::encoding::Decode;
 
 use super::AMOUNT;
 use crate::engine::tests::binding;
