@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use quittance_ledger::ids::InstitutionId;
 use quittance_mpc::Engine;
-use quittance_mpc::session::{Abort, Machine, Traffic};
+use quittance_mpc::session::{Abort, Machine};
 use quittance_rpc::client::Dialer;
 use quittance_rpc::config::{ListenAddress, Target};
-use quittance_rpc::frames::{Assignment, Frames, Stopped};
+use quittance_rpc::frames::{Assignment, Frames};
 use quittance_rpc::identity::{Identity, Process, ProcessName};
 use quittance_rpc::limits::Limits;
 use quittance_rpc::server::Server;
@@ -69,14 +69,13 @@ impl Network for Committee {
             self.runtime.spawn(async move { frames.drive(machine, assignment).await })
         };
         let runs: Vec<_> = (1..).zip(&self.parties).map(party).collect();
-        let ended = |run| self.runtime.block_on(run).expect("no party panics");
-        let ended = runs.into_iter().map(ended);
-        let result = ended.map(|ended: Result<(T, Traffic), Stopped>| {
+        let ended = runs.into_iter().map(|run| {
+            let ended = self.runtime.block_on(run).expect("no party panics");
             let (result, traffic) =
                 ended.unwrap_or_else(|failure| panic!("honest parties finish: {failure}"));
             (result, traffic.bytes)
         });
-        result.collect()
+        ended.collect()
     }
 }
 
