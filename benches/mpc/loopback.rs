@@ -22,7 +22,7 @@ use rand_core::OsRng;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
 
-use crate::mpc::threads::{Outcome, binding, joined};
+use crate::mpc::threads::{Network, binding};
 
 const NAMES: [&str; 3] = ["MPCAZZ01", "MPCBZZ01", "MPCCZZ01"];
 
@@ -43,15 +43,16 @@ impl Committee {
         let (parties, members) = runtime.block_on(start())?;
         Ok(Self { parties, members, sessions: Cell::new(0), runtime })
     }
+}
 
-    /// Runs a protocol at all parties.
-    pub(crate) fn jointly<F, P>(&self, protocol: P) -> Outcome
+impl Network for Committee {
+    fn by_party<T, F, P>(&self, protocol: P) -> Vec<(T, u64)>
     where
-        F: Future<Output = Result<Outcome, Abort>> + Send + 'static,
+        T: Send + 'static,
+        F: Future<Output = Result<T, Abort>> + Send + 'static,
         P: FnOnce(Engine) -> F + Clone + Send + 'static,
     {
-        let number = self.sessions.replace(self.sessions.get() + 1);
-        let binding = binding(&number.to_string());
+        let binding = binding(&self.sessions);
         let party = |(number, frames): (u8, &Frames)| {
             let (frames, protocol) = (frames.clone(), protocol.clone());
             let machine = Machine::new(&binding, number, |session| async move {
@@ -68,10 +69,13 @@ impl Committee {
             self.runtime.spawn(async move { frames.drive(machine, assignment).await })
         };
         let runs: Vec<_> = (1..).zip(&self.parties).map(party).collect();
-        joined(runs.into_iter().map(|run| {
+        let ended = runs.into_iter().map(|run| {
             let ended = self.runtime.block_on(run).expect("no party panics");
-            ended.unwrap_or_else(|failure| panic!("honest parties finish: {failure}")).0
-        }))
+            let (result, traffic) =
+                ended.unwrap_or_else(|failure| panic!("honest parties finish: {failure}"));
+            (result, traffic.bytes)
+        });
+        ended.collect()
     }
 }
 

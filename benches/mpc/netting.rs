@@ -18,7 +18,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
 use super::PEER;
-use super::threads::{self, Outcome, jointly};
+use super::threads::{self, Network, Outcome, Threads};
 use crate::measure::Bench;
 use case::{Dealt, Work, gridlock};
 
@@ -27,12 +27,11 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// How often what takes seconds is repeated.
 const RUNS: usize = 3;
 
-pub(super) fn measure(bench: &mut Bench) -> Result<()> {
-    small(bench)?;
+pub(super) fn measure(bench: &mut Bench, network: &Threads) -> Result<()> {
     // With a tenth of what each bank owes, and with nothing. The recorded run is one payment at a
     // time, with nothing.
-    large(bench, "netting 100x10000 public payees", 10, None)?;
-    large(bench, "netting 100x10000 tight", 0, Some([23.9, 1889.0]))?;
+    large(bench, network, "netting 100x10000 public payees", 10, None)?;
+    large(bench, network, "netting 100x10000 tight", 0, Some([23.9, 1889.0]))?;
     dealing(bench)
 }
 
@@ -51,7 +50,7 @@ impl Prepared {
 
     /// Something to run with this, as often as wanted. What it needs is made in the same session, or
     /// in one before and stored.
-    fn runner(self, stored: bool) -> impl Fn() -> Outcome {
+    fn runner(self, network: &impl Network, stored: bool) -> impl Fn() -> Outcome {
         let labels = Arc::new(self.work.labels());
         let amount = stored.then(|| self.work.amount(self.steps).expect("a price"));
         let Self { work: Work { program, .. }, dealt, steps } = self;
@@ -86,33 +85,39 @@ impl Prepared {
                 })
             };
             match amount {
-                Some(amount) => threads::with_stored(amount, protocol),
-                None => jointly(move |engine| protocol(engine, Single(None))),
+                Some(amount) => network.with_stored(amount, protocol),
+                None => network.jointly(move |engine| protocol(engine, Single(None))),
             }
         }
     }
 }
 
-fn small(bench: &mut Bench) -> Result<()> {
+pub(super) fn small(bench: &mut Bench, network: &impl Network, over: &str) -> Result<()> {
     let mut rng = ChaCha20Rng::seed_from_u64(7);
     let work = Work::hidden(&gridlock(10, 100, 10, &mut rng), &mut rng)?;
     let prepared = Prepared::new(work, &mut rng)?;
     let unit = format!("ms online, {} steps", prepared.steps);
-    let run = prepared.runner(true);
-    let name = "netting 10x100 hidden payees";
-    let ours = bench.milliseconds(name, |bencher| {
+    let run = prepared.runner(network, true);
+    let name = format!("netting 10x100 hidden payees{over}");
+    let ours = bench.milliseconds(&name, |bencher| {
         bencher.iter_custom(|times| super::repeated(times, || run().elapsed));
     })?;
-    bench.row(Row::lower(name, &unit, ours, None))
+    bench.row(Row::lower(&name, &unit, ours, None))
 }
 
-fn large(bench: &mut Bench, name: &str, percent: u64, peer: Option<[f64; 2]>) -> Result<()> {
+fn large(
+    bench: &mut Bench,
+    network: &Threads,
+    name: &str,
+    percent: u64,
+    peer: Option<[f64; 2]>,
+) -> Result<()> {
     let mut rng = ChaCha20Rng::seed_from_u64(7);
     let queues = gridlock(100, 10_000, percent, &mut rng);
     let work = Work::open(&queues, |netting| netting.until_settled())?;
     let prepared = Prepared::new(work, &mut rng)?;
     let steps = prepared.steps;
-    let run = prepared.runner(false);
+    let run = prepared.runner(network, false);
     let outcomes: Vec<_> = (0..RUNS).map(|_| run()).collect();
     let seconds = median(outcomes.iter().map(|it| it.preparing + it.elapsed)).as_secs_f64();
     let [time, size] = [0, 1].map(|place| peer.map(|peer| (PEER, peer[place])));
@@ -153,7 +158,8 @@ pub(super) fn memory(bench: &mut Bench) -> Result<()> {
     let empty = status("VmRSS")?;
     let work = Work::hidden(&queues, &mut rng)?;
     let program = status("VmRSS")? - empty;
-    let run = Prepared::new(work, &mut rng)?.runner(false);
+    let threads = Threads::default();
+    let run = Prepared::new(work, &mut rng)?.runner(&threads, false);
     let _: Outcome = run();
     let each = program + (status("VmHWM")? - empty - program) / 3.0;
     bench.row(Row::lower("party memory at 100x10000", "MiB, hidden payees", each, None))

@@ -1,5 +1,6 @@
-//! Three parties, each a thread.
+//! Protocols of three parties: what is measured of them, and three parties that are threads.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -41,40 +42,79 @@ impl Work {
     }
 }
 
-/// Runs a protocol at all parties: the slowest, and what all have sent.
-pub(crate) fn jointly<F, P>(protocol: P) -> Outcome
-where
-    F: Future<Output = Result<Outcome, Abort>> + Send + 'static,
-    P: FnOnce(Engine) -> F + Clone + Send + 'static,
-{
-    joined(by_party("bench", protocol).into_iter().map(|(outcome, _)| outcome))
+/// Three honest parties, and what connects them.
+pub(crate) trait Network {
+    /// What each party has in the end, in a session of its own, and the bytes that it has sent.
+    fn by_party<T, F, P>(&self, protocol: P) -> Vec<(T, u64)>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Abort>> + Send + 'static,
+        P: FnOnce(Engine) -> F + Clone + Send + 'static;
+
+    /// Runs a protocol at all parties: the slowest, and what all have sent.
+    fn jointly<F, P>(&self, protocol: P) -> Outcome
+    where
+        F: Future<Output = Result<Outcome, Abort>> + Send + 'static,
+        P: FnOnce(Engine) -> F + Clone + Send + 'static,
+    {
+        joined(self.by_party(protocol).into_iter().map(|(outcome, _)| outcome))
+    }
+
+    /// The same after a batch of stored preprocessing was made, in a session of its own. Each party
+    /// is given a stock with its side of it. What making it took is what was done in advance.
+    fn with_stored<F, P>(&self, amount: Amount, protocol: P) -> Outcome
+    where
+        F: Future<Output = Result<Outcome, Abort>> + Send + 'static,
+        P: FnOnce(Engine, Single) -> F + Clone + Send + 'static,
+    {
+        let made = self.by_party(move |engine| async move {
+            let start = Instant::now();
+            let material = engine.into_material(1, amount).await?;
+            let made = Outcome { elapsed: start.elapsed(), ..Outcome::default() };
+            Ok((Mutex::new(Some(material)), made))
+        });
+        let (sides, made): (Vec<_>, Vec<_>) =
+            made.into_iter().map(|((side, made), bytes)| (side, Outcome { bytes, ..made })).unzip();
+        let (sides, made) = (Arc::new(sides), joined(made.into_iter()));
+        let used = self.jointly(move |engine| {
+            let side = sides[engine.me().position()].lock().ok().and_then(|mut side| side.take());
+            protocol(engine, Single(side))
+        });
+        Outcome { preparing: made.elapsed, bytes: made.bytes + used.bytes, ..used }
+    }
 }
 
-/// The same after a batch of stored preprocessing was made, in a session of its own. Each party is
-/// given a stock with its side of it. What making it took is what was done in advance.
-pub(crate) fn with_stored<F, P>(amount: Amount, protocol: P) -> Outcome
-where
-    F: Future<Output = Result<Outcome, Abort>> + Send + 'static,
-    P: FnOnce(Engine, Single) -> F + Clone + Send + 'static,
-{
-    let made = by_party("stock", move |engine| async move {
-        let start = Instant::now();
-        let material = engine.into_material(1, amount).await?;
-        let made = Outcome { elapsed: start.elapsed(), ..Outcome::default() };
-        Ok((Mutex::new(Some(material)), made))
-    });
-    let (sides, made): (Vec<_>, Vec<_>) =
-        made.into_iter().map(|((side, made), bytes)| (side, Outcome { bytes, ..made })).unzip();
-    let (sides, made) = (Arc::new(sides), joined(made.into_iter()));
-    let used = jointly(move |engine| {
-        let side = sides[engine.me().position()].lock().ok().and_then(|mut side| side.take());
-        protocol(engine, Single(side))
-    });
-    Outcome { preparing: made.elapsed, bytes: made.bytes + used.bytes, ..used }
+/// Parties that are threads of this process and pass each other frames in memory.
+#[derive(Default)]
+pub(crate) struct Threads {
+    sessions: Cell<u32>,
+}
+
+impl Network for Threads {
+    fn by_party<T, F, P>(&self, protocol: P) -> Vec<(T, u64)>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Abort>> + Send + 'static,
+        P: FnOnce(Engine) -> F + Clone + Send + 'static,
+    {
+        let binding = binding(&self.sessions);
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..PARTIES).map(|_| channel()).unzip();
+        let party = |(number, receiver): (u8, Receiver<Vec<u8>>)| {
+            let (binding, senders, protocol) = (binding.clone(), senders.clone(), protocol.clone());
+            thread::spawn(move || {
+                let machine = Machine::new(&binding, number, |session| async move {
+                    protocol(Engine::start(session, OsRng).await?).await
+                });
+                attend(machine.expect("a committee of three"), &senders, &receiver)
+            })
+        };
+        let parties: Vec<_> = (1..=PARTIES).zip(receivers).map(party).collect();
+        parties.into_iter().map(|party| party.join().expect("honest parties finish")).collect()
+    }
 }
 
 /// The slowest party's times, and what all have sent.
-pub(crate) fn joined(outcomes: impl Iterator<Item = Outcome>) -> Outcome {
+fn joined(outcomes: impl Iterator<Item = Outcome>) -> Outcome {
     let both = |one: Outcome, other: Outcome| Outcome {
         elapsed: one.elapsed.max(other.elapsed),
         preparing: one.preparing.max(other.preparing),
@@ -83,34 +123,13 @@ pub(crate) fn joined(outcomes: impl Iterator<Item = Outcome>) -> Outcome {
     outcomes.reduce(both).expect("three outcomes")
 }
 
-/// What each party has in the end, in a session for this occasion, and the bytes that it has sent.
-fn by_party<T, F, P>(occasion: &str, protocol: P) -> Vec<(T, u64)>
-where
-    T: Send + 'static,
-    F: Future<Output = Result<T, Abort>> + Send + 'static,
-    P: FnOnce(Engine) -> F + Clone + Send + 'static,
-{
-    let binding = binding(occasion);
-    let (senders, receivers): (Vec<_>, Vec<_>) = (0..PARTIES).map(|_| channel()).unzip();
-    let party = |(number, receiver): (u8, Receiver<Vec<u8>>)| {
-        let (binding, senders, protocol) = (binding.clone(), senders.clone(), protocol.clone());
-        thread::spawn(move || {
-            let machine = Machine::new(&binding, number, |session| async move {
-                protocol(Engine::start(session, OsRng).await?).await
-            });
-            attend(machine.expect("a committee of three"), &senders, &receiver)
-        })
-    };
-    let parties: Vec<_> = (1..=PARTIES).zip(receivers).map(party).collect();
-    parties.into_iter().map(|party| party.join().expect("honest parties finish")).collect()
-}
-
-/// What a session of all parties is bound to.
-pub(crate) fn binding(round: &str) -> Binding {
+/// What the next session of all parties is bound to.
+pub(crate) fn binding(sessions: &Cell<u32>) -> Binding {
+    let number = sessions.replace(sessions.get() + 1).to_be_bytes();
     let name = |text| Digest::of(text, &[]);
     Binding {
         chain: name("bench"),
-        round: Digest::of("bench", &[round.as_bytes()]),
+        round: Digest::of("bench", &[&number]),
         attempt: 0,
         circuit: name("bench"),
         roster: name("bench"),

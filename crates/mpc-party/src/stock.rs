@@ -396,4 +396,6 @@ impl stock::Stock for Draw {
 }
 
 #[cfg(test)]
+mod kills;
+#[cfg(test)]
 mod tests;

@@ -7,6 +7,9 @@ use rand_core::SeedableRng;
 
 use super::*;
 
+/// The chain of the committee of these tests.
+pub(super) const COMMITTEE_CHAIN: u8 = 1;
+
 const AMOUNT: Amount = Amount { comparisons: 2, bits: 4 };
 
 fn party(name: &str) -> InstitutionId {
@@ -32,7 +35,7 @@ fn binding(chain: u8, round: u8) -> Binding {
     }
 }
 
-fn committee(chain: u8) -> Digest {
+pub(super) fn committee(chain: u8) -> Digest {
     binding(chain, 0).setting()
 }
 
@@ -44,7 +47,7 @@ fn batch(chain: u8, number: u64) -> Vec<Material> {
     network.unwrap().run().results.into_iter().map(Result::unwrap).collect()
 }
 
-fn first_side(chain: u8, number: u64) -> Material {
+pub(super) fn first_side(chain: u8, number: u64) -> Material {
     batch(chain, number).swap_remove(0)
 }
 
@@ -53,21 +56,21 @@ fn open_as(folder: &Path, chain: u8, name: &str, key: u64) -> Result<Arc<Stock>,
     Stock::open(folder, whose, &notes(key), &[committee(chain)]).map(Arc::new)
 }
 
-fn open(folder: &Path) -> Arc<Stock> {
-    open_as(folder, 1, "MPCAZZ01", 1).unwrap()
+pub(super) fn open(folder: &Path) -> Arc<Stock> {
+    open_as(folder, COMMITTEE_CHAIN, "MPCAZZ01", 1).unwrap()
 }
 
-fn ready(stock: &Stock) -> Vec<u64> {
+pub(super) fn ready(stock: &Stock) -> Vec<u64> {
     stock.holdings(&committee(1)).ready.iter().map(|id| id.number).collect()
 }
 
-fn id(stock: &Stock, number: u64) -> BatchId {
+pub(super) fn id(stock: &Stock, number: u64) -> BatchId {
     let all = stock.holdings(&committee(1)).ready;
     *all.iter().find(|id| id.number == number).unwrap()
 }
 
 /// With batches of these numbers.
-fn filled(folder: &Path, numbers: &[u64]) -> Arc<Stock> {
+pub(super) fn filled(folder: &Path, numbers: &[u64]) -> Arc<Stock> {
     let stock = open(folder);
     for number in numbers {
         assert!(stock.keep(&first_side(1, *number)).unwrap());
