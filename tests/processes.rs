@@ -19,6 +19,7 @@ fn network(directory: &Path) -> Members {
         suite: quittance_crypto::signature::Suite::MlDsa65MlKem768,
         banks: ["AAAAZZ01", "BBBBZZ01"].map(|id| id.parse().expect("a name")).into(),
         assets: vec![("EUR".parse().expect("a code"), 2)],
+        validators: 1,
         base_port: 0,
     };
     plan.base_port = ports::free_range(plan.ports()).expect("free ports");

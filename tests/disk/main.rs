@@ -22,6 +22,7 @@ fn node(fault: &str) -> String {
         suite: quittance_crypto::signature::Suite::MlDsa65MlKem768,
         banks: ["AAAAZZ01", "BBBBZZ01"].map(|id| id.parse().unwrap()).into(),
         assets: vec![("EUR".parse().unwrap(), 2)],
+        validators: 1,
         base_port: 0,
     };
     plan.base_port = quittance_rpc::ports::free_range(plan.ports()).unwrap();

@@ -89,6 +89,7 @@ impl Network {
             suite,
             banks: ids(banks),
             assets: vec![("EUR".parse().expect("a code"), 2)],
+            validators: 1,
             base_port: 1,
         };
         let (guard, base_port) = reserve(plan.ports());

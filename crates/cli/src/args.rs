@@ -57,6 +57,9 @@ pub struct DemoArguments {
     /// Also writes the results to this file, as JSON.
     #[arg(long, value_name = "OUT")]
     pub json: Option<PathBuf>,
+    /// How many validators decide on blocks.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub validators: u8,
     /// The algorithms of all signatures and seals.
     #[arg(long, default_value_t = Suite::MlDsa65MlKem768)]
     pub suite: Suite,
@@ -78,6 +81,9 @@ pub struct TestnetArguments {
     /// The names of the banks instead, like BICs.
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     pub banks: Vec<InstitutionId>,
+    /// How many validators decide on blocks. More than two thirds of them must run.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub validators: u8,
     /// The assets that the central bank issues: EUR, JPY, USD, or any other as CODE:DECIMALS.
     #[arg(long, value_name = "ASSET", value_delimiter = ',', default_value = "EUR,USD")]
     #[arg(value_parser = asset)]

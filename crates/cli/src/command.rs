@@ -129,13 +129,14 @@ fn status(arguments: StatusArguments) -> Result<bool, Failure> {
 }
 
 fn make_testnet(arguments: TestnetArguments) -> Result<(), Failure> {
-    let TestnetArguments { dir, institutions, mut banks, assets, base_port, name, suite } =
-        arguments;
+    let TestnetArguments { dir, institutions, mut banks, .. } = arguments;
+    let TestnetArguments { validators, assets, base_port, name, suite, .. } = arguments;
     if banks.is_empty() {
         let named = names::banks(institutions).map(|id| id.parse::<InstitutionId>());
         banks = named.collect::<Result<_, _>>()?;
     }
-    let members = testnet::create(&Plan { name, suite, banks, assets, base_port }, &dir)?;
+    let plan = Plan { name, suite, banks, assets, validators, base_port };
+    let members = testnet::create(&plan, &dir)?;
     print!("{}", closing::made(&dir, &members));
     Ok(())
 }
@@ -166,8 +167,9 @@ fn demo(arguments: &DemoArguments) -> Result<(), Failure> {
         opened.map_err(|error| format!("{}: {error}", path.display()))?;
     }
     let directory = arguments.dir.clone().unwrap_or_else(temporary);
-    let (suite, auditor) = (arguments.suite, auditor()?);
-    let options = Options { input, bilateral, suite, directory, auditor };
+    let DemoArguments { suite, validators, .. } = *arguments;
+    let auditor = auditor()?;
+    let options = Options { input, bilateral, suite, validators, directory, auditor };
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(async {
         tokio::select! {

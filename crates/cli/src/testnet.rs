@@ -5,7 +5,7 @@
 //! | `genesis.json` | what the chain begins with |
 //! | `directory.toml` | where each process listens |
 //! | `ca/ca.pem`, `ca/ca.key` | the authority behind all certificates |
-//! | `<process>/config.toml` | the configuration of `node`, `coordinator`, `party-<id>`, `agent-<id>` |
+//! | `<process>/config.toml` | the configuration of `node`, `node-<id>`, `coordinator`, `party-<id>`, `agent-<id>` |
 //! | `<process>/tls.pem`, `tls.key` | its certificate |
 //! | `<process>/keys.age`, `passphrase` | its institution's secret keys, encrypted, and the passphrase |
 //! | `<process>/data/` | what it stores; made by the process; the coordinator has none |
@@ -82,7 +82,8 @@ pub fn create(plan: &Plan, directory: &Path) -> Result<Members, TestnetError> {
     let authority = authority(plan, directory)?;
     for member in members.iter() {
         if let Some(keys) = keys.get(&member.institution()) {
-            process(directory, member, keys, &authority)?;
+            let config = configs::process(member, members.validators.is_empty());
+            process(directory, member, config, keys, &authority)?;
         }
     }
     clients(directory, &members, &authority)?;
@@ -137,12 +138,13 @@ fn authority(plan: &Plan, directory: &Path) -> Result<Authority, TestnetError> {
 fn process(
     directory: &Path,
     member: &Member,
+    config: String,
     keys: &Keys,
     authority: &Authority,
 ) -> Result<(), TestnetError> {
     let folder = member.path(directory);
     files::folder(&folder)?;
-    files::public(&folder.join("config.toml"), configs::process(member))?;
+    files::public(&folder.join("config.toml"), config)?;
     files::secret(&folder.join("keys.age"), keys.file()?)?;
     files::secret(&folder.join("passphrase"), keys.passphrase.as_bytes())?;
     let host = member.address.ip().to_string();

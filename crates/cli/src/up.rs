@@ -50,6 +50,7 @@ pub fn command(subcommand: &str, config: &Path) -> io::Result<Command> {
 fn subcommand(folder: &str) -> Option<&'static str> {
     match folder {
         "node" => Some("node"),
+        _ if folder.starts_with("node-") => Some("node"),
         "coordinator" => Some("coordinator"),
         _ if folder.starts_with("party-") => Some("mpc-party"),
         _ if folder.starts_with("agent-") => Some("agent"),
@@ -63,7 +64,7 @@ pub fn command_line(directory: &Path, folder: &str) -> Option<String> {
     Some(format!("quittance {} --config {}", subcommand(folder)?, config.display()))
 }
 
-/// The folders of processes in a network's folder: the node first, then the others by name.
+/// The folders of processes in a network's folder: the nodes first, then the others by name.
 pub(crate) fn folders(directory: &Path) -> Result<Vec<(String, &'static str)>, UpError> {
     let no_network = |reason: String| UpError::NoNetwork { path: directory.to_owned(), reason };
     let entries = fs::read_dir(directory).map_err(|error| no_network(error.to_string()))?;
@@ -108,7 +109,7 @@ async fn start(directory: &Path, processes: &mut Supervisor) -> Result<(), UpErr
         let address = address(&config)?;
         processes.start(&folder, command(subcommand, &config)?, &log.join("log"))?;
         // The others are in need of the node; they find each other by themselves.
-        while subcommand == "node" && TcpStream::connect(&address).await.is_err() {
+        while folder == "node" && TcpStream::connect(&address).await.is_err() {
             processes.check()?;
             sleep(POLL).await;
         }

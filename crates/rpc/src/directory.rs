@@ -9,6 +9,9 @@
 //! address = "127.0.0.1:7001"
 //! identity = "urn:quittance:COORZZ01:coordinator"
 //!
+//! # [validators]                    # all of them, if there are several; the node is one
+//! # VALDZZ01 = "127.0.0.1:7000"
+//!
 //! [parties]
 //! MPCPZZ01 = "127.0.0.1:7011"
 //!
@@ -32,10 +35,13 @@ use crate::identity::{Process, ProcessName};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DirectoryFile {
-    /// The validator.
+    /// The validator that the others use.
     pub node: Remote,
     /// The coordinator of rounds.
     pub coordinator: Remote,
+    /// Addresses of all validators by institution, if there are several.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub validators: BTreeMap<String, String>,
     /// Addresses of MPC parties by institution.
     #[serde(default)]
     pub parties: BTreeMap<String, String>,
@@ -47,10 +53,12 @@ pub struct DirectoryFile {
 /// The file, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Directory {
-    /// The validator.
+    /// The validator that the others use.
     pub node: Target,
     /// The coordinator of rounds.
     pub coordinator: Target,
+    /// All validators, if there are several.
+    pub validators: BTreeMap<InstitutionId, Target>,
     /// The MPC parties.
     pub parties: BTreeMap<InstitutionId, Target>,
     /// Agents as other agents reach them.
@@ -64,12 +72,14 @@ impl Directory {
         let node = of_process(&read.node, "node", Process::Node, &mut check);
         let coordinator =
             of_process(&read.coordinator, "coordinator", Process::Coordinator, &mut check);
+        let validators = addresses(&read.validators, "validators", Process::Node, &mut check);
         let parties = addresses(&read.parties, "parties", Process::Party, &mut check);
         let agents = addresses(&read.agents, "agents", Process::Agent, &mut check);
         let directory = node.zip(coordinator);
         check.finish(directory.map(|(node, coordinator)| Self {
             node,
             coordinator,
+            validators,
             parties,
             agents,
         }))

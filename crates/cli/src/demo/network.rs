@@ -35,8 +35,13 @@ pub struct Network {
 
 impl Network {
     /// Makes the files of a network for `input`: its banks, its currencies; by the algorithms of
-    /// `suite`.
-    pub fn make(input: &Input, suite: Suite, directory: &Path) -> Result<Self, DemoError> {
+    /// `suite`, decided on by so many validators.
+    pub fn make(
+        input: &Input,
+        suite: Suite,
+        validators: u8,
+        directory: &Path,
+    ) -> Result<Self, DemoError> {
         let assets = input.currencies().into_iter().map(|currency| {
             let id = currency.code().parse().map_err(testnet::plan::PlanError::Name)?;
             Ok((id, currency.decimals()))
@@ -47,6 +52,7 @@ impl Network {
             suite,
             banks: input.banks().into_iter().collect(),
             assets,
+            validators,
             base_port: 0,
         };
         let count = plan.ports();
@@ -66,11 +72,13 @@ impl Network {
         &self.members
     }
 
-    /// Starts all processes, the validator first, and waits until each is ready.
+    /// Starts all processes, the validators first, and waits until each is ready.
     pub async fn start(&self, stage: &Stage) -> Result<(), DemoError> {
-        self.launch(&self.members.node)?;
+        for node in self.members.nodes() {
+            self.launch(node)?;
+        }
         self.wait_for(&self.members.node).await?;
-        for member in self.members.iter().skip(1) {
+        for member in self.members.iter().skip(1 + self.members.validators.len()) {
             self.launch(member)?;
         }
         for (number, member) in self.members.iter().enumerate() {

@@ -44,6 +44,8 @@ pub struct Options {
     pub bilateral: bool,
     /// The algorithms of the network.
     pub suite: Suite,
+    /// How many validators decide on blocks.
+    pub validators: u8,
     /// The folder of the network; empty, or not there yet.
     pub directory: PathBuf,
     /// The auditor's program.
@@ -58,7 +60,10 @@ pub async fn run(options: &Options) -> Result<Report, DemoError> {
     }
     let mut progress = Progress::new();
     let stage = progress.begin("make keys, certificates and configurations");
-    let network = Network::make(&options.input, options.suite, &options.directory)?;
+    let network = {
+        let Options { input, suite, validators, directory, .. } = &options;
+        Network::make(input, *suite, *validators, directory)?
+    };
     progress.end(stage, &options.directory.display().to_string());
     let report = tokio::select! {
         result = Run { options, network: &network, progress: &mut progress }.all() => result,

@@ -19,6 +19,13 @@ pub fn directory(members: &Members) -> String {
     );
     text += &remote("node", &members.node);
     text += &remote("coordinator", &members.coordinator);
+    if !members.validators.is_empty() {
+        text += "# All validators.\n[validators]\n";
+        for node in members.nodes() {
+            line(&mut text, node.institution().as_str(), &node.address.to_string());
+        }
+        text.push('\n');
+    }
     text += "# MPC parties.\n[parties]\n";
     for party in &members.parties {
         line(&mut text, party.institution().as_str(), &party.address.to_string());
@@ -32,8 +39,8 @@ pub fn directory(members: &Members) -> String {
     text
 }
 
-/// `config.toml` of one process.
-pub fn process(member: &Member) -> String {
+/// `config.toml` of one process, in a network where a validator decides `alone` or not.
+pub fn process(member: &Member, alone: bool) -> String {
     let institution = member.institution();
     let what = match member.name.process {
         Process::Node => format!("The validator {institution}."),
@@ -60,7 +67,7 @@ pub fn process(member: &Member) -> String {
     if member.name.process != Process::Coordinator {
         text += "# Where this process keeps what it must not lose.\ndata = \"data\"\n";
     }
-    if member.name.process != Process::Node {
+    if member.name.process != Process::Node || !alone {
         text += "# Where the other processes listen.\ndirectory = \"../directory.toml\"\n";
     }
     text += settings(member.name.process);

@@ -4,7 +4,7 @@
 
 use quittance_ledger::ids::InstitutionId;
 
-/// The validator.
+/// The first validator, which the others use.
 pub const VALIDATOR: &str = "VALDZZ01";
 
 /// The coordinator of rounds.
@@ -23,6 +23,12 @@ pub const PARTIES: [&str; 3] = ["MPCAZZ01", "MPCBZZ01", "MPCCZZ01"];
 pub fn is_reserved(institution: InstitutionId) -> bool {
     let own = [VALIDATOR, COORDINATOR, CENTRAL_BANK, AUDITOR];
     own.iter().chain(&PARTIES).any(|name| *name == institution.as_str())
+        || validators(u8::MAX).any(|name| name == institution.as_str())
+}
+
+/// The names of `count` validators: `VALDZZ01`, `VALDZZ02` and so on.
+pub fn validators(count: u8) -> impl Iterator<Item = String> {
+    (1..=count.min(99)).map(|number| format!("VALDZZ{number:02}"))
 }
 
 /// Names for `count` banks that have none: `BANKZZ01`, `BANKZZ02` and so on.

@@ -15,6 +15,9 @@ use super::names;
 /// The most banks of a trial network.
 pub const MAX_BANKS: usize = 40;
 
+/// The most validators of a trial network.
+pub const MAX_VALIDATORS: u8 = 16;
+
 /// Everything that is decided before a network is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
@@ -26,6 +29,9 @@ pub struct Plan {
     pub banks: Vec<InstitutionId>,
     /// The assets with their decimals. The central bank issues them all.
     pub assets: Vec<(AssetId, u8)>,
+    /// How many validators decide on blocks. One decides alone; of several, more than two thirds must
+    /// run.
+    pub validators: u8,
     /// The first of [`Plan::ports`] consecutive ports of 127.0.0.1.
     pub base_port: u16,
 }
@@ -36,6 +42,9 @@ pub enum PlanError {
     /// Nobody to pay, or more than one machine carries.
     #[error("a network has 2 to {MAX_BANKS} banks, not {0}")]
     Banks(usize),
+    /// Nobody to decide, or more than one machine carries.
+    #[error("a network has 1 to {MAX_VALIDATORS} validators, not {0}")]
+    Validators(u8),
     /// Listed twice.
     #[error("bank {0} is named twice")]
     BankTwice(InstitutionId),
@@ -96,8 +105,10 @@ impl Member {
 /// All processes of a network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Members {
-    /// The validator.
+    /// The validator that the others use.
     pub node: Member,
+    /// The other validators.
+    pub validators: Vec<Member>,
     /// The coordinator.
     pub coordinator: Member,
     /// The MPC parties in committee order.
@@ -107,9 +118,15 @@ pub struct Members {
 }
 
 impl Members {
-    /// The validator first, then those that need it.
+    /// The validators first, then those that need them.
     pub fn iter(&self) -> impl Iterator<Item = &Member> {
-        [&self.node, &self.coordinator].into_iter().chain(&self.parties).chain(&self.agents)
+        let others = std::iter::once(&self.coordinator).chain(&self.parties).chain(&self.agents);
+        self.nodes().chain(others)
+    }
+
+    /// The validators: first the one that the others use.
+    pub fn nodes(&self) -> impl Iterator<Item = &Member> {
+        std::iter::once(&self.node).chain(&self.validators)
     }
 
     /// The agent of an institution.
@@ -129,7 +146,7 @@ impl Plan {
     /// How many agents the network has, and how many other processes.
     fn processes(&self) -> (u16, u16) {
         let agents = u16::try_from(self.banks.len()).unwrap_or(u16::MAX).saturating_add(1);
-        (agents, 2 + names::PARTIES.len() as u16)
+        (agents, 1 + u16::from(self.validators) + names::PARTIES.len() as u16)
     }
 
     /// The assets as the ledger has them.
@@ -149,7 +166,8 @@ impl Plan {
         let mut member = |id: &str, process: Process| -> Result<Member, PlanError> {
             let institution = id.parse()?;
             let (folder, address, peer_address) = match process {
-                Process::Node => ("node".to_owned(), address(), None),
+                Process::Node if id == names::VALIDATOR => ("node".to_owned(), address(), None),
+                Process::Node => (format!("node-{id}"), address(), None),
                 Process::Coordinator => ("coordinator".to_owned(), address(), None),
                 Process::Party => (format!("party-{id}"), address(), None),
                 Process::Agent => (format!("agent-{id}"), address(), Some(address())),
@@ -158,18 +176,24 @@ impl Plan {
             Ok(Member { name, folder, address, peer_address, metrics: metrics() })
         };
         let node = member(names::VALIDATOR, Process::Node)?;
+        let others = names::validators(self.validators).skip(1);
+        let validators =
+            others.map(|id| member(&id, Process::Node)).collect::<Result<_, _>>()?;
         let coordinator = member(names::COORDINATOR, Process::Coordinator)?;
         let parties = names::PARTIES.iter().map(|id| member(id, Process::Party));
         let parties = parties.collect::<Result<_, _>>()?;
         let banks = self.banks.iter().map(InstitutionId::as_str);
         let agents = std::iter::once(names::CENTRAL_BANK).chain(banks);
         let agents = agents.map(|id| member(id, Process::Agent)).collect::<Result<_, _>>()?;
-        Ok(Members { node, coordinator, parties, agents })
+        Ok(Members { node, validators, coordinator, parties, agents })
     }
 
     fn check(&self) -> Result<(), PlanError> {
         if !(2..=MAX_BANKS).contains(&self.banks.len()) {
             return Err(PlanError::Banks(self.banks.len()));
+        }
+        if !(1..=MAX_VALIDATORS).contains(&self.validators) {
+            return Err(PlanError::Validators(self.validators));
         }
         let mut seen = BTreeSet::new();
         if let Some(bank) = self.banks.iter().find(|bank| !seen.insert(**bank)) {
@@ -210,6 +234,7 @@ mod tests {
             suite: Suite::MlDsa65MlKem768,
             banks: ["AAAAZZ01", "BBBBZZ01"].map(|id| id.parse().unwrap()).into(),
             assets: vec![("EUR".parse().unwrap(), 2), ("JPY".parse().unwrap(), 0)],
+            validators: 1,
             base_port: 7000,
         }
     }
@@ -244,6 +269,16 @@ mod tests {
     }
 
     #[test]
+    fn further_validators_follow_the_first() {
+        let plan = Plan { validators: 3, ..plan() };
+        let members = plan.members().unwrap();
+        let of = |member: &Member| format!("{} {}", member.folder, member.address.port());
+        let nodes: Vec<_> = members.nodes().map(of).collect();
+        assert_eq!(nodes, ["node 7000", "node-VALDZZ02 7001", "node-VALDZZ03 7002"]);
+        assert_eq!((members.coordinator.address.port(), plan.ports()), (7003, 23));
+    }
+
+    #[test]
     fn impossible_plans_are_refused() {
         let refused = |change: &dyn Fn(&mut Plan)| {
             let mut plan = plan();
@@ -255,6 +290,11 @@ mod tests {
         assert_eq!(
             refused(&|p| p.banks[1] = names::PARTIES[2].parse().unwrap()),
             "bank MPCCZZ01 has the name of one of the network's own institutions"
+        );
+        assert_eq!(refused(&|p| p.validators = 0), "a network has 1 to 16 validators, not 0");
+        assert_eq!(
+            refused(&|p| p.banks[0] = "VALDZZ07".parse().unwrap()),
+            "bank VALDZZ07 has the name of one of the network's own institutions"
         );
         assert_eq!(refused(&|p| p.assets.clear()), "a network has at least one asset");
         assert_eq!(refused(&|p| p.assets.push(p.assets[0])), "asset EUR is named twice");

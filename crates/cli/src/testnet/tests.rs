@@ -15,6 +15,7 @@ fn plan(suite: Suite) -> Plan {
         suite,
         banks: ["AAAAZZ01", "BBBBZZ01XXX"].map(|id| id.parse().unwrap()).into(),
         assets: vec![("EUR".parse().unwrap(), 2), ("JPY".parse().unwrap(), 0)],
+        validators: 1,
         base_port: 7000,
     }
 }

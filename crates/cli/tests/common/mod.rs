@@ -38,6 +38,7 @@ pub fn network() -> (TempDir, Members) {
         suite: Suite::MlDsa65MlKem768,
         banks: ["AAAAZZ01", "BBBBZZ01"].map(|id| id.parse().unwrap()).into(),
         assets: vec![("EUR".parse().unwrap(), 2)],
+        validators: 1,
         base_port: 1,
     };
     let members = testnet::create(&plan, home.path()).unwrap();

@@ -29,6 +29,7 @@ fn network() -> (TempDir, Members) {
         suite: Suite::MlDsa65MlKem768,
         banks: ["AAAAZZ01", "BBBBZZ01"].map(|id| id.parse().unwrap()).into(),
         assets: vec![("EUR".parse().unwrap(), 2)],
+        validators: 1,
         base_port: 7000,
     };
     let members = testnet::create(&plan, home.path()).unwrap();
