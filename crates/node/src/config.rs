@@ -6,6 +6,7 @@
 //! data = "data"                     # the chain; made if it is missing
 //! keys = "keys.age"                 # the vote key is in it
 //! passphrase = "passphrase"         # opens `keys`; readable by its owner only
+//! # directory = "../directory.toml" # where the other validators listen, if there are any
 //! # log = "info"                    # unless the environment says otherwise (RUST_LOG)
 //! # log_format = "text"             # or "json": one object in each line
 //! # min_block_interval_ms = 20
@@ -25,6 +26,7 @@
 //! file = "../ca/ca.pem"
 //! ```
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -33,7 +35,7 @@ use quittance_crypto::signature::{Purpose, SigningKey};
 use quittance_ledger::genesis::Genesis;
 use quittance_ledger::ids::InstitutionId;
 use quittance_rpc::config::{
-    self, Check, ConfigError, Listen, ListenAddress, LogFormat, Reporting, TlsFiles,
+    self, Check, ConfigError, Listen, ListenAddress, LogFormat, Reporting, Target, TlsFiles,
 };
 use quittance_rpc::identity::{Process, ProcessName};
 use quittance_rpc::metrics::MetricsSection;
@@ -57,6 +59,9 @@ pub struct NodeFile {
     pub keys: PathBuf,
     /// The file with the passphrase of `keys`.
     pub passphrase: PathBuf,
+    /// Where the other validators listen; not needed by one that decides alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<PathBuf>,
     /// What is logged, such as `info` or `quittance_node=debug`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
@@ -93,6 +98,7 @@ pub struct Config {
     pub(crate) data: PathBuf,
     pub(crate) vote_key: SigningKey,
     pub(crate) pace: Pace,
+    pub(crate) others: BTreeMap<InstitutionId, Target>,
     pub(crate) listen: ListenAddress,
     pub(crate) tls: Tls,
     /// What the process tells about itself, from the start.
@@ -117,6 +123,9 @@ impl Config {
         let vote_key = ring
             .map(|ring| SigningKey::from_seed(ring.suite(), ring.signing(Purpose::Vote).seed()));
         let pace = pace(&read, &mut check);
+        let directory = read.directory.as_deref().map(|file| check.directory("directory", file));
+        let mut others = directory.flatten().map(|it| it.validators).unwrap_or_default();
+        institution.inspect(|own| drop(others.remove(own)));
         let listen = read.listen.check("listen", &mut check);
         let expected =
             institution.map(|institution| ProcessName { institution, process: Process::Node });
@@ -136,6 +145,7 @@ impl Config {
             data,
             vote_key,
             pace,
+            others,
             listen,
             tls,
             reporting,

@@ -1,7 +1,7 @@
 //! What the threads and handlers of a node share.
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::available_parallelism;
 
 use quittance_consensus::Bell;
@@ -9,7 +9,7 @@ use quittance_ledger::block::{Block, Header, Tip};
 use quittance_ledger::certificate::Certificate;
 use quittance_ledger::execute::{ExecutionError, Outcome};
 use quittance_ledger::genesis::Genesis;
-use quittance_ledger::ids::{InstitutionId, TransactionId};
+use quittance_ledger::ids::TransactionId;
 use quittance_ledger::state::State;
 use quittance_ledger::transaction::{Body, Transaction, Verified};
 use quittance_ledger::verify::verify_share;
@@ -20,7 +20,7 @@ use rand_core::OsRng;
 use thiserror::Error;
 use tokio::sync::watch;
 
-use crate::pool::{Full, Pool, PoolLimits, Stage, next_sequence, slots};
+use crate::pool::{Full, Pool, PoolLimits, Source, Stage, next_sequence, slots};
 use crate::queue::Queue;
 use crate::rejection::Rejection;
 use crate::watchers::Watchers;
@@ -53,6 +53,14 @@ pub(crate) struct Core {
     pool: Mutex<Pool>,
     /// Where transactions go to be verified; closed once the node is stopping.
     pub queue: Queue,
+    /// Takes verified transactions to the other validators, if there are any.
+    pub others: OnceLock<Box<dyn PassOn>>,
+}
+
+/// A way to the other validators.
+pub(crate) trait PassOn: Send + Sync {
+    /// Passes a transaction on to all that can be reached. Never waits.
+    fn pass_on(&self, transaction: &Transaction<Verified>);
 }
 
 impl Core {
@@ -71,6 +79,7 @@ impl Core {
             view: watch::Sender::new(Arc::new(view)),
             pool: Mutex::new(Pool::new(limits)),
             queue: Queue::new(available_parallelism().unwrap_or(NonZeroUsize::MIN)),
+            others: OnceLock::new(),
         })
     }
 
@@ -113,7 +122,7 @@ impl Core {
     pub(crate) fn submit(
         &self,
         transaction: Transaction,
-        submitter: InstitutionId,
+        source: Source,
     ) -> Result<(), SubmitError> {
         let id = transaction.id();
         if self.pool().stage(&id).is_some() || self.store.transaction(&id)?.is_some() {
@@ -129,11 +138,14 @@ impl Core {
         if pool.stage(&id).is_some() {
             return Ok(());
         }
-        pool.reserve(id, transaction.size(), submitter)?;
+        pool.reserve(id, transaction.size(), source)?;
         let known = pool.verdict(&id).map(|verdict| transaction.clone().recall(&verdict));
         if let Some(Ok(verified)) = known {
-            pool.admit(verified, &view.state);
+            let new = pool.admit(verified.clone(), &view.state);
             drop(pool);
+            if new {
+                self.pass_on(&verified);
+            }
             self.bell.ring();
             return Ok(());
         }
@@ -157,16 +169,28 @@ impl Core {
         let ids: Vec<TransactionId> = batch.iter().map(Transaction::id).collect();
         let view = self.view();
         let verdicts = verify_share(batch, &view.state, &mut OsRng);
+        let mut new = Vec::new();
         let mut pool = self.pool();
         for (id, verdict) in ids.iter().zip(verdicts) {
             match verdict {
-                Ok(verified) => pool.admit(verified, &view.state),
+                Ok(verified) => {
+                    if pool.admit(verified.clone(), &view.state) {
+                        new.push(verified);
+                    }
+                }
                 Err(error) => pool.reject(*id, Rejection::from(&error)),
             }
         }
         drop(pool);
+        new.iter().for_each(|transaction| self.pass_on(transaction));
         self.watchers.notify(&ids);
         self.bell.ring();
+    }
+
+    fn pass_on(&self, transaction: &Transaction<Verified>) {
+        if let Some(others) = self.others.get() {
+            others.pass_on(transaction);
+        }
     }
 
     /// Makes a block that is on the disk the end of the chain for everybody.

@@ -24,6 +24,7 @@ mod pool;
 mod queue;
 mod rejection;
 mod service;
+mod together;
 mod watchers;
 
 #[cfg(test)]
@@ -32,16 +33,21 @@ mod banks;
 #[cfg(test)]
 mod testing;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quittance_consensus::{Solo, SoloError};
+use quittance_consensus::{Bell, Engine, Pace, RunError, Solo, SoloError, StartError};
 use quittance_crypto::encoding::Decode;
 use quittance_crypto::range_proof::{GeneratorError, check_generators};
+use quittance_crypto::signature::SigningKey;
 use quittance_ledger::block::Tip;
-use quittance_ledger::certificate::Certificate;
+use quittance_ledger::certificate::{Certificate, ValidatorSet};
 use quittance_ledger::genesis::Genesis;
+use quittance_ledger::ids::InstitutionId;
+use quittance_rpc::client::Dialer;
+use quittance_rpc::config::Target;
 use quittance_rpc::limits::Limits;
 use quittance_rpc::server::{Bound, ServeError, Server};
 use quittance_rpc::tls::trust::Admission;
@@ -57,6 +63,7 @@ use crate::application::Proposer;
 use crate::core::{Core, View};
 use crate::pool::PoolLimits;
 use crate::service::Service;
+use crate::together::Together;
 
 /// How long streams may take to end after the server has.
 const LAST_WORDS: Duration = Duration::from_secs(3);
@@ -73,18 +80,27 @@ pub enum NodeError {
     /// The certificate of the last block is damaged or missing.
     #[error("the certificate of the last block, at height {0}, cannot be read")]
     LastCertificate(u64),
-    /// This validator cannot decide on its own, and this version knows no other way.
+    /// This validator cannot decide on its own, and nobody says where the others are.
+    #[error("{0}; name a `directory` with [validators] in the configuration")]
+    Alone(SoloError),
+    /// The vote key is not the one on the chain.
     #[error(transparent)]
-    Solo(#[from] SoloError),
+    Solo(SoloError),
+    /// The folder of proposed blocks cannot be used.
+    #[error("the folder of proposed blocks: {0}")]
+    Proposals(std::io::Error),
+    /// The engine did not start.
+    #[error(transparent)]
+    Consensus(#[from] StartError),
     /// The server could not start, or failed.
     #[error(transparent)]
     Serve(#[from] ServeError),
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
-    /// No block can be made or stored any more.
+    /// No block can be made, decided or stored any more.
     #[error("the chain cannot go on: {0}")]
-    Application(#[from] ApplicationError),
+    Engine(#[from] RunError<ApplicationError>),
     /// A defect: a thread has panicked.
     #[error("the {0} has panicked")]
     Panicked(&'static str),
@@ -101,7 +117,7 @@ pub struct Node {
     core: Arc<Core>,
     bound: Bound,
     closing: Closing,
-    engine: oneshot::Receiver<Result<(), ApplicationError>>,
+    engine: oneshot::Receiver<Result<(), RunError<ApplicationError>>>,
     verifiers: JoinSet<Result<(), oneshot::error::RecvError>>,
     leases: mpsc::Receiver<()>,
 }
@@ -118,18 +134,18 @@ impl Drop for Closing {
 impl Node {
     /// Opens the chain, begins to make blocks, and binds the listener.
     pub async fn start(config: Config) -> Result<Self, NodeError> {
-        let Config { institution, genesis, data, vote_key, pace, listen, tls, reporting: _ } =
-            config;
+        let Config { institution, genesis, data, vote_key, pace, others, listen, tls, .. } = config;
         check_generators()?;
         let (store, view) = open(&data, &genesis)?;
-        let solo = Solo::new(view.state.validators(), institution, vote_key, pace)?;
+        let way = Way::new(view.state.validators(), institution, vote_key, pace, &others)?;
         tracing::info!(height = %view.tip.height(), state_root = %view.state.root(), "chain is open");
         let core = Core::new(genesis, store, view, PoolLimits::default());
         let closing = Closing(core.clone());
 
-        let server = Server::new(Limits::default());
+        let (server, connections) = Server::new(Limits::default()).validators();
+        let stopping = server.stopping();
         let (lease, leases) = mpsc::channel(1);
-        let service = Service::new(core.clone(), server.stopping(), lease);
+        let service = Service::new(core.clone(), stopping.clone(), lease);
         let bound = server.node(service).bind(&tls, &listen, Admission::everybody()).await?;
 
         let mut verifiers = JoinSet::new();
@@ -137,8 +153,27 @@ impl Node {
             let core = core.clone();
             verifiers.spawn(thread("verifier", move || core.verify())?);
         }
-        let (mut proposer, bell) = (Proposer::new(core.clone()), core.bell.clone());
-        let engine = thread("engine", move || solo.run(&mut proposer, &bell))?;
+        let proposer = Proposer::new(core.clone());
+        let decider = match way {
+            Way::Alone(solo) => Decider::Alone(solo),
+            Way::Together(key) => {
+                let dialer = Dialer::new(tls, Limits::default());
+                let folder = data.join("consensus");
+                let together = Together {
+                    institution,
+                    key,
+                    pace,
+                    folder,
+                    others,
+                    dialer,
+                    connections,
+                    stopping,
+                };
+                Decider::Together(Box::new(together.start(&core, &proposer).await?))
+            }
+        };
+        let bell = core.bell.clone();
+        let engine = thread("engine", move || decider.run(proposer, &bell))?;
         bound.health().set(true).await;
         tracing::info!(address = %bound.address(), %institution, "node is ready");
         Ok(Self { core, bound, closing, engine, verifiers, leases })
@@ -171,6 +206,52 @@ impl Node {
         let _ = tokio::time::timeout(LAST_WORDS, leases.recv()).await;
         tracing::info!(height = %core.view().tip.height(), "node has stopped");
         Ok(ended?)
+    }
+}
+
+/// How this validator decides.
+enum Way {
+    Alone(Solo),
+    Together(SigningKey),
+}
+
+impl Way {
+    /// Alone if it is a quorum by itself. One that is no validator follows the others.
+    fn new(
+        validators: &ValidatorSet,
+        institution: InstitutionId,
+        key: SigningKey,
+        pace: Pace,
+        others: &BTreeMap<InstitutionId, Target>,
+    ) -> Result<Self, NodeError> {
+        let own = validators.get(institution);
+        let alone = own.is_some_and(|own| validators.is_quorum(own.power));
+        if alone || others.is_empty() {
+            let solo = Solo::new(validators, institution, key, pace);
+            return Ok(Self::Alone(solo.map_err(|error| match error {
+                SoloError::OtherKey(_) => NodeError::Solo(error),
+                SoloError::NotAValidator(_) | SoloError::NoQuorum { .. } => NodeError::Alone(error),
+            })?));
+        }
+        match own.is_some_and(|own| own.key != key.verifying_key()) {
+            true => Err(NodeError::Solo(SoloError::OtherKey(institution))),
+            false => Ok(Self::Together(key)),
+        }
+    }
+}
+
+/// What decides on blocks.
+enum Decider {
+    Alone(Solo),
+    Together(Box<Engine>),
+}
+
+impl Decider {
+    fn run(self, mut proposer: Proposer, bell: &Bell) -> Result<(), RunError<ApplicationError>> {
+        match self {
+            Self::Alone(solo) => solo.run(&mut proposer, bell).map_err(RunError::Application),
+            Self::Together(engine) => engine.run(&mut proposer, bell),
+        }
     }
 }
 

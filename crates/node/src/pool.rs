@@ -3,7 +3,10 @@
 //! A transaction enters when its verification begins ([`Pool::reserve`]), is a candidate once it is
 //! verified ([`Pool::admit`]), and leaves when it is final or rejected. Each is charged to the
 //! institution that submitted it, by its certificate: none can use up the room of another, and
-//! [`Pool::select`] lets all take turns.
+//! [`Pool::select`] lets all take turns. What another validator has passed on is charged to that
+//! validator, and takes its turn with those of the institution that has signed it first: no
+//! validator can use up what another institution may have here, and none gets more turns by
+//! submitting at several.
 //!
 //! Within an institution the order is that of sequence numbers. A candidate whose sequence is
 //! ahead of its account's waits for those before it, at most [`WINDOW`] numbers ahead. Candidates
@@ -90,6 +93,10 @@ pub(crate) struct Pool {
 
 struct Entry {
     submitter: InstitutionId,
+    /// With whose transactions it takes turns.
+    line: InstitutionId,
+    /// Another validator has passed it on.
+    relayed: bool,
     bytes: usize,
     candidate: Option<Arc<Candidate>>,
 }
@@ -107,11 +114,36 @@ type Slot = (AccountId, u64);
 /// candidate on one account comes before another that it has to wait for.
 type Turn = (u64, u64);
 
-/// What one institution has submitted.
+/// What one institution has submitted, and the candidates that take turns as its own.
 #[derive(Default)]
 struct Queue {
     load: Load,
     turns: BTreeMap<Turn, Arc<Candidate>>,
+}
+
+/// Who hands a transaction in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// An institution's process, by its certificate.
+    Caller(InstitutionId),
+    /// Another validator, to which it was submitted, and who has signed it first.
+    Validator { validator: InstitutionId, signer: InstitutionId },
+}
+
+impl Source {
+    fn charged(self) -> InstitutionId {
+        match self {
+            Self::Caller(institution) => institution,
+            Self::Validator { validator, .. } => validator,
+        }
+    }
+
+    fn line(self) -> InstitutionId {
+        match self {
+            Self::Caller(institution) => institution,
+            Self::Validator { signer, .. } => signer,
+        }
+    }
 }
 
 /// The sequence numbers that a body takes. Joining a round takes one on the account in the round's
@@ -178,8 +210,9 @@ impl Pool {
         &mut self,
         id: TransactionId,
         bytes: usize,
-        submitter: InstitutionId,
+        source: Source,
     ) -> Result<(), Full> {
+        let submitter = source.charged();
         if self.entries.contains_key(&id) {
             return Ok(());
         }
@@ -192,18 +225,20 @@ impl Pool {
         }
         self.load.add(bytes);
         self.institutions.entry(submitter).or_default().load.add(bytes);
-        self.entries.insert(id, Entry { submitter, bytes, candidate: None });
+        let (line, relayed) = (source.line(), matches!(source, Source::Validator { .. }));
+        self.entries.insert(id, Entry { submitter, line, relayed, bytes, candidate: None });
         self.rejections.forget(&id);
         Ok(())
     }
 
-    /// A transaction that was taken in has been verified; `state` is that of the tip.
-    pub(crate) fn admit(&mut self, transaction: Transaction<Verified>, state: &State) {
+    /// A transaction that was taken in has been verified; `state` is that of the tip. True if it is
+    /// a candidate from now on, and other validators do not know it.
+    pub(crate) fn admit(&mut self, transaction: Transaction<Verified>, state: &State) -> bool {
         let id = transaction.id();
         self.verdicts.remember(id, transaction.verdict());
         let Some(entry) = self.entries.get_mut(&id).filter(|entry| entry.candidate.is_none())
         else {
-            return;
+            return false;
         };
         self.arrivals += 1;
         let slots = slots(transaction.body(), state);
@@ -211,20 +246,27 @@ impl Pool {
         let turn = (highest.unwrap_or(0), self.arrivals);
         let candidate = Arc::new(Candidate { transaction, slots, turn });
         entry.candidate = Some(candidate.clone());
-        self.institutions.entry(entry.submitter).or_default().turns.insert(turn, candidate);
+        self.institutions.entry(entry.line).or_default().turns.insert(turn, candidate);
+        !entry.relayed
     }
 
     /// A transaction is final: it leaves.
     pub(crate) fn remove(&mut self, id: &TransactionId) {
         let Some(entry) = self.entries.remove(id) else { return };
         self.load.subtract(entry.bytes);
-        let Some(queue) = self.institutions.get_mut(&entry.submitter) else { return };
-        queue.load.subtract(entry.bytes);
-        if let Some(candidate) = entry.candidate {
+        if let Some(queue) = self.institutions.get_mut(&entry.submitter) {
+            queue.load.subtract(entry.bytes);
+        }
+        if let (Some(candidate), Some(queue)) =
+            (entry.candidate, self.institutions.get_mut(&entry.line))
+        {
             queue.turns.remove(&candidate.turn);
         }
-        if queue.load.transactions == 0 {
-            self.institutions.remove(&entry.submitter);
+        for institution in [entry.submitter, entry.line] {
+            let idle = |queue: &Queue| queue.load.transactions == 0 && queue.turns.is_empty();
+            if self.institutions.get(&institution).is_some_and(idle) {
+                self.institutions.remove(&institution);
+            }
         }
     }
 

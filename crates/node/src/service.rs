@@ -23,6 +23,7 @@ use tonic::{Request, Response, Status};
 
 use crate::blocks;
 use crate::core::{Core, SubmitError};
+use crate::pool::Source;
 
 /// The longest wait for a status, in milliseconds.
 const MAX_WAIT_MS: u32 = 30_000;
@@ -81,7 +82,7 @@ impl node_server::Node for Service {
         let transaction = Transaction::from_bytes(&request.get_ref().transaction)
             .map_err(|error| FieldError::new("transaction", error))?;
         let id = transaction.id();
-        self.core.submit(transaction, submitter).map_err(|error| match error {
+        self.core.submit(transaction, Source::Caller(submitter)).map_err(|error| match error {
             SubmitError::Full(full) => overloaded(full),
             SubmitError::Stopping => Status::unavailable(error.to_string()),
             SubmitError::Chain(error) => internal(error),

@@ -14,7 +14,7 @@ use quittance_rpc::convert::TransactionStatus;
 use crate::application::Proposer;
 use crate::banks::{Banks, SUITE, VALIDATOR, id, terms};
 use crate::core::Core;
-use crate::pool::PoolLimits;
+use crate::pool::{PoolLimits, Source};
 
 /// A chain in a folder of its own, whose pool is verified when [`Fixture::submit`] is called.
 pub(crate) struct Fixture {
@@ -50,7 +50,7 @@ impl Fixture {
         transaction: &Transaction,
         by: InstitutionId,
     ) -> TransactionStatus {
-        self.core.submit(transaction.clone(), by).unwrap();
+        self.core.submit(transaction.clone(), Source::Caller(by)).unwrap();
         // What is known already does not wait.
         if !self.core.queue.is_empty() {
             self.core.verify_batch(self.core.queue.take().unwrap());

@@ -177,8 +177,7 @@ impl Plan {
         };
         let node = member(names::VALIDATOR, Process::Node)?;
         let others = names::validators(self.validators).skip(1);
-        let validators =
-            others.map(|id| member(&id, Process::Node)).collect::<Result<_, _>>()?;
+        let validators = others.map(|id| member(&id, Process::Node)).collect::<Result<_, _>>()?;
         let coordinator = member(names::COORDINATOR, Process::Coordinator)?;
         let parties = names::PARTIES.iter().map(|id| member(id, Process::Party));
         let parties = parties.collect::<Result<_, _>>()?;

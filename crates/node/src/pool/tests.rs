@@ -21,21 +21,21 @@ fn nobody_takes_the_room_of_others_and_all_together_are_bounded() {
     let mut pool = Pool::new(SMALL);
     let (a, b, c) = (id("AAAADEFF"), id("BBBBFRPP"), id("CCCCNL2A"));
     for number in 0..3 {
-        assert_eq!(pool.reserve(transaction_id(number), 100, a), Ok(()));
+        assert_eq!(pool.reserve(transaction_id(number), 100, Source::Caller(a)), Ok(()));
     }
-    assert_eq!(pool.reserve(transaction_id(3), 100, a), Err(Full::Institution(a)));
+    assert_eq!(pool.reserve(transaction_id(3), 100, Source::Caller(a)), Err(Full::Institution(a)));
     // The same transaction takes no second place.
-    assert_eq!(pool.reserve(transaction_id(2), 100, a), Ok(()));
-    assert_eq!(pool.reserve(transaction_id(4), 601, b), Err(Full::Institution(b)));
-    assert_eq!(pool.reserve(transaction_id(4), 600, b), Ok(()));
-    assert_eq!(pool.reserve(transaction_id(5), 101, c), Err(Full::Total));
-    assert_eq!(pool.reserve(transaction_id(5), 100, c), Ok(()));
-    assert_eq!(pool.reserve(transaction_id(6), 0, c), Err(Full::Total));
+    assert_eq!(pool.reserve(transaction_id(2), 100, Source::Caller(a)), Ok(()));
+    assert_eq!(pool.reserve(transaction_id(4), 601, Source::Caller(b)), Err(Full::Institution(b)));
+    assert_eq!(pool.reserve(transaction_id(4), 600, Source::Caller(b)), Ok(()));
+    assert_eq!(pool.reserve(transaction_id(5), 101, Source::Caller(c)), Err(Full::Total));
+    assert_eq!(pool.reserve(transaction_id(5), 100, Source::Caller(c)), Ok(()));
+    assert_eq!(pool.reserve(transaction_id(6), 0, Source::Caller(c)), Err(Full::Total));
     // What leaves makes room, by whichever way.
     pool.reject(transaction_id(0), rejection());
     pool.remove(&transaction_id(1));
     pool.remove(&transaction_id(1));
-    assert_eq!(pool.reserve(transaction_id(3), 100, a), Ok(()));
+    assert_eq!(pool.reserve(transaction_id(3), 100, Source::Caller(a)), Ok(()));
     for number in 0..7 {
         pool.remove(&transaction_id(number));
     }
@@ -51,7 +51,7 @@ fn the_latest_rejections_are_remembered_and_forgotten_when_tried_again() {
     }
     assert_eq!(pool.rejection(&transaction_id(0)), None);
     assert_eq!(pool.rejection(&transaction_id(2)), Some(&rejection()));
-    pool.reserve(transaction_id(2), 1, id("AAAADEFF")).unwrap();
+    pool.reserve(transaction_id(2), 1, Source::Caller(id("AAAADEFF"))).unwrap();
     assert_eq!(pool.rejection(&transaction_id(2)), None);
     pool.reject(transaction_id(1), rejection());
     pool.reject(transaction_id(3), rejection());
@@ -102,7 +102,7 @@ fn verified_once_is_verified() {
     assert_eq!(verdict.id(), transaction.id());
     fixture.core.pool().reject(transaction.id(), rejection());
     // Taken in again without the verifier.
-    fixture.core.submit(transaction.clone(), by).unwrap();
+    fixture.core.submit(transaction.clone(), Source::Caller(by)).unwrap();
     let stage = fixture.core.pool().stage(&transaction.id());
     assert_eq!(stage, Some(Stage::Candidate { expiry: Height(100) }));
 }

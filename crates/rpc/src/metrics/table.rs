@@ -46,6 +46,7 @@ impl Metric {
 }
 
 const ALL: &[Process] = &[Process::Node, Process::Agent, Process::Party, Process::Coordinator];
+const NODE: &[Process] = &[Process::Node];
 const FOLLOWERS: &[Process] = &[Process::Agent, Process::Party, Process::Coordinator];
 const AGENT: &[Process] = &[Process::Agent];
 const PARTY: &[Process] = &[Process::Party];
@@ -102,6 +103,10 @@ metrics! {
     NODE_HEIGHT: Gauge "quittance_node_height" [] of FOLLOWERS;
     /// 1 while blocks come from the node, else 0.
     NODE_CONNECTED: Gauge "quittance_node_connected" [] of FOLLOWERS;
+    /// Transactions that other validators have passed on.
+    NODE_RELAYED: Counter "quittance_node_relayed_total" [] of NODE;
+    /// Those of them that were not taken.
+    NODE_RELAYS_REFUSED: Counter "quittance_node_relays_refused_total" [] of NODE;
     /// Transfers that came into each state.
     AGENT_INSTRUCTIONS: Counter "quittance_agent_instructions_total" ["state"] of AGENT;
     /// Transfers that are neither on the ledger nor failed.
