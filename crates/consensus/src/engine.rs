@@ -101,7 +101,7 @@ impl Patience {
 
 /// Whether this validator votes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum Role {
     /// It proposes and votes whenever the chain's set has it.
     Voter,
     /// It follows without a word: an institution that is no validator, or a validator whose folder
@@ -119,13 +119,13 @@ pub struct EngineConfig {
     /// The key that it votes with.
     pub key: Arc<SigningKey>,
     /// Whether it votes.
-    pub part: Part,
+    pub role: Role,
     /// How fast blocks follow each other.
     pub pace: Pace,
     /// How long it waits for others.
     pub patience: Patience,
     /// Where the engine keeps its log of votes, for this chain and this validator alone. Lost, the
-    /// validator begins again as an [`Part::Observer`].
+    /// validator begins again as an [`Role::Observer`].
     pub folder: PathBuf,
     /// Where blocks are kept until they are decided.
     pub store: Box<dyn ProposalStore>,
@@ -254,7 +254,7 @@ impl NodeConfig for Settings {
 impl Settings {
     fn new(config: &EngineConfig) -> Self {
         let consensus = ConsensusConfig {
-            enabled: config.part == Part::Voter,
+            enabled: config.role == Role::Voter,
             value_payload: ValuePayload::ProposalAndParts,
             queue_capacity: HEIGHTS_AHEAD as usize,
             queue_per_height_capacity: (2 * MAX_VALIDATORS + 2) * ROUNDS_AHEAD as usize,
@@ -283,7 +283,7 @@ impl Engine {
     ) -> Result<Self, StartError> {
         std::fs::create_dir_all(&config.folder).map_err(StartError::Folder)?;
         let settings = Settings::new(&config);
-        let EngineConfig { chain, institution, key, part, pace, patience, folder, store, .. } =
+        let EngineConfig { chain, institution, key, role, pace, patience, folder, store, .. } =
             config;
         let (height, validators) = (application.tip().next(), application.validators());
         let guard = Arc::new(Guard::new(chain, height, validators));
@@ -292,12 +292,12 @@ impl Engine {
         let network = network::start(hub.clone(), config.arrivals).await;
         let network = network.map_err(|error| StartError::Engine(error.to_string()))?;
         let (address, verifier) = (Who(institution), Box::new(VoteVerifier));
-        let voter = match part {
-            Part::Voter => {
+        let voter = match role {
+            Role::Voter => {
                 let signer = Box::new(VoteSigner(key));
                 ConsensusContext::new_validator(address, verifier, signer)
             }
-            Part::Observer => ConsensusContext::new_full_node(address, verifier),
+            Role::Observer => ConsensusContext::new_full_node(address, verifier),
         };
         let built = EngineBuilder::new(Quittance { chain }, settings)
             .with_default_wal(WalContext::new(folder.join("votes.log"), Canonical))

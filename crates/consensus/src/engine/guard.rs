@@ -5,6 +5,7 @@ use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use quittance_crypto::planted;
 use quittance_crypto::signature::{Purpose, SignatureError, VerifyingKey};
 use quittance_ledger::certificate::ValidatorSet;
+use quittance_ledger::evidence::{Evidence, EvidenceError};
 use quittance_ledger::ids::{ChainId, Height, InstitutionId};
 use thiserror::Error;
 
@@ -129,6 +130,11 @@ impl Guard {
     /// validators, each once.
     pub fn round_change(&self, change: &RoundChange) -> Result<(), Refusal> {
         self.collection(change.height, change.votes.iter().map(|each| each.institution))
+    }
+
+    /// Whether the validators of the present height convict whom this accuses.
+    pub fn convicts(&self, evidence: &Evidence) -> Result<(), EvidenceError> {
+        evidence.verify(self.chain, &self.read().validators)
     }
 
     fn collection(

@@ -146,7 +146,7 @@ impl<A: Application> Host<'_, A> {
             }
             AppMsg::GetDecidedValues { range, reply } => {
                 let (first, last) = (range.start().height(), range.end().height());
-                let found = self.blocks.committed(self.application, first, last)?;
+                let found = self.blocks.committed(self.application, first, last);
                 let _ = reply.send(found);
             }
             AppMsg::ProcessSyncedValue { height, round, proposer, value_bytes, reply } => {
@@ -186,7 +186,7 @@ impl<A: Application> Host<'_, A> {
         sent.map_err(|_| RunError::Ended)
     }
 
-    /// Hands over the evidence that holds.
+    /// Hands over the evidence that holds, of the height that is over.
     fn convict(&mut self, found: &MisbehaviorEvidence<Quittance>) -> Result<(), A> {
         let votes = found.votes.iter().flat_map(|(_, pairs)| pairs);
         let votes = votes.map(|(one, other)| double_vote(one, other));
@@ -194,14 +194,13 @@ impl<A: Application> Host<'_, A> {
         let proposals = proposals.map(|(one, other)| double_proposal(one, other));
         let all: Vec<std::result::Result<Evidence, _>> = votes.chain(proposals).collect();
         for evidence in all {
-            match evidence {
+            let holds =
+                |evidence: Evidence| self.hub.guard().convicts(&evidence).map(|()| evidence);
+            match evidence.and_then(holds) {
                 Ok(evidence) => {
-                    let (who, height) = (evidence.institution(), evidence.height());
-                    tracing::error!(validator = %who, %height, "a validator contradicts itself");
                     self.application.report(evidence).map_err(RunError::Application)?;
                 }
-                // Such as two proposals that differ in their signatures alone.
-                Err(error) => tracing::debug!(%error, "no evidence"),
+                Err(error) => tracing::warn!(%error, "what the engine calls evidence is none"),
             }
         }
         Ok(())

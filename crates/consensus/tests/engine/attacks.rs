@@ -1,20 +1,25 @@
 //! Peers that do not keep to the rules.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use quittance_consensus::Part;
+use quittance_consensus::Role;
 use quittance_consensus::transport::{Connection, DeliveryError, Inbox, Peer};
 use quittance_consensus::wire::{
     DecidedBlock, Frame, MAX_FRAME_BYTES, Polka, Response, SignedProposal, SignedVote, Status,
     parts_of,
 };
 use quittance_crypto::digest::Digest;
+use quittance_crypto::encoding::Encode;
+use quittance_ledger::block::{Block, Header};
 use quittance_ledger::certificate::{Certificate, Vote, VoteKind};
-use quittance_ledger::ids::{BlockId, ChainId, Height};
+use quittance_ledger::ids::{BlockId, ChainId, Height, Timestamp};
 use quittance_ledger::proposal::Proposal;
+use quittance_ledger::transaction::Transaction;
 
-use crate::chain::CHAIN;
+use crate::chain::{CHAIN, Chain};
 use crate::net::Weather;
-use crate::town::{House, Town, key, name, set};
+use crate::town::{House, Town, key, name, peer, set};
 
 const OTHER: ChainId = ChainId(Digest([8; 32]));
 const BLOCK: BlockId = BlockId(Digest([66; 32]));
@@ -108,7 +113,7 @@ fn who_does_not_speak_the_language_is_not_listened_to() {
             assert_eq!(connection.deliver(good.clone()).await, Err(DeliveryError::Closed));
         });
     }
-    let connection = connect(&town, town.houses[0].inbox(), 99);
+    let connection = connect(&town, town.houses[0].inbox(), 50);
     let huge = Bytes::from(vec![1; MAX_FRAME_BYTES + 1]);
     let refused = town.runtime.block_on(connection.deliver(huge));
     assert_eq!(refused, Err(DeliveryError::TooLong(MAX_FRAME_BYTES + 1)));
@@ -120,13 +125,13 @@ fn who_does_not_speak_the_language_is_not_listened_to() {
 fn a_validator_with_two_engines_is_convicted() {
     let fixed = set(&[0, 1, 2, 3]);
     let sets = fixed.clone();
-    let mut town = Town::empty(std::sync::Arc::new(move |_| sets.clone()), Weather::default());
+    let mut town = Town::empty(Arc::new(move |_| sets.clone()), Weather::default());
     for number in 0..4 {
-        town.add(House::new(number), Part::Voter);
+        town.add(House::new(number), Role::Voter);
     }
     let mut twin = House::new(3);
     twin.peer = Peer(Digest([3; 32]));
-    town.add(twin, Part::Voter);
+    town.add(twin, Role::Voter);
     let mut goal = 5;
     let found = loop {
         town.reach(goal);
@@ -143,4 +148,76 @@ fn a_validator_with_two_engines_is_convicted() {
         assert_eq!(evidence.institution(), name(3));
         assert_eq!(evidence.verify(CHAIN, &fixed), Ok(()));
     }
+}
+
+/// A validator without an engine: what it says is made here.
+struct Liar {
+    connections: Vec<Connection>,
+}
+
+impl Liar {
+    /// Validator 3, connected to all others.
+    fn new(town: &Town) -> Self {
+        let connect = |house: &House| town.runtime.block_on(house.inbox().connect(peer(3)));
+        Self { connections: town.houses.iter().map(|house| connect(house).unwrap()).collect() }
+    }
+
+    /// Proposes this block in round 0 of its height.
+    fn propose(&self, town: &Town, height: Height, block: BlockId, bytes: Bytes) {
+        let proposal = Proposal { chain: CHAIN, height, round: 0, block, valid_round: None };
+        let signature = proposal.sign(&key(3));
+        let institution = name(3);
+        let mut frames = vec![Frame::Proposal(SignedProposal { institution, proposal, signature })];
+        let parts = parts_of(CHAIN, height, 0, block, &bytes);
+        frames.extend(parts.into_iter().map(|part| Frame::Part(part.sign(institution, &key(3)))));
+        for frame in frames {
+            for connection in &self.connections {
+                town.runtime.block_on(connection.deliver(frame.to_frame(CHAIN))).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_block_that_the_application_refuses_is_not_decided() {
+    let mut town = Town::empty(Arc::new(|_| set(&[0, 1, 2, 3])), Weather::default());
+    for number in 0..3 {
+        town.add(House::new(number), Role::Voter);
+    }
+    let liar = Liar::new(&town);
+    let changes: [(bool, fn(&mut Header)); 8] = [
+        (true, |_| {}),
+        (false, |header| header.state_root = Digest::ZERO),
+        (false, |header| header.transactions_root = Digest::ZERO),
+        (false, |header| header.parent = BLOCK),
+        (false, |header| header.time.0 += 60_000),
+        (false, |header| header.time.0 = 0),
+        (false, |header| header.validators = Digest::ZERO),
+        (false, |header| header.next_validators = Digest::ZERO),
+    ];
+    for (good, change) in changes {
+        let height = loop {
+            let next = town.top() + 1;
+            town.reach(next - 1);
+            match next % 4 {
+                3 => break Height(next),
+                _ => std::thread::sleep(std::time::Duration::from_millis(1)),
+            }
+        };
+        let chain = Chain { disk: town.houses[0].disk.clone(), sets: town.sets.clone() };
+        let mut header = chain.expected(now());
+        change(&mut header);
+        let transactions: Vec<Transaction> = vec![];
+        let block = Block { header, transactions };
+        liar.propose(&town, height, block.id(), block.to_bytes().into());
+        town.reach(height.0);
+        let (decided, certificate) = town.houses[0].disk.blocks()[height.0 as usize - 1].clone();
+        assert_eq!((decided.id() == block.id(), certificate.round == 0), (good, good));
+    }
+    town.agree();
+}
+
+fn now() -> Timestamp {
+    let since = std::time::UNIX_EPOCH.elapsed().unwrap();
+    Timestamp(since.as_millis() as u64)
 }

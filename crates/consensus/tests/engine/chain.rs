@@ -67,7 +67,7 @@ impl Chain {
         last.unwrap_or((BlockId(Digest::ZERO), Timestamp(0)))
     }
 
-    fn expected(&self, time: Timestamp) -> Header {
+    pub fn expected(&self, time: Timestamp) -> Header {
         let (height, (parent, _)) = (self.tip().next(), self.last());
         Header {
             suite: SUITE,

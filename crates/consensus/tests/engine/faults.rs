@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use quittance_consensus::Part;
+use quittance_consensus::Role;
 
 use crate::net::Weather;
 use crate::town::{Town, peer};
@@ -14,7 +14,7 @@ fn a_stopped_validator_catches_up_and_votes_again() {
     town.stop(3);
     let before = town.height(3);
     town.reach(before + 25);
-    town.start(3, Part::Voter);
+    town.start(3, Role::Voter);
     town.reach(town.top() + 2);
     // Without its vote there would be no quorum.
     town.stop(0);
@@ -29,7 +29,7 @@ fn all_stop_in_the_midst_of_it_and_go_on() {
     for _ in 0..3 {
         town.reach(town.top() + 3);
         (0..4).for_each(|index| town.stop(index));
-        (0..4).for_each(|index| town.start(index, Part::Voter));
+        (0..4).for_each(|index| town.start(index, Role::Voter));
     }
     town.reach(town.top() + 3);
     town.agree();
@@ -43,11 +43,11 @@ fn a_validator_that_has_lost_everything_follows_before_it_votes() {
     town.reach(10);
     town.stop(3);
     town.wipe(3);
-    town.start(3, Part::Observer);
+    town.start(3, Role::Observer);
     let goal = town.top() + 2;
     town.reach(goal);
     town.stop(3);
-    town.start(3, Part::Voter);
+    town.start(3, Role::Voter);
     town.reach(town.top() + 2);
     town.stop(1);
     town.reach(town.top() + 4);

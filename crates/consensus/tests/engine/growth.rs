@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use quittance_consensus::{Pace, Part};
+use quittance_consensus::{Pace, Role};
 use quittance_ledger::ids::Height;
 
 use crate::net::Weather;
@@ -46,7 +46,7 @@ fn blocks_come_when_there_is_work() {
     for number in 0..4 {
         let house = House::new(number);
         house.disk.work.store(false, Ordering::SeqCst);
-        town.add(house, Part::Voter);
+        town.add(house, Role::Voter);
     }
     // The first block comes at once, and no other before the heartbeat, which is far.
     town.reach(1);
@@ -74,7 +74,7 @@ fn a_heartbeat_makes_a_block_without_work() {
     for number in 0..4 {
         let house = House::new(number);
         house.disk.work.store(false, Ordering::SeqCst);
-        town.add(house, Part::Voter);
+        town.add(house, Role::Voter);
     }
     town.reach(1);
     let start = Instant::now();
@@ -92,7 +92,7 @@ fn validators_change_with_the_state_of_the_chain() {
     };
     let mut town = Town::empty(Arc::new(sets), Weather::default());
     for number in 0..5 {
-        town.add(House::new(number), Part::Voter);
+        town.add(House::new(number), Role::Voter);
     }
     town.reach(24);
     town.agree();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use quittance_consensus::store::FolderStore;
 use quittance_consensus::transport::{Inbox, Peer};
-use quittance_consensus::{Bell, Engine, EngineConfig, Pace, Part, Patience};
+use quittance_consensus::{Bell, Engine, EngineConfig, Pace, Patience, Role};
 use quittance_crypto::signature::SigningKey;
 use quittance_ledger::certificate::{Validator, ValidatorSet};
 use quittance_ledger::ids::{Height, InstitutionId};
@@ -98,7 +98,7 @@ impl Town {
         let fixed = set(&numbers);
         let mut town = Self::empty(Arc::new(move |_| fixed.clone()), weather);
         for number in 0..count {
-            town.add(House::new(number), Part::Voter);
+            town.add(House::new(number), Role::Voter);
         }
         town
     }
@@ -115,12 +115,12 @@ impl Town {
         Self { net, runtime, sets, pace, houses: vec![] }
     }
 
-    pub fn add(&mut self, house: House, part: Part) {
+    pub fn add(&mut self, house: House, role: Role) {
         self.houses.push(house);
-        self.start(self.houses.len() - 1, part);
+        self.start(self.houses.len() - 1, role);
     }
 
-    pub fn start(&mut self, index: usize, part: Part) {
+    pub fn start(&mut self, index: usize, role: Role) {
         let house = &mut self.houses[index];
         let (inbox, arrivals) = Inbox::new();
         house.inbox = Some(inbox.clone());
@@ -129,7 +129,7 @@ impl Town {
             chain: CHAIN,
             institution: name(house.number),
             key: Arc::new(key(house.number)),
-            part,
+            role,
             pace: self.pace,
             patience: patience(),
             folder: house.path("engine"),

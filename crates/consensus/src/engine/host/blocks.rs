@@ -209,18 +209,25 @@ impl Blocks {
         Ok(self.fetched == Some(height))
     }
 
-    /// Blocks of the chain, for a peer that lacks them: as many as fit a response.
+    /// Blocks of the chain, for a peer that lacks them: as many as fit a response. One that cannot be
+    /// read is a reason to look at the disk, and none to end because a peer asks for it.
     pub fn committed<A: Application>(
         &self,
         application: &A,
         first: Height,
         last: Height,
-    ) -> Result<Vec<RawDecidedValue<Quittance>>, A> {
+    ) -> Vec<RawDecidedValue<Quittance>> {
         let mut found = Vec::new();
         let (mut height, mut size) = (first, 0usize);
         while height <= last && found.len() < MAX_RESPONSE_BLOCKS {
-            let stored = application.block(height).map_err(RunError::Application)?;
-            let Some((block, certificate)) = stored else { break };
+            let (block, certificate) = match application.block(height) {
+                Ok(Some(stored)) => stored,
+                Ok(None) => break,
+                Err(error) => {
+                    tracing::error!(%height, %error, "a block of the chain cannot be read");
+                    break;
+                }
+            };
             size = size.saturating_add(block.len());
             if size > MAX_RESPONSE_BYTES && !found.is_empty() {
                 break;
@@ -228,7 +235,7 @@ impl Blocks {
             found.push(block_in(DecidedBlock { block, certificate }));
             height = height.next();
         }
-        Ok(found)
+        found
     }
 
     /// A block that others have decided, whose certificate the engine has verified.
