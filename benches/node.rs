@@ -260,6 +260,8 @@ fn file() -> NodeFile {
         data: file("data"),
         keys: file("keys.age"),
         passphrase: file("passphrase"),
+        directory: None,
+        votes: true,
         log: None,
         log_format: Default::default(),
         metrics: None,

@@ -7,6 +7,7 @@
 //! keys = "keys.age"                 # the vote key is in it
 //! passphrase = "passphrase"         # opens `keys`; readable by its owner only
 //! # directory = "../directory.toml" # where the other validators listen, if there are any
+//! # votes = true                    # false for one that has lost its folder, for a while
 //! # log = "info"                    # unless the environment says otherwise (RUST_LOG)
 //! # log_format = "text"             # or "json": one object in each line
 //! # min_block_interval_ms = 20
@@ -62,6 +63,10 @@ pub struct NodeFile {
     /// Where the other validators listen; not needed by one that decides alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory: Option<PathBuf>,
+    /// Whether it votes. `false` for a validator that has lost its folder, until the chain has gone on
+    /// by a height from where it stood then: it may have voted there already.
+    #[serde(default = "default_votes", skip_serializing_if = "Clone::clone")]
+    pub votes: bool,
     /// What is logged, such as `info` or `quittance_node=debug`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
@@ -83,6 +88,10 @@ pub struct NodeFile {
     pub tls: TlsFiles,
 }
 
+fn default_votes() -> bool {
+    true
+}
+
 fn default_min_block_interval_ms() -> u64 {
     20
 }
@@ -98,6 +107,7 @@ pub struct Config {
     pub(crate) data: PathBuf,
     pub(crate) vote_key: SigningKey,
     pub(crate) pace: Pace,
+    pub(crate) votes: bool,
     pub(crate) others: BTreeMap<InstitutionId, Target>,
     pub(crate) listen: ListenAddress,
     pub(crate) tls: Tls,
@@ -145,6 +155,7 @@ impl Config {
             data,
             vote_key,
             pace,
+            votes: read.votes,
             others,
             listen,
             tls,

@@ -134,7 +134,9 @@ impl Drop for Closing {
 impl Node {
     /// Opens the chain, begins to make blocks, and binds the listener.
     pub async fn start(config: Config) -> Result<Self, NodeError> {
-        let Config { institution, genesis, data, vote_key, pace, others, listen, tls, .. } = config;
+        let Config {
+            institution, genesis, data, vote_key, pace, votes, others, listen, tls, ..
+        } = config;
         check_generators()?;
         let (store, view) = open(&data, &genesis)?;
         let way = Way::new(view.state.validators(), institution, vote_key, pace, &others)?;
@@ -163,6 +165,7 @@ impl Node {
                     institution,
                     key,
                     pace,
+                    votes,
                     folder,
                     others,
                     dialer,

@@ -49,6 +49,8 @@ pub(crate) struct Together {
     pub(crate) institution: InstitutionId,
     pub(crate) key: SigningKey,
     pub(crate) pace: Pace,
+    /// Whether it votes while it is a validator.
+    pub(crate) votes: bool,
     /// Where the engine keeps its log, and proposed blocks.
     pub(crate) folder: std::path::PathBuf,
     pub(crate) others: BTreeMap<InstitutionId, Target>,
@@ -64,7 +66,8 @@ impl Together {
         core: &Arc<Core>,
         proposer: &Proposer,
     ) -> Result<Engine, NodeError> {
-        let Self { institution, key, pace, folder, others, dialer, connections, stopping } = self;
+        let Self { institution, key, pace, votes, folder, others, dialer, connections, stopping } =
+            self;
         let key = Arc::new(key);
         let validators = watch_validators(core);
         let own = Own { institution, key: key.clone(), chain: core.view().state.chain().id };
@@ -75,13 +78,12 @@ impl Together {
         tokio::spawn(listen(core.clone(), arrived, inbox));
         // Set once: there is one engine.
         drop(core.others.set(Box::new(wire.clone())));
-        let member = core.view().state.validators().get(institution).is_some();
         let store = FolderStore::open(folder.join("proposals")).map_err(NodeError::Proposals)?;
         let config = EngineConfig {
             chain: core.view().state.chain().id,
             institution,
             key,
-            part: if member { Part::Voter } else { Part::Observer },
+            part: if votes { Part::Voter } else { Part::Observer },
             pace,
             patience: Patience::default(),
             folder: folder.join("votes"),

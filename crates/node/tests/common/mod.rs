@@ -69,6 +69,8 @@ impl Site {
             data: "data".into(),
             keys: "keys.age".into(),
             passphrase: "passphrase".into(),
+            directory: None,
+            votes: true,
             log: None,
             log_format: Default::default(),
             metrics: None,

@@ -25,7 +25,8 @@ async fn life(load: &mut Load, fault: Option<&str>) -> Process {
     let root = load.disk();
     let log = root.with_file_name("events");
     let log = fault.is_none().then_some(&*log);
-    let mut process = Process::start(&load.site, |command| interpose(command, &root, log, fault));
+    let mut process =
+        Process::start(&load.site.config(), |command| interpose(command, &root, log, fault));
     load.life(&mut process, A_WHILE).await;
     process
 }
@@ -119,8 +120,9 @@ async fn lose_power(times: usize, seed: u64) {
     for time in 0..times {
         let (root, log) = (load.disk(), load.disk().with_file_name("events"));
         let mut disk = Disk::load(&root);
-        let mut process =
-            Process::start(&load.site, |command| interpose(command, &root, Some(&log), None));
+        let mut process = Process::start(&load.site.config(), |command| {
+            interpose(command, &root, Some(&log), None)
+        });
         let patience = Duration::from_millis(u64::from(load.random.next_u32() % 150));
         load.life(&mut process, patience).await;
         process.kill();

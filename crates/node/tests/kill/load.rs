@@ -140,7 +140,7 @@ impl Load {
     /// acknowledged is where it was said to be, and each transaction has happened once. Returns how
     /// many there were.
     pub async fn end(&mut self) -> usize {
-        let mut process = Process::start(&self.site, |_| {});
+        let mut process = Process::start(&self.site.config(), |_| {});
         let address: SocketAddr = process.address.expect("the node starts");
         let mut client = self.site.client(address, ISSUER);
         assert!(self.check(&mut client, &mut process).await);

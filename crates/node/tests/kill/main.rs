@@ -23,7 +23,7 @@ async fn kill(times: usize, seed: u64) {
     let mut load = Load::new(seed);
     let mut killed_at_work = 0;
     for _ in 0..times {
-        let mut process = Process::start(&load.site, |_| {});
+        let mut process = Process::start(&load.site.config(), |_| {});
         let patience = Duration::from_millis(u64::from(load.random.next_u32() % 120));
         killed_at_work += usize::from(load.life(&mut process, patience).await);
         process.kill();

@@ -2,13 +2,12 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use quittance_node::{Config, Node};
-
-use crate::common::Site;
 
 const CONFIG: &str = "QUITTANCE_TEST_NODE";
 const LISTENS: &str = "the node listens on ";
@@ -43,11 +42,11 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts a node, and waits until it listens or has ended.
-    pub fn start(site: &Site, prepare: impl FnOnce(&mut Command)) -> Self {
+    /// Starts a node with this configuration, and waits until it listens or has ended.
+    pub fn start(config: &Path, prepare: impl FnOnce(&mut Command)) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["process::node_process", "--exact", "--ignored", "--nocapture"]);
-        command.env(CONFIG, site.config()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.env(CONFIG, config).stdout(Stdio::piped()).stderr(Stdio::piped());
         prepare(&mut command);
         let mut child = command.spawn().unwrap();
         let mut stderr = child.stderr.take().unwrap();

@@ -1,0 +1,310 @@
+//! The validators of one chain, their folders, and a bank that transacts with them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use quittance_crypto::encoding::Encode;
+use quittance_crypto::keyfile::KeyRing;
+use quittance_crypto::signature::Purpose;
+use quittance_ledger::certificate::{Validator, ValidatorSet};
+use quittance_ledger::genesis::{Genesis, GenesisInstitution};
+use quittance_ledger::ids::{Height, TransactionId};
+use quittance_ledger::state::{PublicKey, Role};
+use quittance_ledger::transaction::Transaction;
+use quittance_node::NodeFile;
+use quittance_rpc::client::Dialer;
+use quittance_rpc::config::{Listen, Target, TlsFiles, TrustedAuthority};
+use quittance_rpc::convert::TransactionStatus;
+use quittance_rpc::identity::{Identity, Process as Kind, ProcessName};
+use quittance_rpc::limits::Limits;
+use quittance_rpc::ports::free_range;
+use quittance_rpc::tls::issue::Authority;
+use quittance_rpc::tls::trust::{Scope, Trust};
+use quittance_rpc::tls::{Credentials, KeyExchange, Tls};
+use tokio::time::{Instant, sleep};
+
+use crate::common::Client;
+use crate::common::banks::{Banks, ISSUER, SUITE, VALIDATOR, id, terms};
+use crate::process::Process;
+
+/// Longer than anything takes, also on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How long a transaction may wait, in blocks.
+const EXPIRY: u64 = 900;
+
+/// Credits that the ledger lets wait for one receiver; later transactions only count up.
+const CREDITS: usize = 60;
+
+pub struct Town {
+    banks: Banks,
+    genesis: Genesis,
+    client: Tls,
+    base_port: u16,
+    folder: tempfile::TempDir,
+    processes: Vec<Option<Process>>,
+    /// All that were ever sent.
+    sent: Vec<Transaction>,
+    /// Where somebody has said that they are.
+    acknowledged: BTreeMap<TransactionId, (Height, u32)>,
+}
+
+fn name(at: usize) -> String {
+    format!("VALDZZ{:02}", at + 1)
+}
+
+fn node_name(at: usize) -> ProcessName {
+    ProcessName { institution: id(&name(at)), process: Kind::Node }
+}
+
+fn write(path: &Path, content: &[u8], mode: u32) {
+    std::fs::write(path, content).unwrap();
+    std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+}
+
+impl Town {
+    /// So many validators, all of them running.
+    pub fn new(count: usize) -> Self {
+        let banks = Banks::new();
+        let rings: Vec<_> =
+            (0..count).map(|at| KeyRing::generate(&name(at), SUITE).unwrap()).collect();
+        let genesis = genesis(&banks, &rings);
+        let authority = Authority::create("test").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let base_port = free_range(count as u16).unwrap();
+        let root = folder.path();
+        write(&root.join("genesis.json"), &serde_json::to_vec(&genesis).unwrap(), 0o644);
+        write(&root.join("ca.pem"), authority.certificate_pem().as_bytes(), 0o644);
+        write(&root.join("directory.toml"), directory(base_port, count).as_bytes(), 0o644);
+        let client = ProcessName { institution: id(ISSUER), process: Kind::Agent };
+        let client = tls(&authority, client);
+        let mut town = Self {
+            banks,
+            genesis,
+            client,
+            base_port,
+            folder,
+            processes: (0..count).map(|_| None).collect(),
+            sent: vec![],
+            acknowledged: BTreeMap::new(),
+        };
+        for (at, ring) in rings.iter().enumerate() {
+            town.furnish(at, ring, &authority);
+            town.start(at);
+        }
+        town
+    }
+
+    fn home(&self, at: usize) -> PathBuf {
+        self.folder.path().join(name(at))
+    }
+
+    fn address(&self, at: usize) -> String {
+        format!("127.0.0.1:{}", usize::from(self.base_port) + at)
+    }
+
+    /// The folder of one validator.
+    fn furnish(&self, at: usize, ring: &KeyRing, authority: &Authority) {
+        let home = self.home(at);
+        std::fs::create_dir(&home).unwrap();
+        let issued = authority.issue(Identity::Process(node_name(at)), &["127.0.0.1"]).unwrap();
+        write(&home.join("tls.pem"), issued.certificate_pem.as_bytes(), 0o644);
+        write(&home.join("tls.key"), issued.key_pem.as_bytes(), 0o600);
+        write(&home.join("keys.age"), &ring.to_encrypted("secret", 1).unwrap(), 0o644);
+        write(&home.join("passphrase"), b"secret\n", 0o600);
+        let file = NodeFile {
+            institution: name(at),
+            genesis: "../genesis.json".into(),
+            data: "data".into(),
+            keys: "keys.age".into(),
+            passphrase: "passphrase".into(),
+            directory: Some("../directory.toml".into()),
+            votes: true,
+            log: None,
+            log_format: Default::default(),
+            metrics: None,
+            min_block_interval_ms: 5,
+            heartbeat_ms: 500,
+            listen: Listen { address: self.address(at), key_exchange: KeyExchange::Hybrid },
+            tls: TlsFiles {
+                certificate: "tls.pem".into(),
+                key: "tls.key".into(),
+                trust: vec![TrustedAuthority { file: "../ca.pem".into(), institutions: None }],
+            },
+        };
+        write(&home.join("config.toml"), toml::to_string(&file).unwrap().as_bytes(), 0o644);
+    }
+
+    pub fn start(&mut self, at: usize) {
+        let process = Process::start(&self.home(at).join("config.toml"), |_| {});
+        self.processes[at] = Some(process);
+    }
+
+    /// `SIGKILL`.
+    pub fn kill(&mut self, at: usize) {
+        self.processes[at] = None;
+    }
+
+    /// All that a validator has stored is gone.
+    pub fn wipe(&self, at: usize) {
+        std::fs::remove_dir_all(self.home(at).join("data")).unwrap();
+    }
+
+    pub fn running(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.processes.len()).filter(|at| self.processes[*at].is_some())
+    }
+
+    fn client(&self, at: usize) -> Client {
+        let target = Target { address: self.address(at), identity: node_name(at) };
+        Client(Dialer::new(self.client.clone(), Limits::default()).node(&target).unwrap())
+    }
+
+    /// The next transaction of the bank.
+    pub fn pay(&mut self) -> Transaction {
+        // Blocks are made all the time, also without transactions.
+        let height = self.acknowledged.values().map(|(height, _)| height.0).max().unwrap_or(0);
+        let terms = terms(self.genesis.chain_id(), height + EXPIRY);
+        let to = [(&self.banks.a, 1)];
+        let to = if self.sent.len() < CREDITS { &to[..] } else { &[] };
+        let transaction = self.banks.issuer.pays(terms, to);
+        self.sent.push(transaction.clone());
+        transaction
+    }
+
+    /// Submits until the validator has taken it.
+    pub async fn submit(&self, at: usize, transaction: &Transaction) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let taken = self.client(at).submit_bytes(transaction.to_bytes()).await;
+            match taken {
+                Ok(_) => return,
+                Err(status) if Instant::now() > deadline => panic!("{}: {status}", name(at)),
+                Err(_) => sleep(Duration::from_millis(50)).await,
+            }
+        }
+    }
+
+    pub async fn submit_to_any(&self, transaction: &Transaction) {
+        if let Some(at) = self.running().next() {
+            self.submit(at, transaction).await;
+        }
+    }
+
+    /// Where the transaction is final, as this validator says.
+    pub async fn outcome(&mut self, at: usize, transaction: &Transaction) -> (Height, u32) {
+        let deadline = Instant::now() + PATIENCE;
+        let place = loop {
+            match self.client(at).try_status(transaction.id(), 1_000).await {
+                Ok(TransactionStatus::Final { height, index }) => break (height, index),
+                Ok(TransactionStatus::Rejected { code, reason }) => panic!("{code}: {reason}"),
+                answer if Instant::now() > deadline => panic!("{}: {answer:?}", name(at)),
+                // It was not on the way to a block, and is forgotten.
+                Ok(TransactionStatus::Unknown) => self.submit(at, transaction).await,
+                Ok(_) | Err(_) => sleep(Duration::from_millis(20)).await,
+            }
+        };
+        let known = self.acknowledged.insert(transaction.id(), place);
+        assert!(known.is_none_or(|known| known == place), "{known:?} and then {place:?}");
+        place
+    }
+
+    pub async fn is_final_within(
+        &mut self,
+        at: usize,
+        transaction: &Transaction,
+        time: Duration,
+    ) -> bool {
+        tokio::time::timeout(time, self.outcome(at, transaction)).await.is_ok()
+    }
+
+    /// Submits so many transactions, and all that are open, to a validator, and waits until it says
+    /// that they are final.
+    pub async fn settle(&mut self, at: usize, count: usize) {
+        (0..count).for_each(|_| drop(self.pay()));
+        let open: Vec<_> = self.sent.iter().filter(|it| !self.acknowledged.contains_key(&it.id()));
+        let open: Vec<Transaction> = open.cloned().collect();
+        for transaction in &open {
+            self.submit(at, transaction).await;
+        }
+        for transaction in &open {
+            self.outcome(at, transaction).await;
+        }
+    }
+
+    /// All validators have the same chain, with every transaction that was acknowledged where it was
+    /// said to be, and each once. How many there are.
+    pub async fn compare(&mut self) -> usize {
+        let end = self.acknowledged.values().map(|(height, _)| *height).max().unwrap();
+        let mut chains = BTreeSet::new();
+        for at in 0..self.processes.len() {
+            let mut client = self.client(at);
+            let deadline = Instant::now() + PATIENCE;
+            while client
+                .0
+                .chain_status(quittance_rpc::proto::node::v1::ChainStatusRequest {})
+                .await
+                .map_or(0, |status| status.into_inner().height)
+                < end.0
+            {
+                assert!(Instant::now() < deadline, "{} does not catch up", name(at));
+                sleep(Duration::from_millis(50)).await;
+            }
+            let blocks = client.blocks(1, end.0).await;
+            let mut found = BTreeMap::new();
+            for next in &blocks {
+                let validators = &self.genesis.validators;
+                next.certificate.verify(self.genesis.chain_id(), validators).unwrap();
+                for (index, transaction) in (0..).zip(&next.block.transactions) {
+                    let place = (next.block.header.height, index);
+                    assert_eq!(found.insert(transaction.id(), place), None, "it happened twice");
+                }
+            }
+            assert_eq!(found, self.acknowledged, "{}", name(at));
+            let last = blocks.last().unwrap();
+            chains.insert((last.block.id(), last.block.header.state_root));
+        }
+        assert_eq!(chains.len(), 1, "the chains are not the same");
+        self.acknowledged.len()
+    }
+}
+
+/// The genesis of a chain with these validators.
+fn genesis(banks: &Banks, rings: &[KeyRing]) -> Genesis {
+    let mut genesis = banks.genesis(rings[0].signing(Purpose::Vote));
+    let mut validators = vec![];
+    genesis.institutions.remove(&id(VALIDATOR));
+    for (at, ring) in rings.iter().enumerate() {
+        let key = ring.signing(Purpose::Vote).verifying_key();
+        let institution = GenesisInstitution {
+            roles: BTreeSet::from([Role::Validator]),
+            keys: vec![PublicKey::Signing(Purpose::Vote, key.clone())],
+        };
+        genesis.institutions.insert(id(&name(at)), institution);
+        validators.push(Validator { institution: id(&name(at)), key, power: 1 });
+    }
+    genesis.validators = ValidatorSet::new(validators).unwrap();
+    genesis
+}
+
+fn directory(base_port: u16, count: usize) -> String {
+    let mut text = format!(
+        "[node]\naddress = \"127.0.0.1:{base_port}\"\nidentity = \"{}\"\n\
+         [coordinator]\naddress = \"127.0.0.1:1\"\nidentity = \"urn:quittance:CORDZZ01:coordinator\"\n\
+         [validators]\n",
+        node_name(0)
+    );
+    for at in 0..count {
+        text += &format!("{} = \"127.0.0.1:{}\"\n", name(at), usize::from(base_port) + at);
+    }
+    text
+}
+
+fn tls(authority: &Authority, holder: ProcessName) -> Tls {
+    let issued = authority.issue(Identity::Process(holder), &["127.0.0.1"]).unwrap();
+    let (chain, key) = (issued.certificate_pem.as_bytes(), issued.key_pem.as_bytes());
+    let mut trust = Trust::new();
+    trust.add_pem(authority.certificate_pem().as_bytes(), Scope::Any).unwrap();
+    Tls::new(Credentials::from_pem(chain, key).unwrap(), trust)
+}
