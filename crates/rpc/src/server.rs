@@ -17,6 +17,7 @@
 mod accept;
 mod booking;
 mod budget;
+mod connection;
 mod count;
 mod known;
 mod meter;
@@ -51,7 +52,7 @@ use crate::tls::{self, KeyExchange, Tls, TlsError};
 use accept::{Acceptor, Out};
 use meter::Meter;
 
-pub use accept::Connection;
+pub use connection::Connection;
 pub use peer::Peer;
 
 /// The only service that a listener with classical key exchange may offer, beside health and
