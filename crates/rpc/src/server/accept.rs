@@ -69,16 +69,20 @@ pub(super) struct Out {
     pub(super) http2: mpsc::Sender<io::Result<Connection>>,
     /// None if this server takes no frames.
     pub(super) frames: Option<mpsc::Sender<Connection>>,
+    /// None if this server is no validator's.
+    pub(super) validators: Option<mpsc::Sender<Connection>>,
 }
 
 impl Out {
     async fn pass(&self, connection: Connection) {
         // These fail only when whoever takes them has ended; the connection ends with it.
-        match &self.frames {
-            Some(frames) if connection.protocol() == Protocol::Frames => {
-                drop(frames.send(connection).await)
+        // No protocol is agreed on that nobody takes.
+        match (connection.protocol(), &self.frames, &self.validators) {
+            (Protocol::Http2, ..) => drop(self.http2.send(Ok(connection)).await),
+            (Protocol::Frames, Some(to), _) | (Protocol::Validators, _, Some(to)) => {
+                drop(to.send(connection).await);
             }
-            _ => drop(self.http2.send(Ok(connection)).await),
+            (Protocol::Frames | Protocol::Validators, ..) => {}
         }
     }
 }
@@ -212,6 +216,7 @@ impl Acceptor {
             Some(tls::HTTP2) => Protocol::Http2,
             // Chosen by us, so it is offered.
             Some(tls::FRAMES) => Protocol::Frames,
+            Some(tls::VALIDATORS) => Protocol::Validators,
             _ => return Err(Refusal::Protocol),
         };
         let peer = peer(&stream, address)?;

@@ -26,6 +26,8 @@ pub(super) enum Protocol {
     Http2,
     /// Frames of joint computations.
     Frames,
+    /// Frames of validators.
+    Validators,
 }
 
 /// A place among the connections of an institution. It comes back when dropped, but not before a
@@ -134,6 +136,11 @@ impl Connection {
     /// Who is at the other end.
     pub fn peer(&self) -> Peer {
         self.peer
+    }
+
+    /// Keying material that this connection alone has, at both of its ends (RFC 8446, section 7.5).
+    pub(crate) fn export(&self, label: &[u8]) -> Result<[u8; 32], rustls::Error> {
+        self.stream.get_ref().1.export_keying_material([0; 32], label, None)
     }
 
     /// What it runs over.
