@@ -145,6 +145,9 @@ fn explain(alert: AlertDescription) -> String {
 /// A connection for [frames](crate::frames), from the side that has called.
 pub type FramesStream = TlsStream<TcpStream>;
 
+/// A connection of [validators](crate::peers), from the side that has called.
+pub type ValidatorStream = TlsStream<TcpStream>;
+
 /// Makes channels for one process.
 #[derive(Debug, Clone)]
 pub struct Dialer {
@@ -229,6 +232,17 @@ impl Dialer {
             Some(word) => Err(no(word.explain())),
             None => Err(no("it says what has no meaning")),
         }
+    }
+
+    /// A connection to another validator's process. Neither has proven its key yet; the other side
+    /// has begun to.
+    pub async fn validator(&self, target: &Target) -> Result<ValidatorStream, ConnectError> {
+        let stream = self.dial(target, tls::VALIDATORS)?.now().await?;
+        if stream.get_ref().1.alpn_protocol() != Some(tls::VALIDATORS) {
+            let (target, reason) = (target.clone(), "it has chosen no protocol");
+            return Err(ConnectError::NoFrames { target, reason });
+        }
+        Ok(stream)
     }
 
     fn endpoint(&self, target: &Target) -> Result<Endpoint, ConnectError> {
@@ -322,7 +336,7 @@ impl Dial {
         let mut stream =
             self.tls.connect(name, stream).await.map_err(|error| self.failure(&error))?;
         // In TLS 1.3 a client is done before the server has looked at its certificate. Servers
-        // of both protocols speak first; until then, they may still refuse us. What is read stays
+        // of all protocols speak first; until then, they may still refuse us. What is read stays
         // buffered.
         match stream.fill_buf().await {
             Ok([]) => Err(ConnectError::Closed { target: self.target.clone() }),

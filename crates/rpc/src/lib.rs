@@ -9,6 +9,7 @@
 //! - [`server`] and [`client`]: gRPC servers and channels with all of the above, and no way around.
 //! - [`config`]: the parts of configuration files that the daemons share.
 //! - [`directory`]: where everybody listens.
+//! - [`peers`]: validators among themselves.
 //! - [`ports`]: free ports for processes on this machine.
 //! - [`follow`]: certified blocks from a node, whatever becomes of the connection.
 //! - [`frames`]: joint computations over the streams between MPC parties.
@@ -30,6 +31,7 @@ pub mod genesis;
 pub mod identity;
 pub mod limits;
 pub mod metrics;
+pub mod peers;
 pub mod ports;
 pub mod proto;
 pub mod pushback;

@@ -17,6 +17,7 @@
 mod accept;
 mod booking;
 mod budget;
+mod connection;
 mod count;
 mod known;
 mod meter;
@@ -51,7 +52,7 @@ use crate::tls::{self, KeyExchange, Tls, TlsError};
 use accept::{Acceptor, Out};
 use meter::Meter;
 
-pub use accept::Connection;
+pub use connection::Connection;
 pub use peer::Peer;
 
 /// The only service that a listener with classical key exchange may offer, beside health and
@@ -95,10 +96,12 @@ pub struct Server {
     routes: RoutesBuilder,
     services: Vec<&'static str>,
     frames: Option<mpsc::Sender<Connection>>,
+    validators: Option<mpsc::Sender<Connection>>,
     stopping: CancellationToken,
 }
 
-/// Connections for [frames](crate::frames) that the server has accepted.
+/// Connections for [frames](crate::frames), or of [validators](crate::peers), that the server has
+/// accepted.
 pub struct Connections(mpsc::Receiver<Connection>);
 
 impl Connections {
@@ -130,7 +133,7 @@ impl Server {
     pub fn new(limits: Limits) -> Self {
         let stopping = CancellationToken::new();
         let (routes, services) = (Routes::builder(), Vec::new());
-        Self { limits, routes, services, frames: None, stopping }
+        Self { limits, routes, services, frames: None, validators: None, stopping }
     }
 
     service!(
@@ -161,6 +164,13 @@ impl Server {
         (self, Connections(connections))
     }
 
+    /// Lets nodes open connections as validators; whoever reads from them serves them.
+    pub fn validators(mut self) -> (Self, Connections) {
+        let (sender, connections) = mpsc::channel(16);
+        self.validators = Some(sender);
+        (self, Connections(connections))
+    }
+
     /// Fires when the server begins to stop: streams without end should end then.
     pub fn stopping(&self) -> CancellationToken {
         self.stopping.clone()
@@ -174,15 +184,16 @@ impl Server {
         admission: Admission,
     ) -> Result<Bound, ServeError> {
         self.check_key_exchange(address)?;
-        let protocols: &[&[u8]] =
-            if self.frames.is_some() { &[tls::HTTP2, tls::FRAMES] } else { &[tls::HTTP2] };
-        let tls = tls.server(address.key_exchange, admission, protocols)?;
+        let mut protocols = vec![tls::HTTP2];
+        protocols.extend(self.frames.as_ref().map(|_| tls::FRAMES));
+        protocols.extend(self.validators.as_ref().map(|_| tls::VALIDATORS));
+        let tls = tls.server(address.key_exchange, admission, &protocols)?;
         let listen = |reason| ServeError::Listen { address: address.socket, reason };
         let listener = TcpListener::bind(address.socket).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let (routes, health) = with_health_and_reflection(self.routes, &self.services).await?;
-        let (limits, frames, stopping) = (self.limits, self.frames, self.stopping);
-        Ok(Bound { listener, address, tls, limits, routes, frames, health, stopping })
+        let Self { limits, frames, validators, stopping, .. } = self;
+        Ok(Bound { listener, address, tls, limits, routes, frames, validators, health, stopping })
     }
 
     /// Classical key exchange is for a bank's own clients, out of the reach of strangers.
@@ -270,6 +281,7 @@ pub struct Bound {
     limits: Limits,
     routes: Routes,
     frames: Option<mpsc::Sender<Connection>>,
+    validators: Option<mpsc::Sender<Connection>>,
     health: Health,
     stopping: CancellationToken,
 }
@@ -293,7 +305,7 @@ impl Bound {
         // Whatever ends this future ends the acceptor and all connections.
         let _guards = (stopping.clone().drop_guard(), cut.clone().drop_guard());
         let (out, connections) = mpsc::channel(16);
-        let out = Out { http2: out, frames: self.frames };
+        let out = Out { http2: out, frames: self.frames, validators: self.validators };
         let accepting = tokio::spawn(acceptor.run(self.listener, out, stopping.clone()));
 
         let health = self.health.clone();

@@ -35,6 +35,9 @@ pub const HTTP2: &[u8] = b"h2";
 /// The application protocol of [`frames`](crate::frames) between parties.
 pub const FRAMES: &[u8] = b"quittance-frames/1";
 
+/// The application protocol between [validators](crate::peers).
+pub const VALIDATORS: &[u8] = b"quittance-validators/1";
+
 /// Which key exchanges a listener accepts. Clients of this crate only ever offer hybrid ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

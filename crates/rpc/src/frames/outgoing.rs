@@ -6,9 +6,9 @@ use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
-use quittance_crypto::encoding::Encode;
+use quittance_crypto::encoding::{Encode, Writer};
 use quittance_crypto::planted;
-use quittance_mpc::session::Frame;
+use quittance_mpc::session::{Frame, MAX_FRAME_BYTES, MAX_FRAME_PAYLOAD};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
 use tokio::time::sleep;
@@ -63,7 +63,10 @@ impl Outgoing {
 
     /// Takes a frame, after waiting until there is room.
     pub(super) async fn push(&self, frame: &Frame) {
-        let bytes = Zeroizing::new(frame.to_bytes());
+        // In one piece, so that no copy of it is left behind.
+        let mut bytes = Writer::with_capacity(frame.payload.len() + MAX_FRAME_BYTES - MAX_FRAME_PAYLOAD);
+        frame.encode(&mut bytes);
+        let bytes = Zeroizing::new(bytes.into_bytes());
         loop {
             let room = self.room.notified();
             {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError, Weak};
 
 use metrics::counter;
+use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::Decode;
 use quittance_crypto::planted;
 use quittance_ledger::ids::InstitutionId;
@@ -16,7 +17,7 @@ use tokio::time::{Duration, Instant, sleep, timeout};
 use zeroize::Zeroizing;
 
 use super::wire::{self, Word};
-use super::{Hub, MAX_REFUSALS};
+use super::{Hub, MAX_REFUSALS, Refused};
 use crate::identity::Process;
 use crate::limits::Limits;
 use crate::metrics::{PARTY_FRAME_BYTES, PARTY_FRAMES};
@@ -170,6 +171,8 @@ impl Reader {
                 wire::say(connection, Word::Here).await?;
                 continue;
             }
+            bytes.clear();
+            wire::make_room(&mut bytes, length);
             bytes.resize(length, 0);
             connection.read_exact(&mut bytes).await?;
             if let Some(word) = self.take(&bytes) {
@@ -197,10 +200,73 @@ impl Reader {
         match hub.incoming.route(caller, self.stream, frame) {
             Ok(()) => self.refusals = self.refusals.saturating_sub(1),
             Err(reason) => {
-                tracing::warn!(%caller, %session, %reason, "refused a frame");
+                log(caller, session, reason);
                 self.refusals += 1;
             }
         }
-        (self.refusals > MAX_REFUSALS).then_some(Word::Refused)
+        let enough = self.refusals > MAX_REFUSALS;
+        if enough {
+            tracing::warn!(%caller, "refused too many frames; the connection ends");
+        }
+        enough.then_some(Word::Refused)
+    }
+}
+
+/// What comes when a session is over was on its way when it ended; all else is a warning.
+fn log(caller: InstitutionId, session: Digest, reason: Refused) {
+    match reason {
+        Refused::Over => tracing::debug!(%caller, %session, %reason, "refused a frame"),
+        Refused::Stranger | Refused::OtherStream | Refused::TooMuch | Refused::TooEarly => {
+            tracing::warn!(%caller, %session, %reason, "refused a frame");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::Arc;
+
+    use tracing::Level;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is logged at `level` and above.
+    fn logged(level: Level, reason: Refused) -> String {
+        let kept = Kept::default();
+        let writer = kept.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(level)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        let caller = "MPCAZZ01".parse().unwrap();
+        tracing::subscriber::with_default(subscriber, || log(caller, Digest([1; 32]), reason));
+        let kept = kept.0.lock().unwrap().clone();
+        String::from_utf8(kept).unwrap()
+    }
+
+    #[test]
+    fn frames_of_a_session_that_is_over_are_no_warning_and_all_others_are() {
+        assert!(logged(Level::DEBUG, Refused::Over).contains("the session is over"));
+        assert_eq!(logged(Level::INFO, Refused::Over), "");
+        for reason in [Refused::Stranger, Refused::OtherStream, Refused::TooMuch, Refused::TooEarly]
+        {
+            let line = logged(Level::WARN, reason);
+            assert!(line.contains(&reason.to_string()) && line.contains("MPCAZZ01"), "{line}");
+        }
     }
 }

@@ -81,13 +81,46 @@ pub(super) async fn read_length(from: &mut (impl AsyncReadExt + Unpin)) -> io::R
 pub(super) fn append(out: &mut Zeroizing<Vec<u8>>, frame: &[u8]) {
     // A frame is far shorter than 4 GiB.
     let length = u32::try_from(frame.len()).unwrap_or(u32::MAX);
-    out.reserve(4 + frame.len());
+    make_room(out, 4 + frame.len());
     out.extend_from_slice(&length.to_be_bytes());
     out.extend_from_slice(frame);
+}
+
+/// Makes room for so many bytes more. A vector that grows by itself leaves a copy of what was in it
+/// in freed memory; here the old allocation is erased.
+pub(super) fn make_room(buffer: &mut Zeroizing<Vec<u8>>, more: usize) {
+    let needed = buffer.len() + more;
+    if needed <= buffer.capacity() {
+        return;
+    }
+    let larger = Vec::with_capacity(needed.max(2 * buffer.capacity()));
+    let mut larger = Zeroizing::new(larger);
+    larger.extend_from_slice(buffer);
+    *buffer = larger;
 }
 
 /// Says one word.
 pub(super) async fn say(to: &mut (impl AsyncWriteExt + Unpin), word: Word) -> io::Result<()> {
     to.write_all(&[word as u8]).await?;
     to.flush().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_a_buffer_survives_its_growth() {
+        let (mut buffer, mut expected) = (Zeroizing::new(vec![]), vec![]);
+        for length in [0, 1, 7, 4096, 3, 70_000] {
+            let frame = vec![length as u8; length];
+            append(&mut buffer, &frame);
+            expected.extend_from_slice(&(length as u32).to_be_bytes());
+            expected.extend_from_slice(&frame);
+            assert_eq!(*buffer, expected);
+        }
+        let (capacity, length) = (buffer.capacity(), buffer.len());
+        make_room(&mut buffer, capacity - length);
+        assert_eq!(buffer.capacity(), capacity, "there was room");
+    }
 }

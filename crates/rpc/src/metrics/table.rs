@@ -99,6 +99,16 @@ metrics! {
     CHAIN_HEIGHT: Gauge "quittance_chain_height" [] of ALL;
     /// The time in that block, in seconds since 1970.
     CHAIN_TIME: Gauge "quittance_chain_time_seconds" [] of ALL;
+    /// Other validators that are connected.
+    VALIDATORS_CONNECTED: Gauge "quittance_validators_connected" [] of NODE;
+    /// Frames between validators, by direction: in or out.
+    VALIDATORS_FRAMES: Counter "quittance_validators_frames_total" ["direction"] of NODE;
+    /// Their bytes.
+    VALIDATORS_FRAME_BYTES: Counter "quittance_validators_frame_bytes_total" ["direction"] of NODE;
+    /// Frames to validators that do not keep up, dropped, by priority.
+    VALIDATORS_FRAMES_DROPPED: Counter "quittance_validators_frames_dropped_total" ["priority"] of NODE;
+    /// Connections of validators refused before they counted, by reason.
+    VALIDATORS_HELLOS_REFUSED: Counter "quittance_validators_hellos_refused_total" ["reason"] of NODE;
     /// The last block that the node is known to have.
     NODE_HEIGHT: Gauge "quittance_node_height" [] of FOLLOWERS;
     /// 1 while blocks come from the node, else 0.

@@ -2,30 +2,27 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 
-use metrics::{counter, gauge};
+use metrics::counter;
 use quittance_crypto::digest::Digest;
 use quittance_ledger::ids::InstitutionId;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tonic::transport::server::Connected;
+use tokio_util::sync::CancellationToken;
 
-use super::budget::{Budgets, Reading};
+use super::budget::Budgets;
+use super::connection::{Connection, Protocol};
 use super::known::Known;
 use super::peer::Peer;
 use super::quota::{Full, Quota, Share};
 use crate::identity::IdentityError;
 use crate::limits::Limits;
-use crate::metrics::{CONNECTIONS_OPEN, CONNECTIONS_REFUSED};
+use crate::metrics::CONNECTIONS_REFUSED;
 use crate::tls::{self, trust};
 
 /// Why a connection was not taken.
@@ -72,14 +69,20 @@ pub(super) struct Out {
     pub(super) http2: mpsc::Sender<io::Result<Connection>>,
     /// None if this server takes no frames.
     pub(super) frames: Option<mpsc::Sender<Connection>>,
+    /// None if this server is no validator's.
+    pub(super) validators: Option<mpsc::Sender<Connection>>,
 }
 
 impl Out {
     async fn pass(&self, connection: Connection) {
         // These fail only when whoever takes them has ended; the connection ends with it.
-        match &self.frames {
-            Some(frames) if connection.frames => drop(frames.send(connection).await),
-            _ => drop(self.http2.send(Ok(connection)).await),
+        // No protocol is agreed on that nobody takes.
+        match (connection.protocol(), &self.frames, &self.validators) {
+            (Protocol::Http2, ..) => drop(self.http2.send(Ok(connection)).await),
+            (Protocol::Frames, Some(to), _) | (Protocol::Validators, _, Some(to)) => {
+                drop(to.send(connection).await);
+            }
+            (Protocol::Frames | Protocol::Validators, ..) => {}
         }
     }
 }
@@ -209,26 +212,19 @@ impl Acceptor {
         };
         let stream = timeout(self.limits.handshake_time, shaken).await;
         let stream = stream.map_err(|_| Refusal::Slow)??;
-        let frames = match stream.get_ref().1.alpn_protocol() {
-            Some(tls::HTTP2) => false,
+        let protocol = match stream.get_ref().1.alpn_protocol() {
+            Some(tls::HTTP2) => Protocol::Http2,
             // Chosen by us, so it is offered.
-            Some(tls::FRAMES) => true,
+            Some(tls::FRAMES) => Protocol::Frames,
+            Some(tls::VALIDATORS) => Protocol::Validators,
             _ => return Err(Refusal::Protocol),
         };
         let peer = peer(&stream, address)?;
         let institution = peer.identity.institution();
         let share = self.connections.take(institution, 1).map_err(Refusal::Connections)?;
         self.known.note(address.ip(), institution);
-        Ok(Connection {
-            stream,
-            peer,
-            frames,
-            cut: Box::pin(self.cut.clone().cancelled_owned()),
-            turn: Turn { bytes: self.limits.turn_bytes, read: 0 },
-            reading: self.budgets.reading(institution),
-            _place: Held { share: Some(share), until: Instant::now() + self.limits.penalty_time },
-            _counted: Counted::new(),
-        })
+        let held = (share, self.budgets.reading(institution));
+        Ok(Connection::new(stream, (peer, protocol), held, &self.limits, &self.cut))
     }
 }
 
@@ -236,47 +232,6 @@ impl Acceptor {
 struct Place {
     _anybodys: Option<Share<IpAddr>>,
     _reserved: Option<Share<InstitutionId>>,
-}
-
-/// A place among the connections of an institution. It comes back when dropped, but not before a
-/// time: whoever lets connections end at once to make new ones soon has none left.
-struct Held {
-    share: Option<Share<InstitutionId>>,
-    until: Instant,
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let (share, until) = (self.share.take(), self.until);
-        if until <= Instant::now() {
-            return;
-        }
-        // Without a runtime the server is at its end.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                sleep_until(until).await;
-                drop(share);
-            });
-        }
-    }
-}
-
-/// Lets the others have their turn after so many bytes.
-struct Turn {
-    bytes: usize,
-    read: usize,
-}
-
-impl Turn {
-    /// Whether the turn is over; then the task comes back after all others that wait.
-    fn is_over(&mut self, context: &Context<'_>) -> bool {
-        let over = self.read >= self.bytes;
-        if over {
-            self.read = 0;
-            context.waker().wake_by_ref();
-        }
-        over
-    }
 }
 
 /// Who is at the other end, now that the handshake has proven it.
@@ -291,124 +246,4 @@ fn peer(stream: &TlsStream<TcpStream>, address: SocketAddr) -> Result<Peer, Refu
         key_exchange: group.name(),
         address,
     })
-}
-
-/// An accepted connection. Dropping it gives its place back.
-pub struct Connection {
-    stream: TlsStream<TcpStream>,
-    peer: Peer,
-    /// Whether it speaks frames, not HTTP/2.
-    frames: bool,
-    cut: Pin<Box<WaitForCancellationFutureOwned>>,
-    turn: Turn,
-    reading: Reading,
-    _place: Held,
-    _counted: Counted,
-}
-
-/// Counts a connection for as long as it stands.
-struct Counted;
-
-impl Counted {
-    fn new() -> Self {
-        gauge!(CONNECTIONS_OPEN).increment(1.0);
-        Self
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        gauge!(CONNECTIONS_OPEN).decrement(1.0);
-    }
-}
-
-impl Connected for Connection {
-    type ConnectInfo = Peer;
-
-    fn connect_info(&self) -> Peer {
-        self.peer
-    }
-}
-
-impl Connection {
-    /// Who is at the other end.
-    pub fn peer(&self) -> Peer {
-        self.peer
-    }
-
-    /// What it runs over.
-    pub(crate) fn socket(&mut self) -> &mut TcpStream {
-        self.stream.get_mut().0
-    }
-
-    /// An error once all connections must end.
-    fn poll_cut(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        match self.cut.as_mut().poll(context) {
-            Poll::Pending => Ok(()),
-            Poll::Ready(()) => Err(io::Error::other("the server is stopping")),
-        }
-    }
-
-    /// Writes, at the expense of whoever is answered.
-    fn write<T>(
-        &mut self,
-        write: impl FnOnce(Pin<&mut TlsStream<TcpStream>>) -> Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        let alone = self.reading.begin_write();
-        let polled = write(Pin::new(&mut self.stream));
-        self.reading.end_write(alone, polled.is_pending());
-        polled
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.poll_cut(context)?;
-        if self.turn.is_over(context) {
-            self.reading.pause();
-            return Poll::Pending;
-        }
-        ready!(self.reading.poll_begin(context));
-        let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(context, buffer);
-        match polled {
-            Poll::Ready(_) => {
-                self.turn.read += buffer.filled().len().saturating_sub(before);
-                self.reading.has_read();
-            }
-            // All that came has been read.
-            Poll::Pending => {
-                self.turn.read = 0;
-                self.reading.end();
-            }
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_cut(context)?;
-        self.write(|stream| stream.poll_write(context, bytes))
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = self.write(|stream| stream.poll_flush(context));
-        if polled.is_ready() {
-            self.reading.has_answered();
-        }
-        polled
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.write(|stream| stream.poll_shutdown(context))
-    }
 }

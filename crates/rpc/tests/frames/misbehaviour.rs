@@ -130,6 +130,31 @@ async fn oversized_frames_and_floods_end_their_connection() {
     assert_eq!(to.word().await, Some(Word::Refused));
 }
 
+/// An honest party's frames may come too late: many of them in a long time, few beside the others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn frames_that_are_taken_make_up_for_refused_ones() {
+    let mut committee = Committee::bind().await;
+    let _parties = committee.run(1);
+    let mut to = committee.stream(party_of(NAMES[2]), NAMES[0]).await.unwrap();
+    let early = |number: u8| frame(Digest([number; 32]), 3, 0, 1);
+    // As many sessions as may wait for their beginning; another one's frames are refused.
+    for number in 0..16 {
+        to.send(&early(number)).await;
+    }
+    for (frame, times) in [(early(99), 60), (early(0), 48), (early(99), 50)] {
+        for _ in 0..times {
+            to.send(&frame).await;
+        }
+    }
+    to.0.write_all(&[0; 4]).await.unwrap();
+    to.0.flush().await.unwrap();
+    assert_eq!(to.word().await, Some(Word::Here), "62 too many are put up with");
+    for _ in 0..3 {
+        to.send(&early(99)).await;
+    }
+    assert_eq!(to.word().await, Some(Word::Refused), "65 are not");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_connection_replaces_the_first() {
     let mut committee = Committee::bind().await;
