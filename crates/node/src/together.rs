@@ -97,7 +97,7 @@ impl Together {
 
 /// The validators of the present height and the next, as the chain goes on.
 fn watch_validators(core: &Arc<Core>) -> watch::Receiver<Validators> {
-    let of = |view: &View| Validators::of(view.state.validators());
+    let of = |view: &View| Validators::of([view.state.validators()]);
     let mut views = core.follow();
     let (sender, receiver) = watch::channel(of(&views.borrow_and_update()));
     tokio::spawn(async move {
@@ -154,7 +154,7 @@ async fn listen(core: Arc<Core>, mut arrived: mpsc::Receiver<Arrived>, inbox: In
     while let Some(peer) = arrived.recv().await {
         let (core, inbox) = (core.clone(), inbox.clone());
         tokio::spawn(async move {
-            if let Ok(connection) = inbox.connect(Peer(peer.key)).await {
+            if let Ok(connection) = inbox.connect(Peer(peer.name.key)).await {
                 hear(&core, peer, &connection).await;
             }
         });
@@ -171,11 +171,11 @@ async fn hear(core: &Core, mut peer: Arrived, connection: &Connection) {
         let Some(frame) = frame else { return };
         let taken = match frame.split_first() {
             Some((&ENGINE, _)) => connection.deliver(frame.slice(1..)).await.is_ok(),
-            Some((&TRANSACTION, bytes)) => take(core, peer.institution, bytes),
+            Some((&TRANSACTION, bytes)) => take(core, peer.name.institution, bytes),
             _ => false,
         };
         if !taken {
-            let peer = peer.institution;
+            let peer = peer.name;
             tracing::warn!(%peer, "a validator has sent what is no message; its connection ends");
             return;
         }

@@ -64,7 +64,8 @@ impl Outgoing {
     /// Takes a frame, after waiting until there is room.
     pub(super) async fn push(&self, frame: &Frame) {
         // In one piece, so that no copy of it is left behind.
-        let mut bytes = Writer::with_capacity(frame.payload.len() + MAX_FRAME_BYTES - MAX_FRAME_PAYLOAD);
+        let mut bytes =
+            Writer::with_capacity(frame.payload.len() + MAX_FRAME_BYTES - MAX_FRAME_PAYLOAD);
         frame.encode(&mut bytes);
         let bytes = Zeroizing::new(bytes.into_bytes());
         loop {
