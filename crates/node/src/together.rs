@@ -18,7 +18,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use metrics::counter;
 use quittance_consensus::store::FolderStore;
 use quittance_consensus::transport::{Connection, Inbox, Peer, Transport};
-use quittance_consensus::{Engine, EngineConfig, Pace, Part, Patience};
+use quittance_consensus::{Engine, EngineConfig, Pace, Patience, Role};
 use quittance_crypto::encoding::Decode;
 use quittance_crypto::signature::SigningKey;
 use quittance_ledger::ids::InstitutionId;
@@ -83,7 +83,7 @@ impl Together {
             chain: core.view().state.chain().id,
             institution,
             key,
-            part: if votes { Part::Voter } else { Part::Observer },
+            role: if votes { Role::Voter } else { Role::Observer },
             pace,
             patience: Patience::default(),
             folder: folder.join("votes"),
