@@ -4,5 +4,6 @@ mod attacks;
 mod chain;
 mod faults;
 mod growth;
+mod kills;
 mod net;
 mod town;
