@@ -4,6 +4,9 @@
 //! that it votes with, or one bound to it. It hands in what peers send through an [`Inbox`], and
 //! implements [`Transport`] for what is to be sent. Frames are opaque to it.
 //!
+//! Whom it lets in at all is the transport's to say: institutions of the chain, each a bounded number
+//! of times in a while. Only validators are believed, but any peer is told and may ask for blocks.
+//!
 //! Memory is bounded for each peer by itself: a [`Connection`] takes [`QUEUED_FRAMES`] frames and
 //! [`QUEUED_BYTES`] bytes, then makes its transport wait, which passes the wait on to the peer.
 //! What a transport queues for sending it bounds as well, and drops what is too much: everything is

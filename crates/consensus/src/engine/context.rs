@@ -3,16 +3,21 @@
 //! The engine is generic over a [`Context`]: what heights, votes and blocks are. These types wrap
 //! the ledger's, so that what is signed and decided are the ledger's own votes and certificates.
 
+mod ballots;
+
 use std::fmt;
 
 use bytes::Bytes;
-use malachite_app_channel::app::types::core::{self as engine, NilOrVal, Round, VoteType};
-use malachite_app_channel::app::types::core::{Context, LinearTimeouts, SignedExtension};
+use malachite_app_channel::app::types::core::{self as engine, NilOrVal, Round};
+use malachite_app_channel::app::types::core::{Context, LinearTimeouts};
 use quittance_crypto::encoding::{Decode, DecodeError, Encode};
 use quittance_crypto::signature::{Signature, VerifyingKey};
 use quittance_ledger::certificate::{Validator, ValidatorSet, Vote, VoteKind};
 use quittance_ledger::ids::{BlockId, ChainId, Height, InstitutionId};
 use quittance_ledger::proposal::Proposal;
+use thiserror::Error;
+
+pub use ballots::{Ballot, Offer};
 
 /// Consensus about the blocks of one chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,22 +49,6 @@ pub struct Member {
 /// The validators of one height.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Members(Vec<Member>);
-
-/// A vote of a validator.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ballot {
-    who: Who,
-    vote: Vote,
-    value: NilOrVal<Value>,
-}
-
-/// A proposal of a validator.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Offer {
-    who: Who,
-    proposal: Proposal,
-    value: Value,
-}
 
 /// A whole proposed block. Its pieces are cut, signed, checked and joined by the network, which
 /// hands them in at once.
@@ -177,9 +166,23 @@ impl engine::Validator<Quittance> for Member {
     }
 }
 
-impl From<&ValidatorSet> for Members {
-    fn from(set: &ValidatorSet) -> Self {
-        Self(set.validators().iter().map(Member::from).collect())
+/// All power that validators may have together: the engine multiplies it by 3 in 64 bits, and panics
+/// if it does not fit.
+pub const MAX_POWER: u64 = u64::MAX / 3;
+
+/// More power than [`MAX_POWER`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the validators have voting power {0}, with more than {MAX_POWER} the engine cannot count")]
+pub struct TooHeavy(pub u64);
+
+impl TryFrom<&ValidatorSet> for Members {
+    type Error = TooHeavy;
+
+    fn try_from(set: &ValidatorSet) -> Result<Self, TooHeavy> {
+        match set.total_power() {
+            total if total > MAX_POWER => Err(TooHeavy(total)),
+            _ => Ok(Self(set.validators().iter().map(Member::from).collect())),
+        }
     }
 }
 
@@ -189,7 +192,7 @@ impl engine::ValidatorSet<Quittance> for Members {
     }
 
     fn total_voting_power(&self) -> u64 {
-        // A set's powers fit 64 bits together.
+        // At most MAX_POWER.
         self.0.iter().map(|member| member.power).sum()
     }
 
@@ -200,109 +203,6 @@ impl engine::ValidatorSet<Quittance> for Members {
 
     fn get_by_index(&self, index: usize) -> Option<&Member> {
         self.0.get(index)
-    }
-}
-
-impl Ballot {
-    /// The vote of `institution`.
-    pub fn new(institution: InstitutionId, vote: Vote) -> Self {
-        let value = vote.block.map_or(NilOrVal::Nil, |block| NilOrVal::Val(Value(block)));
-        Self { who: Who(institution), vote, value }
-    }
-
-    /// Whose vote.
-    pub fn institution(&self) -> InstitutionId {
-        self.who.0
-    }
-
-    /// The vote itself, which is signed.
-    pub fn vote(&self) -> &Vote {
-        &self.vote
-    }
-}
-
-impl engine::Vote<Quittance> for Ballot {
-    fn height(&self) -> At {
-        self.vote.height.into()
-    }
-
-    fn round(&self) -> Round {
-        Round::new(self.vote.round)
-    }
-
-    fn value(&self) -> &NilOrVal<Value> {
-        &self.value
-    }
-
-    fn take_value(self) -> NilOrVal<Value> {
-        self.value
-    }
-
-    fn vote_type(&self) -> VoteType {
-        match self.vote.kind {
-            VoteKind::Prevote => VoteType::Prevote,
-            VoteKind::Precommit => VoteType::Precommit,
-        }
-    }
-
-    fn validator_address(&self) -> &Who {
-        &self.who
-    }
-
-    fn extension(&self) -> Option<&SignedExtension<Quittance>> {
-        None
-    }
-
-    fn take_extension(&mut self) -> Option<SignedExtension<Quittance>> {
-        None
-    }
-
-    /// Votes have no extensions; no height's parameters ask for any.
-    fn extend(self, _: SignedExtension<Quittance>) -> Self {
-        self
-    }
-}
-
-impl Offer {
-    /// The proposal of `institution`.
-    pub fn new(institution: InstitutionId, proposal: Proposal) -> Self {
-        Self { who: Who(institution), proposal, value: Value(proposal.block) }
-    }
-
-    /// Whose proposal.
-    pub fn institution(&self) -> InstitutionId {
-        self.who.0
-    }
-
-    /// The proposal itself, which is signed.
-    pub fn proposal(&self) -> &Proposal {
-        &self.proposal
-    }
-}
-
-impl engine::Proposal<Quittance> for Offer {
-    fn height(&self) -> At {
-        self.proposal.height.into()
-    }
-
-    fn round(&self) -> Round {
-        Round::new(self.proposal.round)
-    }
-
-    fn value(&self) -> &Value {
-        &self.value
-    }
-
-    fn take_value(self) -> Value {
-        self.value
-    }
-
-    fn pol_round(&self) -> Round {
-        self.proposal.valid_round.map_or(Round::Nil, Round::new)
-    }
-
-    fn validator_address(&self) -> &Who {
-        &self.who
     }
 }
 

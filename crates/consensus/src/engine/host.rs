@@ -100,7 +100,7 @@ impl<A: Application> Host<'_, A> {
     fn answer(&mut self, message: AppMsg<Quittance>) -> Result<(), A> {
         match message {
             AppMsg::ConsensusReady { reply } => {
-                let (height, params) = self.next();
+                let (height, params) = self.next()?;
                 self.begin(height);
                 let _ = reply.send((height, params));
             }
@@ -138,7 +138,7 @@ impl<A: Application> Host<'_, A> {
             AppMsg::Finalized { certificate, evidence, reply, .. } => {
                 self.convict(&evidence)?;
                 let fetched = self.blocks.finalized(certificate.height.height())?;
-                let (height, params) = self.next();
+                let (height, params) = self.next()?;
                 self.idle = Some(Idle { reply, height, params, since: Instant::now(), fetched });
             }
             AppMsg::GetHistoryMinHeight { reply } => {
@@ -167,12 +167,12 @@ impl<A: Application> Host<'_, A> {
     }
 
     /// The next height with its validators: the guard knows them before the engine does.
-    fn next(&self) -> (At, HeightParams<Quittance>) {
+    fn next(&self) -> Result<(At, HeightParams<Quittance>), A> {
         let height = self.application.tip().next();
         let validators: ValidatorSet = self.application.validators();
-        let members = Members::from(&validators);
+        let members = Members::try_from(&validators)?;
         self.hub.guard().begin(height, validators);
-        (height.into(), HeightParams::new(members, self.timeouts, None))
+        Ok((height.into(), HeightParams::new(members, self.timeouts, None)))
     }
 
     /// A block for this height and round: the one that was proposed before, if there is one.

@@ -178,6 +178,9 @@ impl Liar {
     }
 }
 
+/// Makes a good header another.
+type Change = fn(&mut Header);
+
 #[test]
 fn a_block_that_the_application_refuses_is_not_decided() {
     let mut town = Town::empty(Arc::new(|_| set(&[0, 1, 2, 3])), Weather::default());
@@ -185,7 +188,7 @@ fn a_block_that_the_application_refuses_is_not_decided() {
         town.add(House::new(number), Role::Voter);
     }
     let liar = Liar::new(&town);
-    let changes: [(bool, fn(&mut Header)); 8] = [
+    let changes: [(bool, Change); 8] = [
         (true, |_| {}),
         (false, |header| header.state_root = Digest::ZERO),
         (false, |header| header.transactions_root = Digest::ZERO),

@@ -1,12 +1,14 @@
 //! A small application: a chain of empty blocks.
 
+use std::fs;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use quittance_consensus::{Application, Moment, Occasion};
 use quittance_crypto::digest::Digest;
-use quittance_crypto::encoding::Encode;
+use quittance_crypto::encoding::{Decode, Encode, Reader};
 use quittance_crypto::signature::Suite;
 use quittance_ledger::block::{Block, Header, transactions_root};
 use quittance_ledger::certificate::{Certificate, ValidatorSet};
@@ -28,13 +30,40 @@ pub type Sets = Arc<dyn Fn(Height) -> ValidatorSet + Send + Sync>;
 pub struct Disk {
     blocks: Arc<Mutex<Vec<(Header, Certificate)>>>,
     reports: Arc<Mutex<Vec<Evidence>>>,
+    /// Where blocks survive the process, if they are to.
+    folder: Option<PathBuf>,
     pub work: Arc<AtomicBool>,
 }
 
 impl Disk {
     pub fn new() -> Self {
         let work = Arc::new(AtomicBool::new(true));
-        Self { blocks: Arc::default(), reports: Arc::default(), work }
+        Self { blocks: Arc::default(), reports: Arc::default(), folder: None, work }
+    }
+
+    /// A disk whose blocks are files of this folder, named after their heights.
+    pub fn open(folder: PathBuf) -> Self {
+        fs::create_dir_all(&folder).unwrap();
+        let disk = Self { folder: Some(folder.clone()), ..Self::new() };
+        while let Ok(bytes) = fs::read(folder.join((disk.height() + 1).to_string())) {
+            let mut input = Reader::new(&bytes);
+            let header = Header::decode(&mut input).unwrap();
+            let certificate = Certificate::decode(&mut input).unwrap();
+            input.finish().unwrap();
+            disk.blocks().push((header, certificate));
+        }
+        disk
+    }
+
+    /// Killing a process loses nothing that it has written, so that nothing needs to be synced.
+    fn append(&self, header: Header, certificate: Certificate) {
+        if let Some(folder) = &self.folder {
+            let bytes = [header.to_bytes(), certificate.to_bytes()].concat();
+            let unfinished = folder.join("unfinished");
+            fs::write(&unfinished, bytes).unwrap();
+            fs::rename(unfinished, folder.join(header.height.to_string())).unwrap();
+        }
+        self.blocks().push((header, certificate));
     }
 
     pub fn height(&self) -> u64 {
@@ -112,7 +141,7 @@ impl Application for Chain {
         assert_eq!((header.height, certificate.block), (height, header.id()));
         assert_eq!(header, self.expected(header.time));
         certificate.verify(CHAIN, &(self.sets)(height)).map_err(|_| Bad("no certificate"))?;
-        self.disk.blocks().push((header, certificate));
+        self.disk.append(header, certificate);
         Ok(())
     }
 

@@ -1,6 +1,8 @@
 //! A network in memory, with delay, loss, duplication and partitions.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -36,6 +38,8 @@ struct State {
     links: BTreeMap<(Peer, Peer), (mpsc::Sender<Bytes>, AbortHandle)>,
     cut: BTreeSet<(Peer, Peer)>,
     dice: u64,
+    /// Where everything is written down before it is sent.
+    tap: Option<File>,
 }
 
 impl State {
@@ -59,6 +63,7 @@ impl Net {
             links: BTreeMap::new(),
             cut: BTreeSet::new(),
             dice: 7,
+            tap: None,
         };
         Self { state: Arc::new(Mutex::new(state)), runtime }
     }
@@ -87,6 +92,11 @@ impl Net {
             }
             stays
         });
+    }
+
+    /// Writes all that is sent from now on into a file: the length of each frame, and the frame.
+    pub fn tap(&self, file: File) {
+        self.state.lock().unwrap().tap = Some(file);
     }
 
     /// Nothing passes between the two groups any more.
@@ -135,7 +145,11 @@ impl Net {
     }
 
     fn send(&self, from: Peer, to: Option<Peer>, frame: &Bytes) {
-        let state = self.state.lock().unwrap();
+        let mut state = self.state.lock().unwrap();
+        if let Some(tap) = &mut state.tap {
+            let length = (frame.len() as u32).to_be_bytes();
+            tap.write_all(&[&length[..], frame].concat()).unwrap();
+        }
         for ((_, other), (link, _)) in state.links.iter().filter(|((of, _), _)| *of == from) {
             if to.is_none_or(|to| to == *other) {
                 let _ = link.try_send(frame.clone());

@@ -64,7 +64,9 @@ pub struct Town {
 pub struct House {
     pub number: u8,
     pub disk: Disk,
-    pub folder: TempDir,
+    folder: PathBuf,
+    /// Removes the folder in the end, if it is to be.
+    _guard: Option<TempDir>,
     /// How the network knows it.
     pub peer: Peer,
     inbox: Option<Inbox>,
@@ -73,8 +75,19 @@ pub struct House {
 
 impl House {
     pub fn new(number: u8) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        Self { number, disk: Disk::new(), folder, peer: peer(number), inbox: None, running: None }
+        let guard = tempfile::tempdir().unwrap();
+        let folder = guard.path().to_owned();
+        Self::with(number, Disk::new(), folder, Some(guard))
+    }
+
+    /// A validator all of whose things are in this folder, and survive the process.
+    pub fn at(number: u8, folder: PathBuf) -> Self {
+        Self::with(number, Disk::open(folder.join("chain")), folder, None)
+    }
+
+    fn with(number: u8, disk: Disk, folder: PathBuf, _guard: Option<TempDir>) -> Self {
+        let peer = peer(number);
+        Self { number, disk, folder, _guard, peer, inbox: None, running: None }
     }
 
     pub fn bell(&self) -> &Bell {
@@ -87,7 +100,7 @@ impl House {
     }
 
     fn path(&self, part: &str) -> PathBuf {
-        self.folder.path().join(part)
+        self.folder.join(part)
     }
 }
 

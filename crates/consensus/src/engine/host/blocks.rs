@@ -1,6 +1,7 @@
 //! The blocks that are not decided yet, and those that others ask for.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use bytes::Bytes;
 use malachite_app_channel::app::engine::host::SyncedValueOutcome;
@@ -140,14 +141,16 @@ impl Blocks {
         moment: Moment,
     ) -> Result<ProposedValue<Quittance>, A> {
         let (height, round, block) = (whole.height, whole.round, whole.block);
-        if !self.accepted.contains_key(&block) {
-            match judge(application, whole, moment) {
-                Ok(accepted) => drop(self.accepted.insert(block, accepted)),
+        if let Entry::Vacant(place) = self.accepted.entry(block) {
+            let accepted = match judge(application, whole, moment) {
+                Ok(accepted) => accepted,
                 Err(reason) => {
-                    tracing::warn!(%height, round, %block, proposer = %whole.who, %reason, "block refused");
+                    let proposer = whole.who;
+                    tracing::warn!(%height, round, %block, %proposer, %reason, "block refused");
                     return Ok(value(whole, Validity::Invalid));
                 }
-            }
+            };
+            place.insert(accepted);
         }
         self.store.put(&proposed(whole))?;
         Ok(value(whole, Validity::Valid))

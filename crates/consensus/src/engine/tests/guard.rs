@@ -1,8 +1,9 @@
 use bytes::Bytes;
+use malachite_app_channel::app::types::core::{ThresholdParams, ValidatorSet as _};
 use quittance_ledger::certificate::ValidatorSignature;
 
 use super::*;
-use crate::engine::context::turn;
+use crate::engine::context::{MAX_POWER, Members, TooHeavy, turn};
 use crate::engine::guard::{Guard, HEIGHTS_AHEAD, ROUNDS_AHEAD, Refusal};
 use crate::transport::Peer;
 use crate::wire::{Part, Polka, RoundChange, RoundChangeKind, RoundVote, SignedPart, parts_of};
@@ -139,4 +140,23 @@ fn everybody_proposes_in_turn() {
         assert_eq!(turn(Height(height + 1), 0, 4), turns[1]);
     }
     assert!(turn(Height(u64::MAX), u32::MAX, 128) < 128);
+}
+
+#[test]
+fn power_that_the_engine_cannot_count_is_refused() {
+    let set = |powers: [u64; 2]| {
+        let validator = |(number, power)| Validator {
+            institution: name(number),
+            key: key(number).verifying_key(),
+            power,
+        };
+        ValidatorSet::new((0..).zip(powers).map(validator).collect()).unwrap()
+    };
+    let heaviest = set([MAX_POWER - 1, 1]);
+    let members = Members::try_from(&heaviest).unwrap();
+    // As the engine asks, with numbers that just fit.
+    let quorum = ThresholdParams::default().quorum;
+    assert!(quorum.is_met(MAX_POWER, members.total_voting_power()));
+    assert!(!quorum.is_met(MAX_POWER / 3 * 2, MAX_POWER));
+    assert_eq!(Members::try_from(&set([MAX_POWER, 1])), Err(TooHeavy(MAX_POWER + 1)));
 }
