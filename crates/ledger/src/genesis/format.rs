@@ -25,7 +25,7 @@ pub(super) fn use_tag(key: &PublicKey) -> u8 {
 }
 
 /// The name of a key's use in JSON.
-pub(super) fn name(key: &PublicKey) -> &'static str {
+pub(crate) fn name(key: &PublicKey) -> &'static str {
     match key {
         PublicKey::Signing(purpose, _) => purpose_name(*purpose),
         PublicKey::Sealing(_) => "sealing",
