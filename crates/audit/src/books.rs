@@ -8,8 +8,7 @@ use quittance_crypto::group::{Commitment, Point};
 use quittance_crypto::signature::{Purpose, Suite};
 use quittance_ledger::genesis::Genesis;
 use quittance_ledger::ids::{
-    AccountId, ChainId, CreditId, Height, InstitutionId, RoundId,
-    TransactionId,
+    AccountId, ChainId, CreditId, Height, InstitutionId, RoundId, TransactionId,
 };
 use quittance_ledger::state::{PublicKey, Role, SettlementRule};
 use quittance_ledger::transaction::{Condition, RoundOpen};

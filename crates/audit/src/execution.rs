@@ -101,7 +101,9 @@ pub(crate) fn execute_entry(
     round: Option<RoundId>,
     context: &Context<'_>,
 ) -> Result<(), Fault> {
-    require(books.governed.assets.contains_key(&entry.asset), "known asset", || entry.asset.to_string())?;
+    require(books.governed.assets.contains_key(&entry.asset), "known asset", || {
+        entry.asset.to_string()
+    })?;
     check_retired(books, entry)?;
     let mut sum: Point = entry.credits.iter().map(|credit| credit.commitment.point()).sum();
     for posting in &entry.postings {
@@ -209,7 +211,8 @@ fn execute_return(
 pub(crate) fn check_holder(books: &Books, id: AccountId) -> Result<(), Fault> {
     let suspended = books.governed.suspended.contains_key(&id.institution);
     require(!suspended, "not suspended", || id.to_string())?;
-    let issues = books.governed.assets.get(&id.asset).is_some_and(|asset| asset.issuer == id.institution);
+    let issues =
+        books.governed.assets.get(&id.asset).is_some_and(|asset| asset.issuer == id.institution);
     let register = books.governed.institutions.get(&id.institution);
     let takes_part = register.is_some_and(|register| register.roles.contains(&Role::Participant));
     require(register.is_some() && (issues || takes_part), "may hold the account", || id.to_string())

@@ -48,12 +48,10 @@ pub(crate) fn decide(
     let (mut approving, mut total) = (0u128, 0u128);
     for validator in governed.validators.validators() {
         total += u128::from(validator.power);
-        let approves = |by: &&quittance_ledger::transaction::Approval| {
-            by.institution == validator.institution
-        };
-        approving += governance.approvals.iter().find(approves).map_or(0, |_| {
-            u128::from(validator.power)
-        });
+        let approves =
+            |by: &&quittance_ledger::transaction::Approval| by.institution == validator.institution;
+        approving +=
+            governance.approvals.iter().find(approves).map_or(0, |_| u128::from(validator.power));
     }
     for by in &governance.approvals {
         let decides = governed.validators.get(by.institution).is_some();
@@ -266,9 +264,10 @@ impl Governed {
     ) -> Result<(), Fault> {
         let register = self.institution(id)?;
         let signs = |purpose| register.key(purpose, from).is_some();
-        let seals = register.keys.iter().any(|(key, active)| {
-            *active <= from && matches!(key, PublicKey::Sealing(_))
-        });
+        let seals = register
+            .keys
+            .iter()
+            .any(|(key, active)| *active <= from && matches!(key, PublicKey::Sealing(_)));
         for role in roles {
             let fits = match role {
                 Role::Participant => signs(Purpose::Transaction) && signs(Purpose::Round) && seals,

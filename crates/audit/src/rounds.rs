@@ -33,7 +33,9 @@ pub(crate) fn open(
     let register = books.governed.institutions.get(&open.opener);
     let coordinates = register.is_some_and(|register| register.roles.contains(&Role::Coordinator));
     require(coordinates, "a coordinator opens", || open.opener.to_string())?;
-    require(books.governed.assets.contains_key(&open.asset), "known asset", || open.asset.to_string())?;
+    require(books.governed.assets.contains_key(&open.asset), "known asset", || {
+        open.asset.to_string()
+    })?;
     check_live(books, &open.asset)?;
     check_program(books, open)?;
     require(books.governed.committees.contains_key(&open.committee), "known committee", || {
@@ -78,7 +80,8 @@ pub(crate) fn join(
     require(context.height <= terms.join_until, "time to join", || terms.join_until.to_string())?;
     let id = AccountId { institution: join.institution, asset: terms.asset };
     check_holder(books, id)?;
-    let issues = books.governed.assets.get(&terms.asset).is_some_and(|a| a.issuer == join.institution);
+    let issues =
+        books.governed.assets.get(&terms.asset).is_some_and(|a| a.issuer == join.institution);
     require(!issues, "an issuer does not join", || join.institution.to_string())?;
     check_live(books, &terms.asset)?;
     let account = books.account_mut(id);

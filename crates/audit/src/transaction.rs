@@ -170,7 +170,8 @@ fn check_change(change: &Change, body: &Body) -> Result<(), Fault> {
             require(*power > 0, "voting power", || institution.to_string())
         }
         Change::Admit { institution, roles, keys } => {
-            let uses: Vec<u8> = keys.iter().filter_map(|key| key.to_bytes().first().copied()).collect();
+            let uses: Vec<u8> =
+                keys.iter().filter_map(|key| key.to_bytes().first().copied()).collect();
             require(uses.is_sorted_by(|one, two| one < two), "order of keys", || {
                 institution.to_string()
             })?;
@@ -215,16 +216,12 @@ fn check_key_suite(key: &PublicKey, body: &Body) -> Result<(), Fault> {
 
 /// The new key's own signature.
 fn verify_possession(body: &Body, rotation: &KeyRotation) -> Result<(), Fault> {
-    let (PublicKey::Signing(purpose, key), Some(signature)) =
-        (&rotation.key, &rotation.possession)
+    let (PublicKey::Signing(purpose, key), Some(signature)) = (&rotation.key, &rotation.possession)
     else {
         return Ok(());
     };
-    let statement = [
-        rotation.institution.to_bytes(),
-        rotation.key.to_bytes(),
-        rotation.effective.to_bytes(),
-    ];
+    let statement =
+        [rotation.institution.to_bytes(), rotation.key.to_bytes(), rotation.effective.to_bytes()];
     let parts = [&body.chain.0.0[..], &statement.concat()];
     let digest = Digest::of("quittance/v1/key-possession", &parts);
     key.verify_independently(*purpose, &digest, signature)

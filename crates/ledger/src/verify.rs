@@ -19,7 +19,8 @@ use thiserror::Error;
 
 use crate::ids::{AssetId, InstitutionId, TransactionId};
 use crate::transaction::{
-    Action, Body, InstitutionSignature, MAX_TRANSACTION_BYTES, Malformed, Transaction, Unverified, Verified,
+    Action, Body, InstitutionSignature, MAX_TRANSACTION_BYTES, Malformed, Transaction, Unverified,
+    Verified,
 };
 
 /// What verification must know from the chain. Both facts, once known, stay as they are: keys are

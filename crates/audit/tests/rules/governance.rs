@@ -49,7 +49,8 @@ fn change(rng: &mut ChaCha20Rng) -> Change {
         1 => Change::RemoveValidator { institution },
         2 => {
             let name = below(rng, 5);
-            let public = |name| PublicKey::Signing(Purpose::Transaction, key_named(name).verifying_key());
+            let public =
+                |name| PublicKey::Signing(Purpose::Transaction, key_named(name).verifying_key());
             let institution = format!("NEWAZZ0{name}").parse().unwrap();
             Change::Admit { institution, roles: [].into(), keys: vec![public(name)] }
         }
@@ -106,8 +107,8 @@ fn random_decisions_are_judged_alike() {
         let height = chain.height().next();
         let context = BlockContext { height, time: Timestamp(1_000_000 + height.0) };
         let verified = transaction.clone().verify(&chain.state).ok();
-        let verified = verified
-            .filter(|it| Executor::new(&chain.state, context).execute(it).is_ok());
+        let verified =
+            verified.filter(|it| Executor::new(&chain.state, context).execute(it).is_ok());
         // Roots are compared by the audit of the chain that follows; this one is of the next block.
         let fault = audit(&chain, vec![transaction]).unwrap_err();
         let fits = ["state root", "next validators"].contains(&fault.rule);

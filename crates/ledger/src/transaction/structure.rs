@@ -16,8 +16,8 @@ use super::change::ChangeError;
 use super::entry::{Credit, Entry, Posting};
 use super::governance::{Governance, KeyRotation};
 use super::limits::{
-    MAX_ABSORBED, MAX_APPROVALS, MAX_ATTEMPTS, MAX_CHANGES, MAX_CREDITS, MAX_ENTRIES,
-    MAX_POSTINGS, MAX_QUEUE_NOTE_BYTES, MAX_SEALED_BYTES, MAX_SELF_NOTE_BYTES, MAX_STATEMENT,
+    MAX_ABSORBED, MAX_APPROVALS, MAX_ATTEMPTS, MAX_CHANGES, MAX_CREDITS, MAX_ENTRIES, MAX_POSTINGS,
+    MAX_QUEUE_NOTE_BYTES, MAX_SEALED_BYTES, MAX_SELF_NOTE_BYTES, MAX_STATEMENT,
 };
 use super::round::{RoundJoin, RoundOpen, Settlement};
 use crate::genesis::check_suite;

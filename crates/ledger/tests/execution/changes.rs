@@ -230,9 +230,8 @@ fn assets_are_retired() {
     let now = |probe: &dyn Fn(&mut Net) -> Verdict| around(Net::funded(), retire(), probe);
     let ends = (Ok(()), Err(retired.clone()));
     assert_eq!(now(&pays("EUR", post(ISSUER).gives(A, 5))), ends);
-    let unseen = |net: &mut Net| {
-        net.submit_with("EUR", &[post(ISSUER).net(-5), post(A).net(5)], |_| {})
-    };
+    let unseen =
+        |net: &mut Net| net.submit_with("EUR", &[post(ISSUER).net(-5), post(A).net(5)], |_| {});
     assert_eq!(now(&unseen), ends, "issuance without a credit");
     assert_eq!(now(&opens(|_| {})), ends);
     let goes_on = (Ok(()), Ok(()));
