@@ -39,6 +39,8 @@ fn kind(transaction: &Transaction) -> &'static str {
         Action::RoundOpen(_) => "opening",
         Action::RoundJoin(_) => "joining",
         Action::Settlement(_) => "settlement",
+        Action::Governance(_) => "decision",
+        Action::KeyRotation(_) => "rotation",
     }
 }
 
@@ -171,6 +173,8 @@ fn change(body: &mut Body, other: &Body, rng: &mut ChaCha20Rng) {
         Action::Return(back) => back.credit.0.0[number(rng, 32)] ^= 1,
         Action::RoundOpen(open) => open.deadline = Height(open.deadline.0 + 1),
         Action::RoundJoin(join) => join.queue_root.0[number(rng, 32)] ^= 1,
+        Action::Governance(decision) => decision.number ^= 1,
+        Action::KeyRotation(rotation) => rotation.effective = rotation.effective.next(),
     }
 }
 

@@ -6,19 +6,19 @@ use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Encode, Writer};
 use quittance_crypto::group::{Commitment, Point};
 use quittance_crypto::signature::{Purpose, Suite};
-use quittance_ledger::certificate::ValidatorSet;
 use quittance_ledger::genesis::Genesis;
 use quittance_ledger::ids::{
-    AccountId, AssetId, ChainId, CommitteeId, CreditId, Height, InstitutionId, RoundId,
-    TransactionId,
+    AccountId, ChainId, CreditId, Height, InstitutionId, RoundId, TransactionId,
 };
-use quittance_ledger::state::{Asset, Committee, Limits, PublicKey, Role};
+use quittance_ledger::state::{PublicKey, Role, SettlementRule};
 use quittance_ledger::transaction::{Condition, RoundOpen};
 use sha2::{Digest as _, Sha256};
 
 use crate::digests::list_root;
+use crate::governance::{Governed, decision_bytes};
 use crate::root::{Leaves, root};
 
+#[derive(Clone, PartialEq)]
 pub(crate) struct Institution {
     pub(crate) number: u32,
     pub(crate) roles: BTreeSet<Role>,
@@ -61,17 +61,16 @@ pub(crate) struct Round {
 pub(crate) struct Books {
     pub(crate) chain: ChainId,
     pub(crate) suite: Suite,
-    pub(crate) limits: Limits,
-    pub(crate) validators: ValidatorSet,
-    pub(crate) institutions: BTreeMap<InstitutionId, Institution>,
-    pub(crate) assets: BTreeMap<AssetId, Asset>,
-    pub(crate) committees: BTreeMap<CommitteeId, Committee>,
+    pub(crate) governed: Governed,
     pub(crate) accounts: BTreeMap<AccountId, Account>,
     pub(crate) rounds: BTreeMap<RoundId, Round>,
     /// Leaves of the records, current but for those in `touched`.
     leaves: Leaves,
     pub(crate) touched: BTreeSet<AccountId>,
     pub(crate) touched_rounds: BTreeSet<RoundId>,
+    /// Keys of all governed records that have leaves.
+    entered: BTreeSet<Vec<u8>>,
+    changed: bool,
 }
 
 impl Default for Account {
@@ -106,10 +105,15 @@ impl Account {
 impl Institution {
     /// The current key for transactions at a height.
     pub(crate) fn transaction_key(&self, height: Height) -> Option<&PublicKey> {
-        let for_transactions = |(key, from): &&(PublicKey, Height)| {
-            *from <= height && matches!(key, PublicKey::Signing(Purpose::Transaction, _))
+        self.key(Purpose::Transaction, height)
+    }
+
+    /// The current key for signatures of a purpose at a height.
+    pub(crate) fn key(&self, purpose: Purpose, height: Height) -> Option<&PublicKey> {
+        let serves = |(key, from): &&(PublicKey, Height)| {
+            *from <= height && matches!(key, PublicKey::Signing(other, _) if *other == purpose)
         };
-        self.keys.iter().rfind(for_transactions).map(|(key, _)| key)
+        self.keys.iter().rfind(serves).map(|(key, _)| key)
     }
 }
 
@@ -120,22 +124,44 @@ impl Books {
             let keys = record.keys.iter().map(|key| (key.clone(), Height(0))).collect();
             (*id, Institution { number, roles: record.roles.clone(), keys })
         });
-        let mut books = Self {
-            chain: ChainId(Digest::of("quittance/v1/genesis", &[&genesis.to_bytes()])),
-            suite: genesis.suite,
+        let governed = Governed {
             limits: genesis.limits,
             validators: genesis.validators.clone(),
             institutions: institutions.collect(),
             assets: genesis.assets.clone(),
             committees: genesis.committees.clone(),
+            decided: 0,
+            waiting: BTreeMap::new(),
+            suspended: BTreeMap::new(),
+            retired: BTreeMap::new(),
+            rule: SettlementRule::default(),
+        };
+        Self {
+            chain: ChainId(Digest::of("quittance/v1/genesis", &[&genesis.to_bytes()])),
+            suite: genesis.suite,
+            governed,
             accounts: BTreeMap::new(),
             rounds: BTreeMap::new(),
             leaves: Leaves::new(),
             touched: BTreeSet::new(),
             touched_rounds: BTreeSet::new(),
-        };
-        books.enter_register();
-        books
+            entered: BTreeSet::new(),
+            changed: true,
+        }
+    }
+
+    /// Other governed records from now on.
+    pub(crate) fn govern(&mut self, governed: Governed) {
+        self.governed = governed;
+        self.changed = true;
+    }
+
+    /// The end of the block before `next`.
+    pub(crate) fn turn(&mut self, next: Height) {
+        let before = self.governed.validators.clone();
+        let due = self.governed.waiting.keys().any(|(effective, _)| *effective <= next);
+        self.governed.turn(next);
+        self.changed |= due || before != self.governed.validators;
     }
 
     pub(crate) fn account_mut(&mut self, id: AccountId) -> &mut Account {
@@ -150,6 +176,9 @@ impl Books {
 
     /// The state root after all that has been written.
     pub(crate) fn root(&mut self) -> Digest {
+        if std::mem::take(&mut self.changed) {
+            self.enter_register();
+        }
         for id in std::mem::take(&mut self.touched) {
             let value = self.accounts.get(&id).map(account_bytes);
             self.enter(&tagged(6, &id), value);
@@ -161,22 +190,42 @@ impl Books {
         Digest(root(&self.leaves))
     }
 
-    /// All records that no transaction of this version changes.
+    /// All governed records, in place of those of before.
     fn enter_register(&mut self) {
+        let records = self.register();
+        let gone: Vec<_> =
+            self.entered.iter().filter(|key| !records.contains_key(*key)).cloned().collect();
+        self.entered = records.keys().cloned().collect();
+        gone.iter().for_each(|key| self.enter(key, None));
+        records.into_iter().for_each(|(key, value)| self.enter(&key, Some(value)));
+    }
+
+    fn register(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let it = &self.governed;
         let mut chain = Writer::new();
         self.chain.encode(&mut chain);
         self.suite.encode(&mut chain);
-        self.enter(&[0], Some(chain.into_bytes()));
-        self.enter(&[1], Some(self.limits.to_bytes()));
-        self.enter(&[2], Some(self.validators.to_bytes()));
-        let mut records: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-        records
-            .extend(self.institutions.iter().map(|(id, i)| (tagged(3, id), institution_bytes(i))));
-        records.extend(self.assets.iter().map(|(id, asset)| (tagged(4, id), asset.to_bytes())));
-        records.extend(self.committees.iter().map(|(id, c)| (tagged(5, id), c.to_bytes())));
-        for (key, value) in records {
-            self.enter(&key, Some(value));
+        let mut records = BTreeMap::from([
+            (vec![0], chain.into_bytes()),
+            (vec![1], it.limits.to_bytes()),
+            (vec![2], it.validators.to_bytes()),
+        ]);
+        records.extend(it.institutions.iter().map(|(id, i)| (tagged(3, id), institution_bytes(i))));
+        records.extend(it.assets.iter().map(|(id, asset)| (tagged(4, id), asset.to_bytes())));
+        records.extend(it.committees.iter().map(|(id, c)| (tagged(5, id), c.to_bytes())));
+        if it.decided > 0 {
+            records.insert(vec![9], it.decided.to_be_bytes().to_vec());
         }
+        records.extend(it.waiting.iter().map(|((effective, number), changes)| {
+            let key = [tagged(10, effective), number.to_be_bytes().to_vec()].concat();
+            (key, decision_bytes(changes))
+        }));
+        records.extend(it.suspended.iter().map(|(id, since)| (tagged(11, id), since.to_bytes())));
+        records.extend(it.retired.iter().map(|(id, since)| (tagged(12, id), since.to_bytes())));
+        if it.rule != SettlementRule::default() {
+            records.insert(vec![13], it.rule.to_bytes());
+        }
+        records
     }
 
     fn enter(&mut self, key: &[u8], value: Option<Vec<u8>>) {

@@ -13,7 +13,7 @@ use quittance_ledger::transaction::{Action, Body, Credit, CreditReturn, Entry, R
 use crate::books::{Account, Books, Pending};
 use crate::digests::TransactionDigests;
 use crate::fault::{Fault, require};
-use crate::rounds;
+use crate::{governance, rounds};
 
 /// Where a transaction is executed.
 pub(crate) struct Context<'a> {
@@ -44,6 +44,8 @@ pub(crate) fn execute(books: &mut Books, body: &Body, context: &Context<'_>) -> 
         Action::RoundOpen(open) => rounds::open(books, open, context),
         Action::RoundJoin(join) => rounds::join(books, join, context),
         Action::Settlement(settlement) => rounds::settle(books, settlement, context),
+        Action::Governance(decision) => governance::decide(books, decision, context.height),
+        Action::KeyRotation(rotation) => governance::rotate(books, rotation, context.height),
     }
 }
 
@@ -51,11 +53,14 @@ fn check_frame(books: &Books, body: &Body, height: Height) -> Result<(), Fault> 
     require(body.chain == books.chain, "chain", || body.chain.to_string())?;
     require(body.suite == books.suite, "suite", || body.suite.to_string())?;
     require(height <= body.expiry, "expiry", || format!("expired at {}", body.expiry))?;
-    let latest = height.0.saturating_add(books.limits.max_expiry);
+    let latest = height.0.saturating_add(books.governed.limits.max_expiry);
     require(body.expiry.0 <= latest, "expiry", || format!("{} is too far", body.expiry))?;
     for (institution, key) in signers(body) {
-        let register = books.institutions.get(&institution);
+        let register = books.governed.institutions.get(&institution);
         let register = register.ok_or_else(|| Fault::new("known institution", institution))?;
+        require(!books.governed.suspended.contains_key(&institution), "not suspended", || {
+            institution.to_string()
+        })?;
         let current = register.transaction_key(height).map(|current| current.fingerprint());
         require(current == Some(key), "current key", || format!("{institution}: {key}"))?;
     }
@@ -70,9 +75,22 @@ fn signers(body: &Body) -> Vec<(InstitutionId, Digest)> {
         Action::Return(back) => all.push((back.by, back.key_fingerprint)),
         Action::RoundOpen(open) => all.push((open.opener, open.key_fingerprint)),
         Action::RoundJoin(join) => all.push((join.institution, join.key_fingerprint)),
+        Action::Governance(decision) => {
+            all.extend(decision.approvals.iter().map(|by| (by.institution, by.key_fingerprint)));
+        }
+        Action::KeyRotation(by) => all.push((by.institution, by.key_fingerprint)),
         Action::Entries(_) | Action::Settlement(_) => {}
     }
     all
+}
+
+/// Of a retired asset the issuer only takes back: it posts alone, and gives nothing.
+fn check_retired(books: &Books, entry: &Entry) -> Result<(), Fault> {
+    let issuer = books.governed.assets.get(&entry.asset).map(|asset| asset.issuer);
+    let by_issuer = entry.postings.iter().any(|posting| Some(posting.institution) == issuer);
+    let more = entry.postings.len() + entry.credits.len() > 1;
+    let retired = books.governed.retired.contains_key(&entry.asset);
+    require(!(retired && by_issuer && more), "not retired", || entry.asset.to_string())
 }
 
 /// Executes one entry; `round` is the round that it settles, if it is a settlement's.
@@ -83,7 +101,10 @@ pub(crate) fn execute_entry(
     round: Option<RoundId>,
     context: &Context<'_>,
 ) -> Result<(), Fault> {
-    require(books.assets.contains_key(&entry.asset), "known asset", || entry.asset.to_string())?;
+    require(books.governed.assets.contains_key(&entry.asset), "known asset", || {
+        entry.asset.to_string()
+    })?;
+    check_retired(books, entry)?;
     let mut sum: Point = entry.credits.iter().map(|credit| credit.commitment.point()).sum();
     for posting in &entry.postings {
         let id = AccountId { institution: posting.institution, asset: entry.asset };
@@ -129,7 +150,7 @@ fn arrive(
 ) -> Result<(), Fault> {
     let account_id = AccountId { institution: credit.institution, asset: entry.asset };
     check_holder(books, account_id)?;
-    let quota = books.limits.pending_per_sender as usize;
+    let quota = books.governed.limits.pending_per_sender as usize;
     let account = books.account_mut(account_id);
     let same_sender = |pending: &&Pending| !pending.returned && pending.sender == credit.sender;
     let waiting = account.pending.values().filter(same_sender).count();
@@ -161,8 +182,8 @@ fn execute_return(
     context: &Context<'_>,
 ) -> Result<(), Fault> {
     let asset = back.holder.asset;
-    require(books.assets.contains_key(&asset), "known asset", || asset.to_string())?;
-    let refund_after = books.limits.refund_after;
+    require(books.governed.assets.contains_key(&asset), "known asset", || asset.to_string())?;
+    let refund_after = books.governed.limits.refund_after;
     let holder = books.account_mut(back.holder);
     let number = holder.number_of(&back.credit);
     let credit = number.and_then(|number| holder.pending.remove(&number)).ok_or_else(|| {
@@ -188,8 +209,11 @@ fn execute_return(
 }
 
 pub(crate) fn check_holder(books: &Books, id: AccountId) -> Result<(), Fault> {
-    let issues = books.assets.get(&id.asset).is_some_and(|asset| asset.issuer == id.institution);
-    let register = books.institutions.get(&id.institution);
+    let suspended = books.governed.suspended.contains_key(&id.institution);
+    require(!suspended, "not suspended", || id.to_string())?;
+    let issues =
+        books.governed.assets.get(&id.asset).is_some_and(|asset| asset.issuer == id.institution);
+    let register = books.governed.institutions.get(&id.institution);
     let takes_part = register.is_some_and(|register| register.roles.contains(&Role::Participant));
     require(register.is_some() && (issues || takes_part), "may hold the account", || id.to_string())
 }

@@ -17,6 +17,7 @@ mod books;
 mod digests;
 mod execution;
 mod fault;
+mod governance;
 mod root;
 mod rounds;
 mod transaction;

@@ -1,6 +1,6 @@
 //! The execution rules of rounds.
 
-use quittance_ledger::ids::{AccountId, Height, RoundId};
+use quittance_ledger::ids::{AccountId, AssetId, Height, RoundId};
 use quittance_ledger::state::Role;
 use quittance_ledger::transaction::{RoundJoin, RoundOpen, Settlement};
 
@@ -15,7 +15,7 @@ const MAX_MEMBERS: usize = 128;
 
 /// What happens before the first transaction of a block.
 pub(crate) fn forget(books: &mut Books, height: Height) {
-    let kept = books.limits.max_expiry;
+    let kept = books.governed.limits.max_expiry;
     let stale = |round: &Round| round.terms.deadline.0.saturating_add(kept) < height.0;
     let stale: Vec<_> =
         books.rounds.iter().filter(|(_, round)| stale(round)).map(|(id, _)| *id).collect();
@@ -30,15 +30,19 @@ pub(crate) fn open(
     open: &RoundOpen,
     context: &Context<'_>,
 ) -> Result<(), Fault> {
-    let register = books.institutions.get(&open.opener);
+    let register = books.governed.institutions.get(&open.opener);
     let coordinates = register.is_some_and(|register| register.roles.contains(&Role::Coordinator));
     require(coordinates, "a coordinator opens", || open.opener.to_string())?;
-    require(books.assets.contains_key(&open.asset), "known asset", || open.asset.to_string())?;
-    require(books.committees.contains_key(&open.committee), "known committee", || {
+    require(books.governed.assets.contains_key(&open.asset), "known asset", || {
+        open.asset.to_string()
+    })?;
+    check_live(books, &open.asset)?;
+    check_program(books, open)?;
+    require(books.governed.committees.contains_key(&open.committee), "known committee", || {
         open.committee.to_string()
     })?;
     require(context.height <= open.join_until, "joining ahead", || open.join_until.to_string())?;
-    let latest = context.height.0.saturating_add(books.limits.max_round);
+    let latest = context.height.0.saturating_add(books.governed.limits.max_round);
     require(open.deadline.0 <= latest, "length of a round", || open.deadline.to_string())?;
     let id = RoundId(context.digests.round_id(books.chain));
     require(!books.rounds.contains_key(&id), "a round opens once", || id.to_string())?;
@@ -53,6 +57,17 @@ pub(crate) fn open(
     Ok(())
 }
 
+fn check_live(books: &Books, asset: &AssetId) -> Result<(), Fault> {
+    require(!books.governed.retired.contains_key(asset), "not retired", || asset.to_string())
+}
+
+/// Settlements of this program are allowed: any, if the rule names none.
+fn check_program(books: &Books, terms: &RoundOpen) -> Result<(), Fault> {
+    let allowed = &books.governed.rule.programs;
+    let fits = allowed.is_empty() || allowed.contains(&terms.program);
+    require(fits, "allowed program", || terms.program.to_string())
+}
+
 pub(crate) fn join(
     books: &mut Books,
     join: &RoundJoin,
@@ -65,8 +80,10 @@ pub(crate) fn join(
     require(context.height <= terms.join_until, "time to join", || terms.join_until.to_string())?;
     let id = AccountId { institution: join.institution, asset: terms.asset };
     check_holder(books, id)?;
-    let issues = books.assets.get(&terms.asset).is_some_and(|a| a.issuer == join.institution);
+    let issues =
+        books.governed.assets.get(&terms.asset).is_some_and(|a| a.issuer == join.institution);
     require(!issues, "an issuer does not join", || join.institution.to_string())?;
+    check_live(books, &terms.asset)?;
     let account = books.account_mut(id);
     check_unlocked(id, account, None, context.height)?;
     check_sequence(id, account, join.sequence)?;
@@ -102,6 +119,9 @@ pub(crate) fn settle(
     }
     let roster = entry.postings.len();
     require(roster >= terms.minimum_roster.into(), "minimum roster", || roster.to_string())?;
+    check_program(books, terms)?;
+    let carries = settlement.attachment.is_some() || !books.governed.rule.attachment;
+    require(carries, "attachment", || id.to_string())?;
     let members: Vec<_> = round.members.keys().copied().collect();
     execute_entry(books, 0, entry, Some(*id), context).map_err(|fault| fault.in_entry(0))?;
     for institution in members {

@@ -8,8 +8,10 @@ use quittance_crypto::group::{Commitment, Point};
 use quittance_crypto::range_proof::reference;
 use quittance_crypto::signature::Purpose;
 use quittance_ledger::ids::InstitutionId;
-use quittance_ledger::state::PublicKey;
-use quittance_ledger::transaction::{Action, Body, Entry, ReturnReason, Transaction};
+use quittance_ledger::state::{PublicKey, Role};
+use quittance_ledger::transaction::{
+    Action, Body, Change, Entry, KeyRotation, ReturnReason, Transaction,
+};
 
 use crate::books::Books;
 use crate::digests::TransactionDigests;
@@ -32,6 +34,9 @@ pub(crate) fn verify(
         format!("{proofs} range proofs for {entries} entries")
     })?;
     verify_signatures(books, transaction, digests, signers)?;
+    if let Action::KeyRotation(rotation) = &body.action {
+        verify_possession(body, rotation)?;
+    }
     for ((index, entry), proof) in (0u32..).zip(body.entries()).zip(transaction.proofs()) {
         let statement = statement(books, entry).map_err(|fault| fault.in_entry(index))?;
         let context = digests.proof_context(body, index);
@@ -57,7 +62,7 @@ fn verify_signatures(
         require(named == entry.key_fingerprint, "key named by the body", || {
             format!("{institution} signs with {}, not {named}", entry.key_fingerprint)
         })?;
-        let keys = books.institutions.get(&institution).map(|register| &register.keys[..]);
+        let keys = books.governed.institutions.get(&institution).map(|register| &register.keys[..]);
         let mut keys = keys.unwrap_or_default().iter().filter_map(|(key, _)| match key {
             PublicKey::Signing(Purpose::Transaction, key) => Some(key),
             _ => None,
@@ -82,7 +87,7 @@ fn fingerprint(key: &impl Encode) -> Digest {
 
 /// The commitments that the entry's range proof is about.
 fn statement(books: &Books, entry: &Entry) -> Result<Vec<Commitment>, Fault> {
-    let asset = books.assets.get(&entry.asset);
+    let asset = books.governed.assets.get(&entry.asset);
     let asset = asset.ok_or_else(|| Fault::new("known asset", entry.asset))?;
     let mut statement = Vec::new();
     for posting in &entry.postings {
@@ -130,11 +135,97 @@ fn check_body(body: &Body) -> Result<Signers, Fault> {
         Action::RoundJoin(join) => {
             signers.insert(join.institution, join.key_fingerprint);
         }
+        Action::Governance(decision) => {
+            let approving: Vec<_> = decision.approvals.iter().map(|by| by.institution).collect();
+            require(!approving.is_empty(), "approvals", String::new)?;
+            require(strictly_ordered(&approving), "order of approvals", || {
+                format!("{approving:?}")
+            })?;
+            require(!decision.changes.is_empty(), "changes", String::new)?;
+            for change in &decision.changes {
+                check_change(change, body)?;
+            }
+            let approvals = decision.approvals.iter();
+            signers.extend(approvals.map(|by| (by.institution, by.key_fingerprint)));
+        }
+        Action::KeyRotation(rotation) => {
+            check_key_suite(&rotation.key, body)?;
+            let signs = matches!(rotation.key, PublicKey::Signing(..));
+            require(signs == rotation.possession.is_some(), "proof of possession", || {
+                rotation.institution.to_string()
+            })?;
+            signers.insert(rotation.institution, rotation.key_fingerprint);
+        }
     }
     for (index, entry) in (0u32..).zip(body.entries()) {
         check_entry(entry, &mut signers).map_err(|fault| fault.in_entry(index))?;
     }
     Ok(signers)
+}
+
+/// The rules for changes that hold whatever the state.
+fn check_change(change: &Change, body: &Body) -> Result<(), Fault> {
+    match change {
+        Change::PutValidator { institution, power } => {
+            require(*power > 0, "voting power", || institution.to_string())
+        }
+        Change::Admit { institution, roles, keys } => {
+            let uses: Vec<u8> =
+                keys.iter().filter_map(|key| key.to_bytes().first().copied()).collect();
+            require(uses.is_sorted_by(|one, two| one < two), "order of keys", || {
+                institution.to_string()
+            })?;
+            keys.iter().try_for_each(|key| check_key_suite(key, body))?;
+            let needed = |role: &Role| -> &[u8] {
+                match role {
+                    Role::Participant => &[0, 2, 255],
+                    Role::Coordinator => &[0, 2],
+                    Role::MpcParty => &[2, 3],
+                    Role::Validator => &[1],
+                }
+            };
+            let fits = roles.iter().all(|role| needed(role).iter().all(|use_| uses.contains(use_)));
+            require(fits, "keys of a role", || institution.to_string())
+        }
+        Change::ReplaceKey { key, .. } => check_key_suite(key, body),
+        Change::PutCommittee { id, committee } => {
+            let (parties, threshold) = (committee.parties.len(), usize::from(committee.threshold));
+            let fits = threshold >= 1 && (2 * threshold + 1..=31).contains(&parties);
+            require(fits, "size of a committee", || id.to_string())
+        }
+        Change::SetLimits(limits) => {
+            let positive = limits.pending_per_sender > 0
+                && limits.max_expiry > 0
+                && limits.max_round > 0
+                && limits.block_transactions > 0
+                && limits.block_bytes > 0;
+            let fits = limits.block_transactions <= 16_384 && limits.block_bytes <= 33_554_432;
+            require(positive && fits, "limits", || format!("{limits:?}"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_key_suite(key: &PublicKey, body: &Body) -> Result<(), Fault> {
+    let suite = match key {
+        PublicKey::Signing(_, key) => key.suite(),
+        PublicKey::Sealing(key) => key.suite(),
+    };
+    require(suite == body.suite, "suite of a new key", || suite.to_string())
+}
+
+/// The new key's own signature.
+fn verify_possession(body: &Body, rotation: &KeyRotation) -> Result<(), Fault> {
+    let (PublicKey::Signing(purpose, key), Some(signature)) = (&rotation.key, &rotation.possession)
+    else {
+        return Ok(());
+    };
+    let statement =
+        [rotation.institution.to_bytes(), rotation.key.to_bytes(), rotation.effective.to_bytes()];
+    let parts = [&body.chain.0.0[..], &statement.concat()];
+    let digest = Digest::of("quittance/v1/key-possession", &parts);
+    key.verify_independently(*purpose, &digest, signature)
+        .map_err(|error| Fault::new("proof of possession", error))
 }
 
 fn check_entry(entry: &Entry, signers: &mut Signers) -> Result<(), Fault> {

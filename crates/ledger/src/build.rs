@@ -3,7 +3,7 @@
 //! ```text
 //! Poster::transfer / absorb -> EntryDraft --prove(body)--> Proven { proof, new balance }
 //! Poster::settle            -> PostingDraft, proven jointly (`range_proof::joint`)
-//! Terms::entries / settlement / act -> Body
+//! Terms::entries / settlement / governance / rotation / act -> Body
 //! Unsigned::new(body, proofs) --sign--> InstitutionSignature ... --assemble--> Transaction
 //! ```
 //!
@@ -22,6 +22,7 @@
 
 mod assemble;
 mod entry;
+mod governance;
 mod post;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ use thiserror::Error;
 
 pub use assemble::{Terms, Unsigned};
 pub use entry::{EntryDraft, Proven, Receiver};
+pub use governance::NewKey;
 pub use post::{Absorbed, Poster, PostingDraft};
 
 use crate::ids::{AccountId, AssetId, InstitutionId};

@@ -17,13 +17,14 @@ use crate::ids::{AssetId, ChainId, CommitteeId, InstitutionId, Timestamp};
 use crate::state::{Asset, Committee, Limits, MAX_DECIMALS, MAX_PARTIES, PublicKey, Role};
 
 pub use format::GENESIS_VERSION;
+pub(crate) use format::name as use_name;
 
 /// Bytes of a chain's name.
 pub const MAX_CHAIN_NAME: usize = 64;
 
-const MAX_INSTITUTIONS: usize = 4096;
-const MAX_ASSETS: usize = 4096;
-const MAX_COMMITTEES: usize = 256;
+pub(crate) const MAX_INSTITUTIONS: usize = 4096;
+pub(crate) const MAX_ASSETS: usize = 4096;
+pub(crate) const MAX_COMMITTEES: usize = 256;
 
 /// Everything that the state of height 0 is made from. All accounts begin empty: money enters when
 /// its issuer credits somebody.
@@ -141,32 +142,16 @@ impl Genesis {
         self.check_assets()?;
         self.check_validators()?;
         self.check_committees()?;
-        self.check_limits()
+        check_limits(&self.limits)
     }
 
     fn check_keys(&self) -> Result<(), GenesisError> {
         let mut fingerprints = BTreeSet::new();
         for (id, institution) in &self.institutions {
-            if !institution
-                .keys
-                .is_sorted_by(|one, two| format::use_tag(one) < format::use_tag(two))
-            {
-                return Err(GenesisError::Keys(*id));
-            }
+            check_institution(*id, &institution.roles, &institution.keys, self.suite)?;
             for key in &institution.keys {
-                if format::suite(key) != self.suite {
-                    return Err(GenesisError::Suite(*id));
-                }
                 if !fingerprints.insert(key.fingerprint()) {
                     return Err(GenesisError::SharedKey(*id));
-                }
-            }
-            for role in &institution.roles {
-                let has = |needed| institution.keys.iter().any(|key| format::name(key) == needed);
-                let missing = needed(*role).iter().find(|needed| !has(**needed));
-                if let Some(missing) = missing {
-                    let (institution, role) = (*id, *role);
-                    return Err(GenesisError::MissingKey { institution, role, missing });
                 }
             }
         }
@@ -200,43 +185,11 @@ impl Genesis {
     }
 
     fn check_committees(&self) -> Result<(), GenesisError> {
-        for (id, Committee { parties, threshold }) in &self.committees {
-            let different = parties.iter().collect::<BTreeSet<_>>().len() == parties.len();
-            let smallest = 2 * usize::from(*threshold) + 1;
-            if !different || *threshold == 0 || !(smallest..=MAX_PARTIES).contains(&parties.len()) {
-                return Err(GenesisError::Committee(*id));
-            }
-            for party in parties {
+        for (id, committee) in &self.committees {
+            check_committee(*id, committee)?;
+            for party in &committee.parties {
                 self.check_role(*party, Role::MpcParty, "a committee")?;
             }
-        }
-        Ok(())
-    }
-
-    fn check_limits(&self) -> Result<(), GenesisError> {
-        let Limits {
-            pending_per_sender,
-            refund_after: _,
-            max_expiry,
-            max_round,
-            block_transactions,
-            block_bytes,
-        } = self.limits;
-        let limits = [
-            (u64::from(pending_per_sender), "pending_per_sender"),
-            (max_expiry, "max_expiry"),
-            (max_round, "max_round"),
-            (u64::from(block_transactions), "block_transactions"),
-            (u64::from(block_bytes), "block_bytes"),
-        ];
-        if let Some((_, name)) = limits.into_iter().find(|(value, _)| *value == 0) {
-            return Err(GenesisError::Limit(name));
-        }
-        if block_transactions as usize > MAX_BLOCK_TRANSACTIONS {
-            return Err(GenesisError::LimitTooHigh("block_transactions"));
-        }
-        if block_bytes as usize > MAX_TRANSACTIONS_BYTES {
-            return Err(GenesisError::LimitTooHigh("block_bytes"));
         }
         Ok(())
     }
@@ -255,6 +208,77 @@ impl Genesis {
     }
 }
 
+/// The keys are one for each use, in order of use, of the suite, and all that the roles need.
+pub(crate) fn check_institution(
+    institution: InstitutionId,
+    roles: &BTreeSet<Role>,
+    keys: &[PublicKey],
+    suite: Suite,
+) -> Result<(), GenesisError> {
+    if !keys.is_sorted_by(|one, two| format::use_tag(one) < format::use_tag(two)) {
+        return Err(GenesisError::Keys(institution));
+    }
+    keys.iter().try_for_each(|key| check_suite(institution, key, suite))?;
+    for role in roles {
+        let has = |needed| keys.iter().any(|key| format::name(key) == needed);
+        if let Some(missing) = needed(*role).iter().find(|needed| !has(**needed)) {
+            return Err(GenesisError::MissingKey { institution, role: *role, missing });
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn check_suite(
+    institution: InstitutionId,
+    key: &PublicKey,
+    suite: Suite,
+) -> Result<(), GenesisError> {
+    match format::suite(key) == suite {
+        true => Ok(()),
+        false => Err(GenesisError::Suite(institution)),
+    }
+}
+
+/// Different parties, enough of them for the threshold.
+pub(crate) fn check_committee(id: CommitteeId, committee: &Committee) -> Result<(), GenesisError> {
+    let Committee { parties, threshold } = committee;
+    let different = parties.iter().collect::<BTreeSet<_>>().len() == parties.len();
+    let smallest = 2 * usize::from(*threshold) + 1;
+    match different && *threshold > 0 && (smallest..=MAX_PARTIES).contains(&parties.len()) {
+        true => Ok(()),
+        false => Err(GenesisError::Committee(id)),
+    }
+}
+
+/// Limits under which something can happen, and no more than the formats have room for.
+pub(crate) fn check_limits(limits: &Limits) -> Result<(), GenesisError> {
+    let Limits {
+        pending_per_sender,
+        refund_after: _,
+        max_expiry,
+        max_round,
+        block_transactions,
+        block_bytes,
+    } = *limits;
+    let limits = [
+        (u64::from(pending_per_sender), "pending_per_sender"),
+        (max_expiry, "max_expiry"),
+        (max_round, "max_round"),
+        (u64::from(block_transactions), "block_transactions"),
+        (u64::from(block_bytes), "block_bytes"),
+    ];
+    if let Some((_, name)) = limits.into_iter().find(|(value, _)| *value == 0) {
+        return Err(GenesisError::Limit(name));
+    }
+    if block_transactions as usize > MAX_BLOCK_TRANSACTIONS {
+        return Err(GenesisError::LimitTooHigh("block_transactions"));
+    }
+    if block_bytes as usize > MAX_TRANSACTIONS_BYTES {
+        return Err(GenesisError::LimitTooHigh("block_bytes"));
+    }
+    Ok(())
+}
+
 fn at_most(limit: usize, found: usize, what: &'static str) -> Result<(), GenesisError> {
     match found <= limit {
         true => Ok(()),
@@ -263,7 +287,7 @@ fn at_most(limit: usize, found: usize, what: &'static str) -> Result<(), Genesis
 }
 
 /// The uses of keys that a role cannot do without.
-fn needed(role: Role) -> &'static [&'static str] {
+pub(crate) fn needed(role: Role) -> &'static [&'static str] {
     match role {
         Role::Participant => &["transaction", "round", "sealing"],
         Role::Coordinator => &["transaction", "round"],

@@ -19,7 +19,8 @@ use thiserror::Error;
 
 use crate::ids::{AssetId, InstitutionId, TransactionId};
 use crate::transaction::{
-    InstitutionSignature, MAX_TRANSACTION_BYTES, Malformed, Transaction, Unverified, Verified,
+    Action, Body, InstitutionSignature, MAX_TRANSACTION_BYTES, Malformed, Transaction, Unverified,
+    Verified,
 };
 
 /// What verification must know from the chain. Both facts, once known, stay as they are: keys are
@@ -97,6 +98,14 @@ pub enum VerificationError {
     #[error("{institution}: {source}")]
     Signature {
         /// Who signs.
+        institution: InstitutionId,
+        /// What is wrong.
+        source: SignatureError,
+    },
+    /// A new key whose owner has not shown to have it.
+    #[error("{institution}: the new key's own signature: {source}")]
+    Possession {
+        /// Whose key it would be.
         institution: InstitutionId,
         /// What is wrong.
         source: SignatureError,
@@ -254,6 +263,7 @@ fn claims<'a>(
         return Err(VerificationError::ProofCount { found, expected });
     }
     verify_signatures(transaction, directory)?;
+    verify_possession(body)?;
     (0u32..)
         .zip(body.entries())
         .zip(transaction.proofs())
@@ -265,6 +275,15 @@ fn claims<'a>(
             Ok(Claim { entry, context, commitments: contents.statement(issuer), proof })
         })
         .collect()
+}
+
+/// A new key has signed for itself.
+fn verify_possession(body: &Body) -> Result<(), VerificationError> {
+    let Action::KeyRotation(rotation) = &body.action else { return Ok(()) };
+    let institution = rotation.institution;
+    let verdict = rotation.verify_possession(body.chain);
+    planted!("possession-not-verified", Ok(()), verdict)
+        .map_err(|source| VerificationError::Possession { institution, source })
 }
 
 fn verify_signatures(

@@ -96,6 +96,8 @@ impl Wallet {
                 self.rounds.remove(&round);
                 self.end_locks(|lock| lock.round == round, Unlocked::LeftOut, events);
             }
+            // No account changes.
+            Action::Governance(_) | Action::KeyRotation(_) => {}
         }
     }
 

@@ -8,6 +8,7 @@
 mod chain;
 mod execution;
 mod form;
+mod governance;
 mod rounds;
 
 use std::sync::LazyLock;

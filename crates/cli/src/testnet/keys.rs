@@ -43,7 +43,8 @@ impl Keys {
             Process::Agent => (Role::Participant, &[Transaction, Round, KeyBinding]),
             Process::Coordinator => (Role::Coordinator, &[Transaction, Round, KeyBinding]),
             Process::Party => (Role::MpcParty, &[Round, Receipt, KeyBinding]),
-            Process::Node => (Role::Validator, &[Vote, KeyBinding]),
+            // With the first one it approves decisions.
+            Process::Node => (Role::Validator, &[Transaction, Vote, KeyBinding]),
         };
         let mut keys: Vec<PublicKey> = purposes
             .iter()

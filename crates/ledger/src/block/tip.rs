@@ -6,6 +6,7 @@ use quittance_crypto::signature::Suite;
 use thiserror::Error;
 
 use super::Header;
+use crate::certificate::ValidatorSet;
 use crate::genesis::Genesis;
 use crate::ids::{BlockId, ChainId, Height, Timestamp};
 
@@ -119,6 +120,12 @@ impl Tip {
     /// The digest of the validators that decide the next block.
     pub fn validators(&self) -> Digest {
         self.validators
+    }
+
+    /// Whether this set decides the next block. So whoever follows headers alone learns of a new
+    /// set: from anybody, since the header before has its digest.
+    pub fn is_decided_by(&self, set: &ValidatorSet) -> bool {
+        set.digest() == self.validators
     }
 
     /// Checks that `next` follows.

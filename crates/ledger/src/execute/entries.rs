@@ -43,7 +43,7 @@ impl Executor<'_> {
         id: TransactionId,
         settling: Option<RoundId>,
     ) -> Result<Plan, ExecutionError> {
-        self.asset(entry.asset)?;
+        self.check_retirement(entry)?;
         let mut quotas = Quotas::new();
         let mut postings = Vec::new();
         let mut sum = Point::identity();
@@ -64,6 +64,19 @@ impl Executor<'_> {
             })
             .collect::<Result<_, _>>()?;
         Ok(Plan { postings, arrivals })
+    }
+
+    /// The asset is known. If it is retired, its issuer only takes back: it posts alone and gives
+    /// nothing.
+    fn check_retirement(&self, entry: &Entry) -> Result<(), ExecutionError> {
+        let asset = entry.asset;
+        let issuer = self.asset(asset)?.issuer;
+        let posts = entry.postings.iter().any(|posting| posting.institution == issuer);
+        let alone = entry.postings.len() == 1 && entry.credits.is_empty();
+        match posts && !alone && self.state.retired(&asset).is_some() {
+            false => Ok(()),
+            true => Err(ExecutionError::AssetRetired { asset }),
+        }
     }
 
     /// The posting as it will be written, with `net = delta + sum(given)` and

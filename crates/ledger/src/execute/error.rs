@@ -7,6 +7,7 @@ use thiserror::Error;
 use crate::ids::{
     AccountId, AssetId, ChainId, CommitteeId, CreditId, Height, InstitutionId, RoundId,
 };
+use crate::transaction::ChangeError;
 
 /// Why a transaction cannot be executed at this point. It leaves no trace.
 ///
@@ -34,6 +35,9 @@ pub enum ExecutionError {
     /// Not in the register.
     #[error("{institution} is not registered")]
     UnknownInstitution { institution: InstitutionId },
+    /// It neither signs nor is credited until it is readmitted.
+    #[error("{institution} is suspended")]
+    Suspended { institution: InstitutionId },
     /// Without the role that holding an account takes, and not the asset's issuer.
     #[error("{account}: the institution may not hold accounts")]
     NotAParticipant { account: AccountId },
@@ -49,6 +53,9 @@ pub enum ExecutionError {
     /// Not an asset of this chain.
     #[error("asset {asset} is unknown")]
     UnknownAsset { asset: AssetId },
+    /// Nothing more is issued of it, and it is netted no more.
+    #[error("asset {asset} is retired: it can be paid and redeemed, not issued nor netted")]
+    AssetRetired { asset: AssetId },
 
     /// The sequence number has been used.
     #[error("{account}: sequence {found} has been used; the next is {expected}")]
@@ -127,4 +134,44 @@ pub enum ExecutionError {
     /// An account posts that has not joined the round.
     #[error("round {round}: {institution} has not joined")]
     NotAMember { round: RoundId, institution: InstitutionId },
+    /// The rule about settlements does not name the round's program.
+    #[error("program {program} may not be computed")]
+    ProgramNotAllowed { program: Digest },
+    /// The rule about settlements asks for an attachment.
+    #[error("round {round}: a settlement must have an attachment")]
+    AttachmentMissing { round: RoundId },
+
+    /// Decisions are numbered one after the other.
+    #[error("the decision has number {found}, the next one is {expected}")]
+    DecisionNumber { expected: u64, found: u64 },
+    /// It would have to hold already.
+    #[error("it would take effect at height {effective}; this is height {height}")]
+    EffectiveInThePast { effective: Height, height: Height },
+    /// Nobody can foresee so much.
+    #[error("it would take effect at height {effective}, later than {latest}")]
+    EffectiveTooFar { effective: Height, latest: Height },
+    /// Approved by somebody who does not decide this block.
+    #[error("{institution}, which approves, is not a validator at this height")]
+    NotAValidator { institution: InstitutionId },
+    /// Not more than two thirds.
+    #[error("voting power {power} of {total} is not more than two thirds")]
+    NoQuorum { power: u64, total: u64 },
+    /// So many decisions wait already.
+    #[error("no more than {limit} decisions may wait for their heights")]
+    TooManyDecisions { limit: usize },
+    /// One of its changes cannot be made at its height.
+    #[error("change {index}: {source}")]
+    ChangeRefused { index: u32, source: ChangeError },
+    /// A decision that waits could not take effect any more. It would have to be withdrawn first.
+    #[error("decision {number}, which waits, could not make its change {index} any more: {source}")]
+    DecisionConflict { number: u64, index: u32, source: ChangeError },
+    /// The last new key for this use is not current yet.
+    #[error("{institution}: the key before becomes current at height {from} only")]
+    RotationPending { institution: InstitutionId, from: Height },
+    /// Only a quorum can register more.
+    #[error("{institution} has registered {limit} keys; only a quorum can register more")]
+    TooManyKeys { institution: InstitutionId, limit: usize },
+    /// A key is registered once.
+    #[error("key {fingerprint} is registered already")]
+    KeyTaken { fingerprint: Digest },
 }

@@ -9,9 +9,12 @@
 //! with [`apply`], which accepts exactly what an executor could have produced.
 
 mod apply;
+mod changes;
 mod entries;
 mod error;
+mod governance;
 mod overlay;
+mod registry;
 mod returns;
 mod rounds;
 
@@ -28,6 +31,7 @@ use crate::ids::{AccountId, AssetId, Height, InstitutionId, Timestamp};
 use crate::state::{Asset, Changes, PublicKey, Role, State, StateError};
 use crate::transaction::{Action, Transaction, Verified};
 use overlay::Overlay;
+use registry::Registry;
 
 /// What a transaction may depend on besides the state: the block it stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +68,7 @@ pub struct Executor<'a> {
     state: &'a State,
     context: BlockContext,
     overlay: Overlay<'a>,
+    registry: Registry<'a>,
     transactions: u32,
     bytes: u64,
 }
@@ -88,7 +93,8 @@ impl<'a> Executor<'a> {
     /// Begins a block on `state`: the records of rounds that ended long ago are dropped.
     pub fn new(state: &'a State, context: BlockContext) -> Self {
         let overlay = Overlay::new(state, context.height);
-        Self { state, context, overlay, transactions: 0, bytes: 0 }
+        let registry = Registry::new(state);
+        Self { state, context, overlay, registry, transactions: 0, bytes: 0 }
     }
 
     /// Executes one more transaction, or says why it is not valid here. Then nothing has changed.
@@ -107,19 +113,23 @@ impl<'a> Executor<'a> {
             Action::RoundOpen(open) => self.open_round(open, &transaction.body_digest())?,
             Action::RoundJoin(join) => self.join_round(join, transaction.id())?,
             Action::Settlement(settlement) => self.settle_round(settlement, transaction.id())?,
+            Action::Governance(governance) => self.schedule(governance)?,
+            Action::KeyRotation(rotation) => self.rotate(rotation)?,
         }
         self.transactions = self.transactions.saturating_add(1);
         self.bytes = bytes;
         Ok(())
     }
 
-    /// Ends the block.
+    /// Ends the block: the decisions for the next height take effect.
     ///
     /// # Errors
     /// Never for a state that was built from genesis by blocks; an error says that the base
     /// contradicts itself.
-    pub fn finish(self) -> Result<Outcome, StateError> {
-        let (changes, pending) = self.overlay.finish();
+    pub fn finish(mut self) -> Result<Outcome, StateError> {
+        self.registry.turn(self.context.height.next());
+        let (mut changes, pending) = self.overlay.finish();
+        self.registry.finish(&mut changes);
         let state = State::install(Some(self.state), &changes, pending)?;
         Ok(Outcome { changes, state })
     }
@@ -153,7 +163,8 @@ impl<'a> Executor<'a> {
         }
     }
 
-    /// The key that `institution` signs with is its current one for transactions.
+    /// `institution` is not suspended, and the key that it signs with is its current one for
+    /// transactions.
     fn check_key(
         &self,
         institution: InstitutionId,
@@ -161,6 +172,7 @@ impl<'a> Executor<'a> {
     ) -> Result<(), ExecutionError> {
         let register = self.state.institution(&institution);
         let register = register.ok_or(ExecutionError::UnknownInstitution { institution })?;
+        self.check_not_suspended(institution)?;
         let unknown = ExecutionError::UnknownKey { institution, fingerprint };
         match register.key(&fingerprint).ok_or(unknown)?.key() {
             PublicKey::Signing(Purpose::Transaction, _) => {}
@@ -174,15 +186,33 @@ impl<'a> Executor<'a> {
         }
     }
 
+    fn check_not_suspended(&self, institution: InstitutionId) -> Result<(), ExecutionError> {
+        let suspended = self.state.suspended(&institution).is_some();
+        match planted!("suspension-ignored", false, suspended) {
+            false => Ok(()),
+            true => Err(ExecutionError::Suspended { institution }),
+        }
+    }
+
+    /// The asset is known and not retired.
+    fn live_asset(&self, asset: AssetId) -> Result<&Asset, ExecutionError> {
+        let found = self.asset(asset)?;
+        match self.state.retired(&asset) {
+            None => Ok(found),
+            Some(_) => Err(ExecutionError::AssetRetired { asset }),
+        }
+    }
+
     fn asset(&self, asset: AssetId) -> Result<&Asset, ExecutionError> {
         self.state.asset(&asset).ok_or(ExecutionError::UnknownAsset { asset })
     }
 
-    /// Accounts are held by participants, and by the issuer in its own asset.
+    /// Accounts are held by participants, and by the issuer in its own asset; not by the suspended.
     fn check_holder(&self, account: AccountId) -> Result<(), ExecutionError> {
         let AccountId { institution, asset } = account;
         let register = self.state.institution(&institution);
         let register = register.ok_or(ExecutionError::UnknownInstitution { institution })?;
+        self.check_not_suspended(institution)?;
         let issues = self.asset(asset)?.issuer == institution;
         match issues || register.roles.contains(&Role::Participant) {
             true => Ok(()),

@@ -20,7 +20,8 @@ impl Executor<'_> {
         if !roles.is_some_and(|roles| roles.contains(&Role::Coordinator)) {
             return Err(ExecutionError::NotACoordinator { institution });
         }
-        self.asset(terms.asset)?;
+        self.live_asset(terms.asset)?;
+        self.check_program(&terms.program)?;
         let committee = terms.committee;
         if self.state.committee(committee).is_none() {
             return Err(ExecutionError::UnknownCommittee { committee });
@@ -55,7 +56,7 @@ impl Executor<'_> {
         }
         let account_id = AccountId { institution, asset: record.terms.asset };
         self.check_holder(account_id)?;
-        if self.asset(account_id.asset)?.issuer == institution {
+        if self.live_asset(account_id.asset)?.issuer == institution {
             return Err(ExecutionError::IssuerJoins { round, institution });
         }
         if record.members.contains_key(&institution) {
@@ -135,9 +136,21 @@ impl Executor<'_> {
             return Err(ExecutionError::NotAMember { round, institution: posting.institution });
         }
         let (minimum, found) = (terms.minimum_roster, entry.postings.len());
-        match found >= usize::from(minimum) {
+        if found < usize::from(minimum) {
+            return Err(ExecutionError::RosterTooSmall { round, minimum, found });
+        }
+        self.check_program(&terms.program)?;
+        match self.state.settlement_rule().attachment && settlement.attachment.is_none() {
+            false => Ok(()),
+            true => Err(ExecutionError::AttachmentMissing { round }),
+        }
+    }
+
+    /// The rule about settlements lets rounds compute this program.
+    fn check_program(&self, program: &Digest) -> Result<(), ExecutionError> {
+        match self.state.settlement_rule().allows(program) {
             true => Ok(()),
-            false => Err(ExecutionError::RosterTooSmall { round, minimum, found }),
+            false => Err(ExecutionError::ProgramNotAllowed { program: *program }),
         }
     }
 }

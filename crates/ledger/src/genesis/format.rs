@@ -1,6 +1,6 @@
 //! The canonical encoding of a genesis, and its keys in JSON.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Problem, Reader, Writer};
 use quittance_crypto::signature::{Purpose, Suite};
@@ -10,14 +10,11 @@ use super::{
 };
 use crate::certificate::ValidatorSet;
 use crate::ids::Timestamp;
-use crate::state::{Limits, PublicKey, Role};
+use crate::state::{Limits, MAX_USES, PublicKey, Role, decode_roles};
 use crate::transaction::expect_version;
 
 /// The version of the genesis format; its first byte.
 pub const GENESIS_VERSION: u8 = 1;
-
-/// Keys for one use each: those of every purpose, and the sealing key.
-const MAX_USES: usize = Purpose::ALL.len() + 1;
 
 /// The place of a key's use in the order of uses: its tag in [`PublicKey`]'s encoding.
 pub(super) fn use_tag(key: &PublicKey) -> u8 {
@@ -28,7 +25,7 @@ pub(super) fn use_tag(key: &PublicKey) -> u8 {
 }
 
 /// The name of a key's use in JSON.
-pub(super) fn name(key: &PublicKey) -> &'static str {
+pub(crate) fn name(key: &PublicKey) -> &'static str {
     match key {
         PublicKey::Signing(purpose, _) => purpose_name(*purpose),
         PublicKey::Sealing(_) => "sealing",
@@ -126,12 +123,7 @@ impl Encode for GenesisInstitution {
 
 impl Decode for GenesisInstitution {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let roles: Vec<Role> = input.list(4, "roles")?;
-        if !roles.is_sorted_by(|one, two| one < two) {
-            return Err(input.invalid("roles", "not in strict order"));
-        }
-        let roles: BTreeSet<Role> = roles.into_iter().collect();
-        Ok(Self { roles, keys: input.list(MAX_USES, "keys")? })
+        Ok(Self { roles: decode_roles(input)?, keys: input.list(MAX_USES, "keys")? })
     }
 }
 

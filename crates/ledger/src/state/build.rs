@@ -1,6 +1,6 @@
 //! States from records: at the start, after a block, and again from storage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use quittance_crypto::digest::Digest;
@@ -11,7 +11,7 @@ use thiserror::Error;
 use super::pending::Pending;
 use super::records::{Key, Record};
 use super::registry::{Chain, Institution, RegisteredKey};
-use super::{Changes, Leaf, State};
+use super::{Changes, Leaf, SettlementRule, State};
 use crate::genesis::{Genesis, GenesisError};
 use crate::ids::{AccountId, CreditId, Height, InstitutionId};
 use crate::tree::{Tree, Write, value_hash};
@@ -195,10 +195,32 @@ impl State {
                         Arc::make_mut(&mut state.deadlines).remove(&entry);
                     }
                 }
-                _ => {}
+                (key, record) => state.index(key, record),
             }
         }
         Ok(state)
+    }
+
+    /// Enters a record, or that it is gone, into the indexes of what governance decides.
+    fn index(&mut self, key: &Key, record: Option<&Record>) {
+        match (key, record) {
+            (Key::Asset(id), _) => note(&mut self.assets, *id, record.is_some()),
+            (Key::Committee(id), _) => note(&mut self.committees, *id, record.is_some()),
+            (Key::Decision(effective, number), _) => {
+                note(&mut self.scheduled, (*effective, *number), record.is_some());
+            }
+            (_, Some(Record::Suspension(id, since))) => {
+                Arc::make_mut(&mut self.suspended).insert(*id, *since);
+            }
+            (Key::Suspension(id), None) => drop(Arc::make_mut(&mut self.suspended).remove(id)),
+            (_, Some(Record::Retirement(id, since))) => {
+                Arc::make_mut(&mut self.retired).insert(*id, *since);
+            }
+            (Key::Retirement(id), None) => drop(Arc::make_mut(&mut self.retired).remove(id)),
+            (_, Some(Record::SettlementRule(rule))) => self.rule = Arc::new(rule.clone()),
+            (Key::SettlementRule, None) => self.rule = Arc::new(SettlementRule::default()),
+            _ => {}
+        }
     }
 
     /// A state without base: chain, limits and validators must be among the records.
@@ -221,6 +243,12 @@ impl State {
             keys: Arc::default(),
             numbers: Arc::default(),
             deadlines: Arc::default(),
+            assets: Arc::default(),
+            committees: Arc::default(),
+            scheduled: Arc::default(),
+            suspended: Arc::default(),
+            retired: Arc::default(),
+            rule: Arc::default(),
         })
     }
 
@@ -249,6 +277,14 @@ impl State {
         }
         Ok(())
     }
+}
+
+/// Whether `item` is in the set, from now on.
+fn note<T: Ord + Clone>(set: &mut Arc<BTreeSet<T>>, item: T, present: bool) {
+    match present {
+        true => Arc::make_mut(set).insert(item),
+        false => Arc::make_mut(set).remove(&item),
+    };
 }
 
 fn pending_of(base: Option<&State>, id: &AccountId) -> Pending {

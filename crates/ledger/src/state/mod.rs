@@ -10,6 +10,7 @@
 mod account;
 mod build;
 mod changes;
+mod governance;
 mod pending;
 mod records;
 mod registry;
@@ -24,11 +25,13 @@ use quittance_crypto::signature::{Purpose, VerifyingKey};
 pub use account::{Account, Event, EventKind, Lock};
 pub use build::StateError;
 pub use changes::Changes;
+pub use governance::{Decision, MAX_PROGRAMS, MAX_SCHEDULED, SettlementRule};
 pub use pending::{Pending, PendingCredit};
 pub use records::{Key, Record};
+pub(crate) use registry::decode_roles;
 pub use registry::{
-    Asset, Chain, Committee, Institution, Limits, MAX_DECIMALS, MAX_KEYS, MAX_PARTIES, PublicKey,
-    RegisteredKey, Role,
+    Asset, Chain, Committee, Institution, Limits, MAX_DECIMALS, MAX_KEYS, MAX_PARTIES, MAX_USES,
+    PublicKey, RESERVED_KEYS, RegisteredKey, Role,
 };
 pub use round::{MAX_MEMBERS, Member, Round, Settled};
 
@@ -50,6 +53,15 @@ pub struct State {
     numbers: Arc<BTreeMap<u32, InstitutionId>>,
     /// All rounds with their deadlines, the earliest first.
     deadlines: Arc<BTreeSet<(Height, RoundId)>>,
+    /// The names of all assets and committees.
+    assets: Arc<BTreeSet<AssetId>>,
+    committees: Arc<BTreeSet<CommitteeId>>,
+    /// Decisions that wait, by height and number.
+    scheduled: Arc<BTreeSet<(Height, u64)>>,
+    /// Who and what is suspended or retired, and from which heights on.
+    suspended: Arc<BTreeMap<InstitutionId, Height>>,
+    retired: Arc<BTreeMap<AssetId, Height>>,
+    rule: Arc<SettlementRule>,
 }
 
 /// A record with what its leaf only has the root of.
@@ -94,6 +106,11 @@ impl State {
         self.numbers.values().filter_map(|id| Some((*id, self.institution(id)?)))
     }
 
+    /// The number of the institution that was registered last.
+    pub(crate) fn last_number(&self) -> Option<u32> {
+        self.numbers.last_key_value().map(|(number, _)| *number)
+    }
+
     /// The institution with this number in the register.
     pub fn institution_by_number(&self, number: u32) -> Option<InstitutionId> {
         self.numbers.get(&number).copied()
@@ -118,6 +135,49 @@ impl State {
             Record::Committee(_, committee) => Some(committee),
             _ => None,
         }
+    }
+
+    /// The names of all assets.
+    pub fn assets(&self) -> impl Iterator<Item = AssetId> {
+        self.assets.iter().copied()
+    }
+
+    /// The numbers of all committees.
+    pub fn committees(&self) -> impl Iterator<Item = CommitteeId> {
+        self.committees.iter().copied()
+    }
+
+    /// From which height on the institution is suspended, if it is.
+    pub fn suspended(&self, id: &InstitutionId) -> Option<Height> {
+        self.suspended.get(id).copied()
+    }
+
+    /// From which height on the asset is retired, if it is.
+    pub fn retired(&self, id: &AssetId) -> Option<Height> {
+        self.retired.get(id).copied()
+    }
+
+    /// What settlements must carry.
+    pub fn settlement_rule(&self) -> &SettlementRule {
+        &self.rule
+    }
+
+    /// The number of the last decision that was included; 0 before the first.
+    pub fn last_decision(&self) -> u64 {
+        match self.record(&Key::Governance) {
+            Some(Record::Governance(number)) => *number,
+            _ => 0,
+        }
+    }
+
+    /// The decisions that wait: height, number, contents, in the order in which they take effect.
+    pub fn scheduled(&self) -> impl Iterator<Item = (Height, u64, &Decision)> {
+        self.scheduled.iter().filter_map(|(effective, number)| {
+            match self.record(&Key::Decision(*effective, *number))? {
+                Record::Decision(_, _, decision) => Some((*effective, *number, &**decision)),
+                _ => None,
+            }
+        })
     }
 
     /// The account, if it has ever posted or been credited. If not, it stands at

@@ -4,11 +4,12 @@ use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Problem, Reader, Writer};
 
 use super::account::Account;
+use super::governance::{Decision, SettlementRule};
 use super::pending::PendingCredit;
 use super::registry::{Asset, Chain, Committee, Institution, Limits};
 use super::round::Round;
 use crate::certificate::ValidatorSet;
-use crate::ids::{AccountId, AssetId, CommitteeId, InstitutionId, RoundId};
+use crate::ids::{AccountId, AssetId, CommitteeId, Height, InstitutionId, RoundId};
 use crate::tree;
 
 /// Where a record is kept. Storage sorts keys by their canonical bytes; so do we.
@@ -35,6 +36,16 @@ pub enum Key {
     /// The only record without a leaf of its own: the account's leaf covers it by the root of all
     /// its pending credits.
     Credit(AccountId, u64),
+    /// The number of the last decision that was included; on record from the first one on. Tag 9.
+    Governance,
+    /// A decision that waits, by the height of its effect and its number. Tag 10.
+    Decision(Height, u64),
+    /// That an institution is suspended, and from which height on. Tag 11.
+    Suspension(InstitutionId),
+    /// That an asset is retired, and from which height on. Tag 12.
+    Retirement(AssetId),
+    /// What settlements must carry; on record where it differs from the default. Tag 13.
+    SettlementRule,
 }
 
 /// A record with its key. The canonical bytes are those of the value alone; see
@@ -51,6 +62,11 @@ pub enum Record {
     Account(AccountId, Box<Account>),
     Round(RoundId, Box<Round>),
     Credit(AccountId, Box<PendingCredit>),
+    Governance(u64),
+    Decision(Height, u64, Box<Decision>),
+    Suspension(InstitutionId, Height),
+    Retirement(AssetId, Height),
+    SettlementRule(SettlementRule),
 }
 
 impl Key {
@@ -89,6 +105,11 @@ impl Record {
             Self::Account(id, _) => Key::Account(*id),
             Self::Round(id, _) => Key::Round(*id),
             Self::Credit(account, credit) => Key::Credit(*account, credit.number),
+            Self::Governance(_) => Key::Governance,
+            Self::Decision(effective, number, _) => Key::Decision(*effective, *number),
+            Self::Suspension(id, _) => Key::Suspension(*id),
+            Self::Retirement(id, _) => Key::Retirement(*id),
+            Self::SettlementRule(_) => Key::SettlementRule,
         }
     }
 
@@ -112,6 +133,13 @@ impl Record {
                 }
                 Self::Credit(account, Box::new(credit))
             }
+            Key::Governance => Self::Governance(input.u64("number of a decision")?),
+            Key::Decision(effective, number) => {
+                Self::Decision(effective, number, Box::new(Decision::decode(input)?))
+            }
+            Key::Suspension(id) => Self::Suspension(id, Height::decode(input)?),
+            Key::Retirement(id) => Self::Retirement(id, Height::decode(input)?),
+            Key::SettlementRule => Self::SettlementRule(SettlementRule::decode(input)?),
         })
     }
 
@@ -137,6 +165,10 @@ impl Encode for Record {
             Self::Account(_, account) => account.encode(out),
             Self::Round(_, round) => round.encode(out),
             Self::Credit(_, credit) => credit.encode(out),
+            Self::Governance(number) => out.u64(*number),
+            Self::Decision(_, _, decision) => decision.encode(out),
+            Self::Suspension(_, since) | Self::Retirement(_, since) => since.encode(out),
+            Self::SettlementRule(rule) => rule.encode(out),
         }
     }
 }
@@ -172,13 +204,28 @@ impl Encode for Key {
                 account.encode(out);
                 out.u64(*number);
             }
+            Self::Governance => out.u8(9),
+            Self::Decision(effective, number) => {
+                out.u8(10);
+                effective.encode(out);
+                out.u64(*number);
+            }
+            Self::Suspension(id) => {
+                out.u8(11);
+                id.encode(out);
+            }
+            Self::Retirement(id) => {
+                out.u8(12);
+                id.encode(out);
+            }
+            Self::SettlementRule => out.u8(13),
         }
     }
 }
 
 impl Decode for Key {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(match input.tag(9, "key of a record")? {
+        Ok(match input.tag(14, "key of a record")? {
             0 => Self::Chain,
             1 => Self::Limits,
             2 => Self::Validators,
@@ -187,7 +234,12 @@ impl Decode for Key {
             5 => Self::Committee(CommitteeId::decode(input)?),
             6 => Self::Account(AccountId::decode(input)?),
             7 => Self::Round(RoundId::decode(input)?),
-            _ => Self::Credit(AccountId::decode(input)?, input.u64("number of a credit")?),
+            8 => Self::Credit(AccountId::decode(input)?, input.u64("number of a credit")?),
+            9 => Self::Governance,
+            10 => Self::Decision(Height::decode(input)?, input.u64("number of a decision")?),
+            11 => Self::Suspension(InstitutionId::decode(input)?),
+            12 => Self::Retirement(AssetId::decode(input)?),
+            _ => Self::SettlementRule,
         })
     }
 }

@@ -13,6 +13,15 @@ use crate::ids::{ChainId, Height, InstitutionId};
 /// Versions of all keys that one institution may have registered.
 pub const MAX_KEYS: usize = 256;
 
+/// Of these, how many only a quorum registers: whoever has stolen a key cannot use them all up.
+pub const RESERVED_KEYS: usize = 16;
+
+/// Keys for one use each: those of every purpose, and the sealing key.
+pub const MAX_USES: usize = Purpose::ALL.len() + 1;
+
+/// Kinds of role.
+const MAX_ROLES: usize = 4;
+
 /// Parties of a committee.
 pub const MAX_PARTIES: usize = 31;
 
@@ -70,8 +79,8 @@ pub struct Institution {
     pub roles: BTreeSet<Role>,
     /// All versions of all its keys, in the order in which they were registered.
     ///
-    /// Of the keys for one use, the last one whose height has come is current. Earlier ones stay,
-    /// so that what they signed can still be verified.
+    /// Of the keys for one use, the last one in this order whose height has come is current. Others
+    /// stay, so that what they signed can still be verified.
     pub keys: Vec<RegisteredKey>,
 }
 
@@ -135,7 +144,8 @@ impl PublicKey {
         }
     }
 
-    fn same_use(&self, other: &Self) -> bool {
+    /// Whether both have the same use.
+    pub fn same_use(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Signing(one, _), Self::Signing(two, _)) => one == two,
             (Self::Sealing(_), Self::Sealing(_)) => true,
@@ -196,14 +206,6 @@ impl Institution {
         let active = |key: &&RegisteredKey| key.active_from <= height && wanted(&key.key);
         self.keys.iter().rev().find(active)
     }
-
-    /// Whether the versions of each key become active one after the other.
-    fn keys_in_order(&self) -> bool {
-        self.keys.iter().enumerate().all(|(index, key)| {
-            let mut earlier = self.keys.iter().take(index);
-            earlier.all(|old| !old.key.same_use(&key.key) || old.active_from < key.active_from)
-        })
-    }
 }
 
 impl Encode for Chain {
@@ -233,6 +235,15 @@ impl Decode for Role {
             2 => Self::MpcParty,
             _ => Self::Validator,
         })
+    }
+}
+
+/// Roles in strict order.
+pub(crate) fn decode_roles(input: &mut Reader<'_>) -> Result<BTreeSet<Role>, DecodeError> {
+    let roles: Vec<Role> = input.list(MAX_ROLES, "roles")?;
+    match roles.is_sorted_by(|one, two| one < two) {
+        true => Ok(roles.into_iter().collect()),
+        false => Err(input.invalid("roles", "not in strict order")),
     }
 }
 
@@ -295,15 +306,11 @@ impl Decode for Institution {
         if number == 0 {
             return Err(input.invalid("number of an institution", "numbers start at 1"));
         }
-        let roles: Vec<Role> = input.list(4, "roles")?;
-        if !roles.is_sorted_by(|one, two| one < two) {
-            return Err(input.invalid("roles", "not in strict order"));
-        }
-        let keys = input.list(MAX_KEYS, "keys")?;
-        let institution = Self { number, roles: roles.into_iter().collect(), keys };
-        match institution.keys_in_order() {
-            true => Ok(institution),
-            false => Err(input.invalid("keys", "versions of a key out of order")),
+        let (roles, keys) = (decode_roles(input)?, input.list(MAX_KEYS, "keys")?);
+        let different: BTreeSet<_> = keys.iter().map(RegisteredKey::fingerprint).collect();
+        match different.len() == keys.len() {
+            true => Ok(Self { number, roles, keys }),
+            false => Err(input.invalid("keys", "a key twice")),
         }
     }
 }

@@ -6,6 +6,7 @@ use quittance_crypto::planted;
 use quittance_crypto::signature::Suite;
 
 use super::entry::Entry;
+use super::governance::{Governance, KeyRotation};
 use super::limits::MAX_ENTRIES;
 use super::round::{RoundJoin, RoundOpen, Settlement};
 use crate::ids::{AccountId, ChainId, CreditId, Height, InstitutionId};
@@ -26,7 +27,7 @@ pub struct Body {
     pub action: Action,
 }
 
-/// The kinds of transaction, by tag. Tag 5 is kept for governance and refused in this version.
+/// The kinds of transaction, by tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Entries in strict order of asset: a transfer, an exchange, an issuance, an absorption, or a
@@ -40,6 +41,10 @@ pub enum Action {
     RoundJoin(RoundJoin),
     /// A round settles. Tag 4.
     Settlement(Settlement),
+    /// The validators decide. Tag 5.
+    Governance(Governance),
+    /// An institution replaces a key of its own. Tag 6.
+    KeyRotation(KeyRotation),
 }
 
 /// A pending credit goes back to its sender, where it is pending again, to be absorbed.
@@ -79,7 +84,11 @@ impl Body {
         match &self.action {
             Action::Entries(entries) => entries,
             Action::Settlement(settlement) => std::slice::from_ref(&settlement.entry),
-            Action::Return(_) | Action::RoundOpen(_) | Action::RoundJoin(_) => &[],
+            Action::Return(_)
+            | Action::RoundOpen(_)
+            | Action::RoundJoin(_)
+            | Action::Governance(_)
+            | Action::KeyRotation(_) => &[],
         }
     }
 
@@ -153,24 +162,28 @@ impl Encode for Action {
                 out.u8(4);
                 settlement.encode(out);
             }
+            Self::Governance(governance) => {
+                out.u8(5);
+                governance.encode(out);
+            }
+            Self::KeyRotation(rotation) => {
+                out.u8(6);
+                rotation.encode(out);
+            }
         }
     }
 }
 
 impl Decode for Action {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let offset = input.offset();
-        match input.u8("action")? {
+        match input.tag(7, "action")? {
             0 => input.list(MAX_ENTRIES, "entries").map(Self::Entries),
             1 => CreditReturn::decode(input).map(Self::Return),
             2 => RoundOpen::decode(input).map(Self::RoundOpen),
             3 => RoundJoin::decode(input).map(Self::RoundJoin),
             4 => Settlement::decode(input).map(Self::Settlement),
-            5 => {
-                let problem = Problem::Invalid("governance, which this version does not execute");
-                Err(input.error_at(offset, "action", problem))
-            }
-            tag => Err(input.error_at(offset, "action", Problem::UnknownTag(tag))),
+            5 => Governance::decode(input).map(Self::Governance),
+            _ => KeyRotation::decode(input).map(Self::KeyRotation),
         }
     }
 }

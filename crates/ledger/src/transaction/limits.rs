@@ -22,5 +22,11 @@ pub const MAX_QUEUE_NOTE_BYTES: usize = 1 << 18;
 
 /// Attempts of a round. Members commit to what hides their results in each of them when they join.
 pub const MAX_ATTEMPTS: u8 = 2;
+/// Changes of a decision.
+pub const MAX_CHANGES: usize = 64;
+/// Validators that approve a decision: all of a set.
+pub const MAX_APPROVALS: usize = crate::certificate::MAX_VALIDATORS;
+/// Blocks that may lie between the inclusion of a decision, or of a new key, and its effect.
+pub const MAX_LEAD: u64 = 1_000_000;
 /// Signatures of a transaction: each posting of each entry by another institution.
 pub const MAX_SIGNATURES: usize = MAX_ENTRIES * MAX_POSTINGS;

@@ -13,7 +13,9 @@
 //! So nobody can put another proof under a signed body, nor a body under another's verdict.
 
 mod body;
+mod change;
 mod entry;
+mod governance;
 mod limits;
 mod round;
 mod signed;
@@ -21,10 +23,13 @@ mod structure;
 
 pub(crate) use body::expect_version;
 pub use body::{Action, BODY_VERSION, Body, CreditReturn, ReturnReason};
+pub use change::ChangeError;
 pub use entry::{Condition, Credit, Entry, Posting, Side};
+pub use governance::{Approval, Change, Governance, KeyRotation};
 pub use limits::{
-    MAX_ABSORBED, MAX_ATTEMPTS, MAX_CREDITS, MAX_ENTRIES, MAX_POSTINGS, MAX_QUEUE_NOTE_BYTES,
-    MAX_SEALED_BYTES, MAX_SELF_NOTE_BYTES, MAX_SIGNATURES, MAX_STATEMENT, MAX_TRANSACTION_BYTES,
+    MAX_ABSORBED, MAX_APPROVALS, MAX_ATTEMPTS, MAX_CHANGES, MAX_CREDITS, MAX_ENTRIES, MAX_LEAD,
+    MAX_POSTINGS, MAX_QUEUE_NOTE_BYTES, MAX_SEALED_BYTES, MAX_SELF_NOTE_BYTES, MAX_SIGNATURES,
+    MAX_STATEMENT, MAX_TRANSACTION_BYTES,
 };
 pub use round::{RoundJoin, RoundOpen, Settlement};
 pub use signed::{InstitutionSignature, Transaction, Unverified, Verified, signing_digest};

@@ -8,16 +8,21 @@ use std::collections::BTreeMap;
 
 use quittance_crypto::digest::Digest;
 use quittance_crypto::planted;
+use quittance_crypto::signature::Suite;
 use thiserror::Error;
 
 use super::body::{Action, Body, CreditReturn, ReturnReason};
+use super::change::ChangeError;
 use super::entry::{Credit, Entry, Posting};
+use super::governance::{Governance, KeyRotation};
 use super::limits::{
-    MAX_ABSORBED, MAX_ATTEMPTS, MAX_CREDITS, MAX_ENTRIES, MAX_POSTINGS, MAX_QUEUE_NOTE_BYTES,
-    MAX_SEALED_BYTES, MAX_SELF_NOTE_BYTES, MAX_STATEMENT,
+    MAX_ABSORBED, MAX_APPROVALS, MAX_ATTEMPTS, MAX_CHANGES, MAX_CREDITS, MAX_ENTRIES, MAX_POSTINGS,
+    MAX_QUEUE_NOTE_BYTES, MAX_SEALED_BYTES, MAX_SELF_NOTE_BYTES, MAX_STATEMENT,
 };
 use super::round::{RoundJoin, RoundOpen, Settlement};
+use crate::genesis::check_suite;
 use crate::ids::{AssetId, CreditId, InstitutionId};
+use crate::state::PublicKey;
 
 /// How a body breaks the rules that hold whatever the state.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -77,6 +82,24 @@ pub enum Malformed {
     /// A round that ends before it can begin.
     #[error("the deadline of a round comes after the last height for joining")]
     DeadlineTooEarly,
+    /// A decision on nothing.
+    #[error("the decision changes nothing")]
+    NoChanges,
+    /// A decision that nobody approves.
+    #[error("nobody approves the decision")]
+    NoApprovals,
+    /// Approvals must be in strict order of institution: nobody approves twice.
+    #[error("the approval of {institution} does not come after the one before")]
+    ApprovalsOutOfOrder { institution: InstitutionId },
+    /// A change that no state makes right.
+    #[error("change {index}: {source}")]
+    Change { index: u32, source: ChangeError },
+    /// A new key of another suite than the body's.
+    #[error("{institution}: the new key is of another suite")]
+    KeySuite { institution: InstitutionId },
+    /// A key for signatures must show that its owner has it; a sealing key cannot.
+    #[error("{institution}: a new key signs for its possession if it can sign, and only then")]
+    Possession { institution: InstitutionId },
 }
 
 impl Body {
@@ -88,17 +111,27 @@ impl Body {
             Action::RoundOpen(open) => check_round_open(open)?,
             Action::RoundJoin(join) => check_round_join(join)?,
             Action::Settlement(settlement) => check_settlement(settlement)?,
+            Action::Governance(governance) => check_governance(governance, self.suite)?,
+            Action::KeyRotation(rotation) => check_rotation(rotation, self.suite)?,
         }
         self.signers().map(|_| ())
     }
 
-    /// Who must sign, and with which key: every institution that posts or acts, once.
+    /// Who must sign, and with which key: every institution that posts, acts or approves, once.
     pub fn signers(&self) -> Result<BTreeMap<InstitutionId, Digest>, Malformed> {
         let acting = match &self.action {
             Action::Entries(_) | Action::Settlement(_) => None,
             Action::Return(by) => Some((by.by, by.key_fingerprint)),
             Action::RoundOpen(open) => Some((open.opener, open.key_fingerprint)),
             Action::RoundJoin(join) => Some((join.institution, join.key_fingerprint)),
+            Action::Governance(governance) => {
+                let approvals = governance.approvals.iter();
+                return Ok(approvals.map(|by| (by.institution, by.key_fingerprint)).collect());
+            }
+            Action::KeyRotation(by) => {
+                let signer = Some((by.institution, by.key_fingerprint));
+                planted!("rotation-without-old-key", None, signer)
+            }
         };
         let mut signers: BTreeMap<_, _> = acting.into_iter().collect();
         for posting in self.entries().iter().flat_map(|entry| &entry.postings) {
@@ -236,5 +269,40 @@ fn check_settlement(settlement: &Settlement) -> Result<(), Malformed> {
     match settlement.entry.postings.iter().find(|posting| !posting.absorbed.is_empty()) {
         Some(posting) => Err(Malformed::SettlementAbsorbs { institution: posting.institution }),
         None => Ok(()),
+    }
+}
+
+fn check_governance(governance: &Governance, suite: Suite) -> Result<(), Malformed> {
+    let Governance { changes, approvals, .. } = governance;
+    at_most(MAX_CHANGES, changes.len(), "changes")?;
+    at_most(MAX_APPROVALS, approvals.len(), "approvals")?;
+    if changes.is_empty() {
+        return Err(Malformed::NoChanges);
+    }
+    if approvals.is_empty() {
+        return Err(Malformed::NoApprovals);
+    }
+    let mut before = None;
+    for approval in approvals {
+        let institution = approval.institution;
+        if before.replace(institution).is_some_and(|before| before >= institution) {
+            return Err(Malformed::ApprovalsOutOfOrder { institution });
+        }
+    }
+    for (index, change) in numbered(changes) {
+        change.check(suite).map_err(|source| Malformed::Change { index, source })?;
+    }
+    Ok(())
+}
+
+fn check_rotation(rotation: &KeyRotation, suite: Suite) -> Result<(), Malformed> {
+    let institution = rotation.institution;
+    if check_suite(institution, &rotation.key, suite).is_err() {
+        return Err(Malformed::KeySuite { institution });
+    }
+    let signs = matches!(rotation.key, PublicKey::Signing(..));
+    match signs == rotation.possession.is_some() {
+        true => Ok(()),
+        false => Err(Malformed::Possession { institution }),
     }
 }

@@ -256,6 +256,7 @@ fn with_key(body: &mut Body, kind: Key) {
         Action::Settlement(settlement) => {
             settlement.entry.postings[0].key_fingerprint = fingerprint;
         }
+        Action::Governance(_) | Action::KeyRotation(_) => unreachable!("the model has neither"),
     }
 }
 

@@ -250,7 +250,7 @@ fn records_of_the_register_have_one_encoding() {
     assert!(Institution::from_bytes(&unnumbered.to_bytes()).is_err());
     let mut reversed = good.clone();
     reversed.keys.push(good.keys[0].clone());
-    assert!(Institution::from_bytes(&reversed.to_bytes()).is_err(), "a key out of order");
+    assert!(Institution::from_bytes(&reversed.to_bytes()).is_err(), "a key twice");
     // Roles twice or in another order.
     let roles = BTreeSet::from([Role::Participant, Role::Coordinator]);
     let two = Institution { roles, keys: vec![], number: 1 };

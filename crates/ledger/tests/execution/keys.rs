@@ -26,8 +26,14 @@ pub const LIMITS: Limits = Limits {
 pub const BANKS: [&str; 5] = ["AAAADEFF", "BBBBFRPP", "CCCCNL2A", "DDDDBEBB", "EEEEESMM"];
 pub const ISSUER: &str = "ZBNKXX2A";
 pub const COORDINATOR: &str = "COORXX2A";
-const PARTIES: [&str; 3] = ["MPCAXX2A", "MPCBXX2A", "MPCCXX2A"];
-const VALIDATOR: &str = "VALIXX2A";
+pub const PARTIES: [&str; 3] = ["MPCAXX2A", "MPCBXX2A", "MPCCXX2A"];
+/// Validators with their powers: the first two together have more than two thirds, the first and
+/// the last exactly two thirds.
+pub const VALIDATORS: [(&str, u64); 3] = [("VALIXX2A", 3), ("VALJXX2A", 2), ("VALKXX2A", 1)];
+/// Has the role and the keys of a validator, and is none.
+pub const SPARE: &str = "VALSXX2A";
+/// Not in the register; its keys are in the ring.
+pub const NEWCOMER: &str = "NEWBXX2A";
 
 /// Known to the tests' directory, not to the state.
 pub const FOREIGN_ASSET: &str = "XXX";
@@ -94,7 +100,8 @@ pub const ROTATION: Height = Height(8);
 fn roles(who: &str) -> BTreeSet<Role> {
     let role = match who {
         COORDINATOR => Role::Coordinator,
-        VALIDATOR => Role::Validator,
+        SPARE => Role::Validator,
+        _ if VALIDATORS.iter().any(|(validator, _)| *validator == who) => Role::Validator,
         _ if PARTIES.contains(&who) => Role::MpcParty,
         _ => Role::Participant,
     };
@@ -104,8 +111,9 @@ fn roles(who: &str) -> BTreeSet<Role> {
 /// The genesis of the tests; its keys go into the ring.
 pub fn genesis(keyring: &mut Keyring) -> Genesis {
     let mut institutions = BTreeMap::new();
-    let all = BANKS.iter().chain(&PARTIES).chain(&[ISSUER, COORDINATOR, VALIDATOR]);
-    for who in all {
+    let validators = VALIDATORS.iter().map(|(validator, _)| validator);
+    let all = BANKS.iter().chain(&PARTIES).chain(&[ISSUER, COORDINATOR, SPARE, NEWCOMER]);
+    for who in all.chain(validators) {
         let mut keys = vec![];
         for (purpose, name) in [
             (Purpose::Transaction, "transaction"),
@@ -120,8 +128,11 @@ pub fn genesis(keyring: &mut Keyring) -> Genesis {
         keys.push(PublicKey::Sealing(SealingKey::generate(SUITE).public_key().clone()));
         institutions.insert(id(who), GenesisInstitution { roles: roles(who), keys });
     }
-    let vote = signing_key(id(VALIDATOR), "vote").verifying_key();
-    let validator = Validator { institution: id(VALIDATOR), key: vote, power: 1 };
+    institutions.remove(&id(NEWCOMER));
+    let validator = |(who, power): &(&str, u64)| {
+        let key = signing_key(id(who), "vote").verifying_key();
+        Validator { institution: id(who), key, power: *power }
+    };
     let issued = Asset { issuer: id(ISSUER), decimals: 2 };
     let parties = PARTIES.map(id).to_vec();
     Genesis {
@@ -130,7 +141,7 @@ pub fn genesis(keyring: &mut Keyring) -> Genesis {
         suite: SUITE,
         institutions,
         assets: [(asset("EUR"), issued), (asset("USD"), issued)].into(),
-        validators: ValidatorSet::new(vec![validator]).unwrap(),
+        validators: ValidatorSet::new(VALIDATORS.iter().map(validator).collect()).unwrap(),
         committees: [(CommitteeId(1), Committee { parties, threshold: 1 })].into(),
         limits: LIMITS,
     }

@@ -9,6 +9,8 @@
 mod agreement;
 mod blocks;
 mod books;
+mod changes;
+mod decisions;
 mod drafts;
 mod entries;
 mod frames;
@@ -17,5 +19,7 @@ mod limits;
 mod model;
 mod operations;
 mod returns;
+mod rotation;
 mod rounds;
+mod validators;
 mod world;

@@ -24,9 +24,10 @@ use rand_core::SeedableRng;
 use crate::books::check_books;
 pub use crate::drafts::{Draft, Post, Secret, post};
 pub use crate::keys::{
-    BANKS, COORDINATOR, FOREIGN_ASSET, ISSUER, LIMITS, ROTATION, account, asset, id, key,
+    BANKS, COORDINATOR, FOREIGN_ASSET, ISSUER, LIMITS, NEWCOMER, PARTIES, ROTATION, SPARE, SUITE,
+    VALIDATORS, account, asset, id, key, signing_key,
 };
-use crate::keys::{Keyring, SUITE, genesis, signing_key};
+use crate::keys::{Keyring, genesis};
 
 /// A verified transaction with what its owners know about it.
 #[derive(Debug, Clone)]
@@ -295,7 +296,6 @@ impl Net {
     /// The block at work with its header.
     pub fn proposal(&self) -> (Block<Verified>, Outcome) {
         let outcome = self.executor().finish().unwrap();
-        let validators = self.state.validators().digest();
         let header = Header {
             suite: SUITE,
             chain: self.state.chain().id,
@@ -304,8 +304,8 @@ impl Net {
             transactions_root: transactions_root(&self.block),
             state_root: outcome.root(),
             time: self.context().time,
-            validators,
-            next_validators: validators,
+            validators: self.state.validators().digest(),
+            next_validators: outcome.state.validators().digest(),
         };
         (Block { header, transactions: self.block.clone() }, outcome)
     }

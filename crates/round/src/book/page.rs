@@ -33,7 +33,7 @@ impl<'a> Page<'a> {
     pub(super) fn write<S>(&mut self, transaction: &Transaction<S>) -> Result<(), BookError> {
         match &transaction.body().action {
             Action::Entries(entries) => entries.iter().for_each(|entry| self.post(entry)),
-            Action::Return(_) => {}
+            Action::Return(_) | Action::Governance(_) | Action::KeyRotation(_) => {}
             Action::RoundOpen(terms) => {
                 self.open(RoundId::of(self.book.chain(), &transaction.body_digest()), terms)?;
             }
