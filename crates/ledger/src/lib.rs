@@ -19,6 +19,7 @@ pub mod ids;
 mod json;
 pub mod merkle;
 pub mod payload;
+pub mod receipt;
 pub mod state;
 #[cfg(test)]
 mod testing;

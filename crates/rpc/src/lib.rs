@@ -33,6 +33,7 @@ pub mod metrics;
 pub mod ports;
 pub mod proto;
 pub mod pushback;
+pub mod receipt;
 pub mod server;
 pub mod submit;
 pub mod tls;
