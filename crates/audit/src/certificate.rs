@@ -63,7 +63,8 @@ pub(crate) fn verify(
             .map_err(|error| Fault::new(RULE, format!("{}: {error}", by.institution)))?;
         signed += u128::from(validator.power);
     }
-    let quorum = planted!("auditor-counts-two-thirds", 3 * signed >= 2 * total, 3 * signed > 2 * total);
+    let quorum =
+        planted!("auditor-counts-two-thirds", 3 * signed >= 2 * total, 3 * signed > 2 * total);
     require(quorum, RULE, || format!("power {signed} of {total} is not more than two thirds"))?;
     // A set's total fits 64 bits, and nobody signs twice.
     let power = |sum: u128| u64::try_from(sum).unwrap_or(u64::MAX);

@@ -9,7 +9,11 @@ use crate::fault::{Fault, require};
 
 /// Checks that the list with this root has `item` at the path's index: RFC 9162, section 2.1.3.2,
 /// and then the length.
-pub(crate) fn verify_in_list(root: &Digest, item: &[u8], path: &merkle::Proof) -> Result<(), Fault> {
+pub(crate) fn verify_in_list(
+    root: &Digest,
+    item: &[u8],
+    path: &merkle::Proof,
+) -> Result<(), Fault> {
     let rule = "path in the list";
     require(path.index < path.length, rule, || {
         format!("index {} in a list of {}", path.index, path.length)

@@ -26,7 +26,9 @@ pub fn proof(verdict: &Verdict, now: Option<Timestamp>) {
         signed.signers, signed.validators, signed.power, signed.total_power
     );
     let trusted = if root.is_genesis() { "the genesis" } else { "the checkpoint" };
-    println!("VERIFIED: final, if {trusted} is the chain's and no set of validators since has sold its keys.");
+    println!(
+        "VERIFIED: final, if {trusted} is the chain's and no set of validators since has sold its keys."
+    );
 }
 
 /// What a receipt says.

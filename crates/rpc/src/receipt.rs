@@ -109,7 +109,10 @@ impl Query {
 
 /// A receipt from a node. It is of what was asked for; whether it proves it is for the caller to
 /// verify.
-pub async fn fetch(client: &mut NodeClient<Channel>, query: &Query) -> Result<Receipt, ReceiptError> {
+pub async fn fetch(
+    client: &mut NodeClient<Channel>,
+    query: &Query,
+) -> Result<Receipt, ReceiptError> {
     let answer = client.receipt(node::ReceiptRequest::from(query)).await?.into_inner();
     let receipt: Receipt = decode("receipt", &answer.receipt)?;
     match query.is_answered_by(&receipt) {
@@ -148,9 +151,15 @@ mod tests {
         assert_eq!(field(&node::ReceiptRequest::default()), "subject");
         assert_eq!(field(&node::ReceiptRequest { id_only: true, ..account.clone() }), "id_only");
         let short = Some(wire::Subject::TransactionId(vec![7; 31]));
-        assert_eq!(field(&node::ReceiptRequest { subject: short, ..transaction }), "transaction_id");
+        assert_eq!(
+            field(&node::ReceiptRequest { subject: short, ..transaction }),
+            "transaction_id"
+        );
         let nobody = node::AccountRequest { institution: "x".into(), asset: "EUR".into() };
         let nobody = Some(wire::Subject::Account(nobody));
-        assert_eq!(field(&node::ReceiptRequest { subject: nobody, ..account }), "account.institution");
+        assert_eq!(
+            field(&node::ReceiptRequest { subject: nobody, ..account }),
+            "account.institution"
+        );
     }
 }

@@ -41,7 +41,12 @@ pub struct Verify {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// The chain's genesis (JSON) as you know it.
-    #[arg(long, value_name = "FILE", conflicts_with = "checkpoint", required_unless_present = "checkpoint")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "checkpoint",
+        required_unless_present = "checkpoint"
+    )]
     genesis: Option<PathBuf>,
     /// A checkpoint (JSON) that you trust, of a block before the receipt's.
     #[arg(long, value_name = "FILE")]
@@ -69,7 +74,12 @@ pub struct Fetch {
     #[command(flatten)]
     node: NodeArguments,
     /// The transaction, by its id.
-    #[arg(long, value_name = "ID", conflicts_with = "account", required_unless_present = "account")]
+    #[arg(
+        long,
+        value_name = "ID",
+        conflicts_with = "account",
+        required_unless_present = "account"
+    )]
     transaction: Option<TransactionId>,
     /// Name the transaction by its id alone, and show nothing of what it does.
     #[arg(long, requires = "transaction")]
@@ -127,7 +137,8 @@ fn verify(arguments: &Verify) -> Result<Verdict, AuditError> {
     report(arguments, &verified)?;
     let checkpoint = verified.as_ref().ok().zip(arguments.write_checkpoint.as_ref());
     if let Some((proof, path)) = checkpoint {
-        let failed = |problem: &str| AuditError::File { path: path.clone(), problem: problem.into() };
+        let failed =
+            |problem: &str| AuditError::File { path: path.clone(), problem: problem.into() };
         let unknown = "the block announces other validators, which the receipt does not hold";
         let checkpoint = proof.checkpoint.as_ref().ok_or_else(|| failed(unknown))?;
         super::write_checkpoint(path, checkpoint)?;
@@ -161,7 +172,9 @@ fn report(arguments: &Verify, verified: &Result<Proof, Fault>) -> Result<(), Aud
 fn show(arguments: &Show) -> Result<Verdict, AuditError> {
     let file: ReceiptFile = read(&arguments.file, MAX_FILE)??;
     show::receipt(&file.receipt);
-    println!("NOT VERIFIED: this is what the receipt says; `receipt verify` finds out if it is so.");
+    println!(
+        "NOT VERIFIED: this is what the receipt says; `receipt verify` finds out if it is so."
+    );
     Ok(Verdict::Sound)
 }
 

@@ -106,7 +106,8 @@ fn a_receipt_is_verified_from_a_checkpoint_and_makes_another() {
     let output = audit(&arguments, &[&root, &file]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     let said = text(&output);
-    for expected in ["root           checkpoint at block 4", "root's age     4 min", "BANKCE2A/EUR"] {
+    for expected in ["root           checkpoint at block 4", "root's age     4 min", "BANKCE2A/EUR"]
+    {
         assert!(said.contains(expected), "{expected}: {said}");
     }
     println!("{said}");

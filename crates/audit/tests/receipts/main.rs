@@ -33,8 +33,7 @@ fn an_honest_receipt_is_proven_with_all_that_it_says() {
     assert_eq!((signed.power, signed.total_power), (3, 3));
     assert!(verdict.root.is_genesis());
     assert_eq!(verdict.root.age, WORLD.header(8).time.0 - WORLD.root.time.0);
-    let [paid, _, account, absent] =
-        [0, 1, 2, 3].map(|place| verdict.proven.claims[place].clone());
+    let [paid, _, account, absent] = [0, 1, 2, 3].map(|place| verdict.proven.claims[place].clone());
     let SummaryClaim::Transaction { postings, .. } = paid else { panic!("{paid:?}") };
     let SummaryClaim::Account { institution, sequence, balance, .. } = account else {
         panic!("{account:?}")
@@ -52,9 +51,8 @@ fn roots_of_every_height_before_serve_and_say_their_age() {
         let receipt = WORLD.receipt(height, vec![WORLD.paid(height, 3), WORLD.account(height, 0)]);
         assert!(verify(&receipt, &WORLD.root).is_ok());
         for from in 1..height {
-            let after = |change: &&quittance_ledger::receipt::SetChange| {
-                change.header.height.0 > from
-            };
+            let after =
+                |change: &&quittance_ledger::receipt::SetChange| change.header.height.0 > from;
             let changes: Vec<_> = receipt.changes.iter().filter(after).cloned().collect();
             let shorter = Receipt { changes, ..receipt.clone() };
             let verdict = verify(&shorter, &WORLD.checkpoint(from)).unwrap();

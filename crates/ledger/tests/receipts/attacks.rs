@@ -9,7 +9,9 @@ use quittance_ledger::merkle;
 use quittance_ledger::receipt::{Checkpoint, Claim, NamedTransaction, Receipt, SetChange};
 use quittance_ledger::tree;
 
-use crate::world::{TIP, World, account_id, asset, certify, deciders, key, resigned, set, weighted};
+use crate::world::{
+    TIP, World, account_id, asset, certify, deciders, key, resigned, set, weighted,
+};
 
 /// What was changed, the rule that refuses it, the receipt, and the root it is held against.
 pub type Attack = (&'static str, &'static str, Receipt, Checkpoint);
@@ -215,7 +217,9 @@ pub fn paths(world: &World) -> Vec<Attack> {
         *path = other;
     });
     attack("another transaction of the block", &|transaction, _| {
-        let Claim::Transaction { transaction: other, .. } = world.paid(8, 2) else { unreachable!() };
+        let Claim::Transaction { transaction: other, .. } = world.paid(8, 2) else {
+            unreachable!()
+        };
         *transaction = other;
     });
     attack("a transaction of another block", &|transaction, path| {
@@ -249,8 +253,10 @@ pub fn accounts(world: &World) -> Vec<Attack> {
     // Numbers below 5 are on record, the others are not.
     attack("another balance", 2, &|claim| {
         let other = world.account(8, 1);
-        if let (Claim::Account { account: Some(it), .. }, Claim::Account { account: Some(by), .. }) =
-            (claim, other)
+        if let (
+            Claim::Account { account: Some(it), .. },
+            Claim::Account { account: Some(by), .. },
+        ) = (claim, other)
         {
             it.balance = by.balance;
         }

@@ -17,7 +17,6 @@ pub fn receipts(world: &World) -> Vec<(Receipt, Checkpoint)> {
     let of = |claim: Claim| {
         Receipt::new(vec![change.clone()], header.clone(), certificate.clone(), vec![claim])
     };
-    let claims =
-        [world.paid(8, 1), world.paid_id(8, 4), world.account(8, 2), world.account(8, 9)];
+    let claims = [world.paid(8, 1), world.paid_id(8, 4), world.account(8, 2), world.account(8, 9)];
     claims.into_iter().map(|claim| (of(claim), root.clone())).collect()
 }

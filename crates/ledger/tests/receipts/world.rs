@@ -218,7 +218,8 @@ impl World {
 
     /// Everything at once: two transactions, an account, and one that nobody has touched.
     pub fn complete(&self) -> Receipt {
-        let claims = vec![self.paid(8, 1), self.paid_id(8, 4), self.account(8, 2), self.account(8, 9)];
+        let claims =
+            vec![self.paid(8, 1), self.paid_id(8, 4), self.account(8, 2), self.account(8, 9)];
         self.receipt(8, claims)
     }
 }
