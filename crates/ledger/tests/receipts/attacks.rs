@@ -207,8 +207,12 @@ pub fn paths(world: &World) -> Vec<Attack> {
     attack("a longer list", &|_, path| path.length = 6);
     attack("a shorter list", &|_, path| path.length = 4);
     attack("another hash", &|_, path| path.path[1].0[3] ^= 1);
-    attack("a hash less", &|_, path| drop(path.path.pop()));
-    attack("a hash less at the leaf", &|_, path| drop(path.path.remove(0)));
+    attack("a hash less", &|_, path| {
+        path.path.pop();
+    });
+    attack("a hash less at the leaf", &|_, path| {
+        path.path.remove(0);
+    });
     attack("a hash more", &|_, path| path.path.push(ZERO));
     attack("a hash twice", &|_, path| path.path.insert(0, path.path[0]));
     attack("no hash", &|_, path| path.path.clear());
@@ -321,8 +325,12 @@ pub fn accounts(world: &World) -> Vec<Attack> {
     };
     for number in [2, 9] {
         attack("another hash", number, &|proof| proof.siblings[0].0[5] ^= 1);
-        attack("a hash less", number, &|proof| drop(proof.siblings.pop()));
-        attack("a hash less at the leaf", number, &|proof| drop(proof.siblings.remove(0)));
+        attack("a hash less", number, &|proof| {
+            proof.siblings.pop();
+        });
+        attack("a hash less at the leaf", number, &|proof| {
+            proof.siblings.remove(0);
+        });
         attack("a hash more", number, &|proof| proof.siblings.push(tree::EMPTY));
         attack("a hash more at the leaf", number, &|proof| proof.siblings.insert(0, tree::EMPTY));
         attack("another order", number, &|proof| proof.siblings.reverse());

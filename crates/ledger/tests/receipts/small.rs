@@ -20,3 +20,15 @@ pub fn receipts(world: &World) -> Vec<(Receipt, Checkpoint)> {
     let claims = [world.paid(8, 1), world.paid_id(8, 4), world.account(8, 2), world.account(8, 9)];
     claims.into_iter().map(|claim| (of(claim), root.clone())).collect()
 }
+
+/// Whether `changed` says of another account than `receipt` that it has no record, which is true:
+/// one proof of absence serves all accounts that would lie in the same place.
+pub fn denies_another(world: &World, receipt: &Receipt, changed: &Receipt) -> bool {
+    let [Claim::Account { id: known, account: None, proof }] = &receipt.claims[..] else {
+        return false;
+    };
+    let [Claim::Account { id, .. }] = &changed.claims[..] else { return false };
+    let claim = Claim::Account { id: *id, account: None, proof: proof.clone() };
+    let expected = Receipt { claims: vec![claim], ..receipt.clone() };
+    id != known && *changed == expected && world.states[7].account(id).is_none()
+}
