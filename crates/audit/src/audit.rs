@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 
 use quittance_crypto::digest::Digest;
-use quittance_crypto::encoding::{DecodeError, Encode, Writer};
+use quittance_crypto::encoding::{DecodeError, Encode};
 use quittance_crypto::group::Point;
-use quittance_crypto::signature::Purpose;
 use quittance_ledger::block::{Block, Header};
-use quittance_ledger::certificate::{Certificate, ValidatorSet};
+use quittance_ledger::certificate::Certificate;
 use quittance_ledger::genesis::Genesis;
-use quittance_ledger::ids::{AssetId, Height};
+use quittance_ledger::ids::{AssetId, BlockId, Height, Timestamp};
+use quittance_ledger::receipt::Checkpoint;
 use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::books::Books;
+use crate::certificate::{self, set_digest};
 use crate::digests::{TransactionDigests, list_root};
 use crate::execution::{Context, execute};
 use crate::fault::{Fault, require};
@@ -72,6 +73,18 @@ impl Audit {
         self.books.chain.0
     }
 
+    /// The last block verified, and who decides the next one: a root for receipts.
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
+            chain: self.books.chain,
+            suite: self.books.suite,
+            height: Height(self.height),
+            block: BlockId(self.parent),
+            time: Timestamp(self.time),
+            validators: self.books.governed.validators.clone(),
+        }
+    }
+
     /// Verifies the next block with its certificate. After a fault the audit is over.
     pub fn block(&mut self, block: &Block, certificate: &Certificate) -> Result<(), Fault> {
         let height = self.height + 1;
@@ -89,7 +102,14 @@ impl Audit {
         let header = &block.header;
         self.check_header(header)?;
         let id = Digest::of("quittance/v1/block", &[&header.to_bytes()]);
-        let signatures = verify_certificate(&self.books, id, header.height, certificate)?;
+        let books = &self.books;
+        let signed = certificate::verify(
+            books.chain,
+            &books.governed.validators,
+            id,
+            header.height,
+            certificate,
+        )?;
         let digests: Vec<_> = block.transactions.par_iter().map(TransactionDigests::of).collect();
         let ids: Vec<_> = digests.iter().map(|digests| digests.id).collect();
         require(list_root(&ids) == header.transactions_root, "transactions root", || {
@@ -128,7 +148,7 @@ impl Audit {
         self.time = header.time.0;
         self.totals.blocks += 1;
         self.totals.transactions += block.transactions.len() as u64;
-        self.totals.signatures += signatures;
+        self.totals.signatures += signed.signers;
         Ok(())
     }
 
@@ -141,8 +161,7 @@ impl Audit {
         require(header.time.0 > self.time, "time", || {
             format!("{} is not after {}", header.time.0, self.time)
         })?;
-        let validators =
-            Digest::of("quittance/v1/validators", &[&self.books.governed.validators.to_bytes()]);
+        let validators = set_digest(&self.books.governed.validators);
         require(header.validators == validators, "validators", || header.validators.to_string())?;
         Ok(())
     }
@@ -178,50 +197,4 @@ impl Audit {
         }
         Ok(())
     }
-}
-
-/// Checks that the validators made the block final; returns the number of signatures.
-fn verify_certificate(
-    books: &Books,
-    block: Digest,
-    height: Height,
-    certificate: &Certificate,
-) -> Result<u64, Fault> {
-    let rule = "certificate";
-    require(certificate.block.0 == block && certificate.height == height, rule, || {
-        format!("it is for block {} at height {}", certificate.block, certificate.height)
-    })?;
-    let mut vote = Writer::new();
-    books.chain.encode(&mut vote);
-    height.encode(&mut vote);
-    vote.u32(certificate.round);
-    vote.u8(1); // precommit
-    vote.option(Some(&block));
-    let digest = Digest::of("quittance/v1/vote-content", &[&vote.into_bytes()]);
-    let signers: Vec<_> = certificate.signatures.iter().map(|by| by.institution).collect();
-    require(signers.is_sorted_by(|one, two| one < two), rule, || {
-        format!("signers out of order: {signers:?}")
-    })?;
-    let validators: &ValidatorSet = &books.governed.validators;
-    let (mut signed, mut total) = (0u128, 0u128);
-    for validator in validators.validators() {
-        total += u128::from(validator.power);
-    }
-    for by in &certificate.signatures {
-        let of_set =
-            |v: &&quittance_ledger::certificate::Validator| v.institution == by.institution;
-        let validator =
-            validators.validators().iter().find(of_set).ok_or_else(|| {
-                Fault::new(rule, format!("{} is not a validator", by.institution))
-            })?;
-        validator
-            .key
-            .verify_independently(Purpose::Vote, &digest, &by.signature)
-            .map_err(|error| Fault::new(rule, format!("{}: {error}", by.institution)))?;
-        signed += u128::from(validator.power);
-    }
-    require(3 * signed > 2 * total, rule, || {
-        format!("power {signed} of {total} is not more than two thirds")
-    })?;
-    Ok(certificate.signatures.len() as u64)
 }

@@ -1,5 +1,7 @@
 //! The commands and what they print.
 
+mod receipt;
+
 use std::fs;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -8,6 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use quittance_audit::archive;
 use quittance_audit::{Audit, Fault};
 use quittance_ledger::genesis::Genesis;
+use quittance_ledger::receipt::Checkpoint;
 use serde::Serialize;
 use thiserror::Error;
 
@@ -27,6 +30,9 @@ enum Command {
     Verify(Verify),
     /// Writes a chain as a node tells it to a file, to be verified elsewhere.
     Export(Export),
+    /// Verifies receipts, offline, and shows and fetches them.
+    #[command(subcommand)]
+    Receipt(receipt::Command),
 }
 
 #[derive(Debug, Args)]
@@ -43,6 +49,9 @@ struct Verify {
     /// Write the result as JSON to this file; `-` for standard output.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// If the chain is sound, write its last block as a checkpoint for receipts to this new file.
+    #[arg(long, value_name = "FILE")]
+    write_checkpoint: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -106,6 +115,7 @@ pub async fn run(arguments: Arguments) -> Result<Verdict, AuditError> {
     match arguments.command {
         Command::Verify(verify) => run_verify(verify).await,
         Command::Export(export) => run_export(export).await,
+        Command::Receipt(command) => receipt::run(command).await,
     }
 }
 
@@ -138,6 +148,10 @@ async fn run_verify(arguments: Verify) -> Result<Verdict, AuditError> {
         failure: fault.as_ref(),
     };
     publish(&report, arguments.json.as_deref(), arguments.genesis.is_some())?;
+    let sound = audit.as_ref().filter(|_| fault.is_none());
+    if let Some((audit, path)) = sound.zip(arguments.write_checkpoint.as_ref()) {
+        write_checkpoint(path, &audit.checkpoint())?;
+    }
     Ok(if fault.is_none() { Verdict::Sound } else { Verdict::Faulty })
 }
 
@@ -167,15 +181,31 @@ async fn replay(audit: &mut Audit, source: &mut Source) -> Result<Option<Fault>,
 }
 
 fn publish(report: &Report<'_>, json: Option<&Path>, known: bool) -> Result<(), AuditError> {
-    let text = serde_json::to_string_pretty(report).unwrap_or_default();
     match json {
-        Some(path) if path == Path::new("-") => println!("{text}"),
-        Some(path) => fs::write(path, text + "\n").map_err(|error| AuditError::File {
-            path: path.to_owned(),
-            problem: error.to_string(),
-        })?,
-        None => print_report(report, known),
+        Some(path) => write_json(path, report),
+        None => {
+            print_report(report, known);
+            Ok(())
+        }
     }
+}
+
+/// Writes a result as JSON to a file; `-` for standard output.
+fn write_json(path: &Path, result: &impl Serialize) -> Result<(), AuditError> {
+    let text = serde_json::to_string_pretty(result).unwrap_or_default();
+    if path == Path::new("-") {
+        println!("{text}");
+        return Ok(());
+    }
+    fs::write(path, text + "\n")
+        .map_err(|error| AuditError::File { path: path.to_owned(), problem: error.to_string() })
+}
+
+/// Writes a checkpoint, and says where and what it is known by.
+fn write_checkpoint(path: &Path, checkpoint: &Checkpoint) -> Result<(), AuditError> {
+    receipt::write_new(path, checkpoint)?;
+    let (height, digest) = (checkpoint.height, checkpoint.digest());
+    eprintln!("{}: checkpoint at block {height}, digest {digest}", path.display());
     Ok(())
 }
 

@@ -34,6 +34,11 @@ impl Fault {
         Self { place: Place::default(), rule, detail: detail.to_string() }
     }
 
+    /// That something to be verified does not decode.
+    pub fn format(detail: impl fmt::Display) -> Self {
+        Self::new("format", detail)
+    }
+
     pub(crate) fn in_entry(mut self, entry: u32) -> Self {
         self.place.entry = Some(entry);
         self

@@ -7,6 +7,7 @@
 //! be made twice to pass unnoticed.
 //!
 //! - [`Audit`] takes blocks one after the other and stops at the first fault, which it places.
+//! - [`receipt`] verifies a receipt from nothing but a genesis or a checkpoint.
 //! - [`archive`] reads and writes the file that a chain is exported to.
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
@@ -14,13 +15,17 @@
 pub mod archive;
 mod audit;
 mod books;
+mod certificate;
 mod digests;
 mod execution;
 mod fault;
 mod governance;
+mod paths;
+pub mod receipt;
 mod root;
 mod rounds;
 mod transaction;
 
 pub use audit::{Audit, Totals};
+pub use certificate::Signed;
 pub use fault::{Fault, Place};

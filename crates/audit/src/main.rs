@@ -1,8 +1,9 @@
-//! `quittance-audit`: verifies a chain, from a node or from a file.
+//! `quittance-audit`: verifies a chain, from a node or from a file, and receipts.
 //!
 //! Exit status: 0 verified, 1 a fault was found, 2 the audit could not be carried out.
 
 mod command;
+mod show;
 mod source;
 
 use std::process::ExitCode;

@@ -10,11 +10,13 @@ use quittance_crypto::encoding::Decode;
 use quittance_ledger::block::Block;
 use quittance_ledger::certificate::Certificate;
 use quittance_ledger::genesis::Genesis;
+use quittance_ledger::receipt::Receipt;
 use quittance_rpc::client::{ConnectError, Dialer};
 use quittance_rpc::config::Target;
 use quittance_rpc::genesis::{GenesisError, fetch};
 use quittance_rpc::limits::Limits;
 use quittance_rpc::proto::node::v1::{BlocksRequest, BlocksResponse, ChainStatusRequest};
+use quittance_rpc::receipt::{self, Query};
 use quittance_rpc::tls::trust::{Scope, Trust};
 use quittance_rpc::tls::{Credentials, Tls, TlsError};
 use thiserror::Error;
@@ -63,6 +65,9 @@ pub enum SourceError {
     /// The node does not send the genesis of its chain.
     #[error(transparent)]
     Genesis(#[from] GenesisError),
+    /// The node does not send the receipt.
+    #[error(transparent)]
+    Receipt(#[from] receipt::ReceiptError),
     /// The node sends what does not decode.
     #[error("the node sends a malformed {what}: {problem}")]
     Malformed {
@@ -146,6 +151,17 @@ impl Source {
             },
         }
     }
+}
+
+/// Asks a node for a receipt. What it answers is decoded, and not verified.
+pub async fn fetch_receipt(
+    arguments: &NodeArguments,
+    query: &Query,
+) -> Result<Receipt, SourceError> {
+    let dialer = Dialer::new(arguments.tls()?, Limits::default());
+    let target = arguments.target()?;
+    dialer.connect(&target).await?;
+    Ok(receipt::fetch(&mut dialer.node(&target)?, query).await?)
 }
 
 fn decode<T: Decode>(what: &'static str, bytes: &[u8]) -> Result<T, SourceError> {

@@ -56,6 +56,7 @@ impl node::node_server::Node for Stub {
         submit(node::SubmitRequest) -> node::SubmitResponse;
         transaction_status(node::TransactionStatusRequest) -> node::TransactionStatusResponse;
         account(node::AccountRequest) -> node::AccountResponse;
+        receipt(node::ReceiptRequest) -> node::ReceiptResponse;
         round(node::RoundRequest) -> node::RoundResponse;
         blocks(node::BlocksRequest) -> Self::BlocksStream;
         genesis(node::GenesisRequest) -> Self::GenesisStream;

@@ -21,6 +21,7 @@ mod json;
 pub mod merkle;
 pub mod payload;
 pub mod proposal;
+pub mod receipt;
 pub mod state;
 #[cfg(test)]
 mod testing;

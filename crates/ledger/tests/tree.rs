@@ -163,10 +163,13 @@ impl Peer {
         Digest(root.0)
     }
 
-    /// The peer's proof in our form. The peer shows the preimages of sibling hashes.
+    /// The peer's proof, which its own verifier accepts, in our form. The peer shows the preimages of sibling hashes.
     fn prove(&self, key: &Digest) -> Proof {
         let tree = Sha256Jmt::new(&self.store);
-        let (_, proof) = tree.get_with_proof(KeyHash(key.0), self.version - 1).unwrap();
+        let version = self.version - 1;
+        let (value, proof) = tree.get_with_proof(KeyHash(key.0), version).unwrap();
+        let root = tree.get_root_hash(version).unwrap();
+        proof.verify(root, KeyHash(key.0), value).unwrap();
         let proof = serde_json::to_value(&proof).unwrap();
         let digest = |value: &serde_json::Value| {
             Digest(serde_json::from_value::<[u8; 32]>(value.clone()).unwrap())

@@ -22,6 +22,7 @@ mod config;
 mod core;
 mod pool;
 mod queue;
+mod receipts;
 mod rejection;
 mod service;
 mod together;

@@ -15,15 +15,16 @@ use quittance_rpc::genesis;
 use quittance_rpc::proto::node::v1 as proto;
 use quittance_rpc::proto::node::v1::node_server;
 use quittance_rpc::pushback::overloaded;
+use quittance_rpc::receipt::Query;
 use quittance_rpc::server::Peer;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use crate::blocks;
 use crate::core::{Core, SubmitError};
 use crate::pool::Source;
+use crate::{blocks, receipts};
 
 /// The longest wait for a status, in milliseconds.
 const MAX_WAIT_MS: u32 = 30_000;
@@ -34,6 +35,8 @@ pub(crate) struct Service {
     core: Arc<Core>,
     /// Canonical bytes, the same for all who ask.
     genesis: Arc<[u8]>,
+    /// Places for receipts that are being made.
+    receipts: Arc<Semaphore>,
     stopping: CancellationToken,
     /// Dropped when nobody uses the chain any more.
     lease: mpsc::Sender<()>,
@@ -46,7 +49,8 @@ impl Service {
         lease: mpsc::Sender<()>,
     ) -> Self {
         let genesis = core.genesis.to_bytes().into();
-        Self { core, genesis, stopping, lease }
+        let receipts = Arc::new(Semaphore::new(receipts::AT_ONCE));
+        Self { core, genesis, receipts, stopping, lease }
     }
 
     /// The status once it is what `enough` waits for.
@@ -128,6 +132,22 @@ impl node_server::Node for Service {
         let pending = pending.unwrap_or_default();
         let view = AccountView { header, certificate, account, proof, pending };
         Ok(Response::new((&view).into()))
+    }
+
+    async fn receipt(
+        &self,
+        request: Request<proto::ReceiptRequest>,
+    ) -> Result<Response<proto::ReceiptResponse>, Status> {
+        let query = Query::try_from(request.get_ref())?;
+        let (core, places) = (self.core.clone(), self.receipts.clone());
+        let place = places.acquire_owned().await.map_err(internal)?;
+        let made = tokio::task::spawn_blocking(move || {
+            let receipt = receipts::make(&core, &query).map(|receipt| receipt.to_bytes());
+            drop((core, place));
+            receipt
+        });
+        let receipt = made.await.map_err(internal)??;
+        Ok(Response::new(proto::ReceiptResponse { receipt }))
     }
 
     async fn round(

@@ -35,6 +35,7 @@ pub mod peers;
 pub mod ports;
 pub mod proto;
 pub mod pushback;
+pub mod receipt;
 pub mod server;
 pub mod submit;
 pub mod tls;

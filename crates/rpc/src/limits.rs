@@ -150,6 +150,7 @@ const fn stream(method: &'static str, request: usize, response: usize) -> Method
 pub const METHODS: &[MethodLimit] = &[
     unary("quittance.node.v1.Node/Submit", MIB + FRAMING, SMALL),
     unary("quittance.node.v1.Node/Account", SMALL, 8 * MIB),
+    unary("quittance.node.v1.Node/Receipt", SMALL, 8 * MIB + FRAMING),
     unary("quittance.node.v1.Node/Round", SMALL, MIB),
     unary("quittance.node.v1.Node/Blocks", SMALL, 33 * MIB),
     unary("quittance.node.v1.Node/Genesis", SMALL, MIB + FRAMING),
@@ -250,13 +251,15 @@ mod tests {
 
     #[test]
     fn the_largest_values_of_the_ledger_fit() {
-        use quittance_ledger::{block, certificate, transaction};
+        use quittance_ledger::{block, certificate, receipt, transaction};
         let submit = of_path("/quittance.node.v1.Node/Submit").request;
         assert!(submit > transaction::MAX_TRANSACTION_BYTES + 16);
         // ML-DSA-87 signatures have 4627 bytes.
         let certificate = certificate::MAX_VALIDATORS * (4627 + 64) + 256;
         let blocks = of_path("/quittance.node.v1.Node/Blocks").response;
         assert!(blocks > block::MAX_BLOCK_BYTES + certificate);
+        let receipt = of_path("/quittance.node.v1.Node/Receipt").response;
+        assert!(receipt > receipt::MAX_RECEIPT_BYTES + 16);
     }
 
     #[test]

@@ -84,6 +84,13 @@ impl Node for Faulty {
         self.node.clone().account(request.into_inner()).await
     }
 
+    async fn receipt(
+        &self,
+        request: Request<node::ReceiptRequest>,
+    ) -> Result<Response<node::ReceiptResponse>, Status> {
+        self.node.clone().receipt(request.into_inner()).await
+    }
+
     async fn round(
         &self,
         request: Request<node::RoundRequest>,

@@ -83,6 +83,13 @@ impl node_server::Node for Service {
         none()
     }
 
+    async fn receipt(
+        &self,
+        _: Request<proto::ReceiptRequest>,
+    ) -> Result<Response<proto::ReceiptResponse>, Status> {
+        none()
+    }
+
     async fn round(
         &self,
         _: Request<proto::RoundRequest>,

@@ -13,6 +13,7 @@ use quittance_rpc::limits::Limits;
 use quittance_rpc::proto::coordinator::v1 as coordinator;
 use quittance_rpc::proto::node::v1 as node;
 use quittance_rpc::proto::party::v1 as party;
+use quittance_rpc::receipt::Query;
 use quittance_rpc::server::{Bound, Peer, ServeError, Server};
 use quittance_rpc::tls::issue::{Authority, Issued};
 use quittance_rpc::tls::trust::{Admission, Scope, Trust};
@@ -70,6 +71,8 @@ pub struct Fake {
     pub delay: Duration,
     /// The parts that `Genesis` sends.
     pub genesis: Vec<Vec<u8>>,
+    /// What `Receipt` sends.
+    pub receipt: Vec<u8>,
 }
 
 type Blocks = Pin<Box<dyn Stream<Item = Result<node::BlocksResponse, Status>> + Send>>;
@@ -107,6 +110,15 @@ impl node::node_server::Node for Fake {
         let account = format!("{} {:?}", peer.identity, peer.key_exchange).into_bytes();
         let header = peer.certificate.as_bytes().to_vec();
         Ok(Response::new(node::AccountResponse { account, header, ..Default::default() }))
+    }
+
+    async fn receipt(
+        &self,
+        request: Request<node::ReceiptRequest>,
+    ) -> Result<Response<node::ReceiptResponse>, Status> {
+        // The receipt for whatever was asked: nobody here verifies it.
+        Query::try_from(request.get_ref())?;
+        Ok(Response::new(node::ReceiptResponse { receipt: self.receipt.clone() }))
     }
 
     async fn round(

@@ -145,6 +145,13 @@ impl node::node_server::Node for StandIn {
         Err(Status::unimplemented("not here"))
     }
 
+    async fn receipt(
+        &self,
+        _: Request<node::ReceiptRequest>,
+    ) -> Result<Response<node::ReceiptResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
     async fn round(
         &self,
         _: Request<node::RoundRequest>,
