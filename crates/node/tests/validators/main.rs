@@ -57,7 +57,7 @@ async fn kill(validators: usize, times: usize, seed: u64) {
         town.submit_to_any(&transaction).await;
         tokio::time::sleep(Duration::from_millis(u64::from(random.next_u32() % 60))).await;
         killed.iter().for_each(|at| town.kill(*at));
-        if let Some(at) = town.running().next() {
+        if let Some(at) = town.running() {
             town.settle(at, WORK).await;
         }
         killed.iter().for_each(|at| town.start(*at));

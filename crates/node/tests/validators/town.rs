@@ -152,8 +152,9 @@ impl Town {
         std::fs::remove_dir_all(self.home(at).join("data")).unwrap();
     }
 
-    pub fn running(&self) -> impl Iterator<Item = usize> + '_ {
-        (0..self.processes.len()).filter(|at| self.processes[*at].is_some())
+    /// The first that runs.
+    pub fn running(&self) -> Option<usize> {
+        self.processes.iter().position(Option::is_some)
     }
 
     fn client(&self, at: usize) -> Client {
@@ -187,7 +188,7 @@ impl Town {
     }
 
     pub async fn submit_to_any(&self, transaction: &Transaction) {
-        if let Some(at) = self.running().next() {
+        if let Some(at) = self.running() {
             self.submit(at, transaction).await;
         }
     }
@@ -223,7 +224,7 @@ impl Town {
     /// that they are final.
     pub async fn settle(&mut self, at: usize, count: usize) {
         (0..count).for_each(|_| drop(self.pay()));
-        let open: Vec<_> = self.sent.iter().filter(|it| !self.acknowledged.contains_key(&it.id()));
+        let open = self.sent.iter().filter(|it| !self.acknowledged.contains_key(&it.id()));
         let open: Vec<Transaction> = open.cloned().collect();
         for transaction in &open {
             self.submit(at, transaction).await;
