@@ -2,7 +2,6 @@
 
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Encode, Writer};
-use quittance_crypto::planted;
 use quittance_crypto::signature::Purpose;
 use quittance_ledger::certificate::{Certificate, Validator, ValidatorSet};
 use quittance_ledger::ids::{ChainId, Height};
@@ -39,7 +38,7 @@ pub(crate) fn verify(
     certificate: &Certificate,
 ) -> Result<Signed, Fault> {
     let same = certificate.block.0 == block && certificate.height == height;
-    require(planted!("receipt-of-another-block", true, same), RULE, || {
+    require(same, RULE, || {
         format!("it is for block {} at height {}", certificate.block, certificate.height)
     })?;
     let digest = vote_digest(chain, certificate);
@@ -63,8 +62,7 @@ pub(crate) fn verify(
             .map_err(|error| Fault::new(RULE, format!("{}: {error}", by.institution)))?;
         signed += u128::from(validator.power);
     }
-    let quorum =
-        planted!("auditor-counts-two-thirds", 3 * signed >= 2 * total, 3 * signed > 2 * total);
+    let quorum = 3 * signed > 2 * total;
     require(quorum, RULE, || format!("power {signed} of {total} is not more than two thirds"))?;
     // A set's total fits 64 bits, and nobody signs twice.
     let power = |sum: u128| u64::try_from(sum).unwrap_or(u64::MAX);

@@ -23,7 +23,7 @@
 //! | frames, bytes of urgent ones that wait to be sent | 1024, 8 MiB | the frame is dropped and counted |
 //! | frames, bytes of others that wait to be sent | 1024, 76 MiB | the same |
 //! | frames that were received and not taken | 4, and one of each priority | nothing more is read |
-//! | time for hellos, for a piece, without a word | 15 s, 15 s, 30 s | the connection ends |
+//! | time for hellos, for a piece in and out, without a word | 15 s, 15 s, 30 s | the connection ends |
 
 mod hello;
 mod link;

@@ -1,7 +1,5 @@
 //! Decisions of the validators, and keys that institutions replace themselves.
 
-use quittance_crypto::planted;
-
 use super::registry::Obstacle;
 use super::{ExecutionError, Executor};
 use crate::ids::Height;
@@ -15,7 +13,7 @@ impl Executor<'_> {
         let Governance { number, effective, changes, approvals: _ } = governance;
         let (number, effective) = (*number, *effective);
         let expected = self.registry.last_decision().saturating_add(1);
-        if planted!("decision-replayed", number > expected, number != expected) {
+        if number != expected {
             return Err(ExecutionError::DecisionNumber { expected, found: number });
         }
         self.check_effective(effective)?;
@@ -25,7 +23,6 @@ impl Executor<'_> {
         }
         let mut after = self.registry.clone();
         let decision = Box::new(Decision { changes: changes.clone() });
-        let effective = planted!("decision-early", self.context.height.next(), effective);
         after.put(Record::Decision(effective, number, decision));
         after.put(Record::Governance(number));
         after.rehearse().map_err(|obstacle| match obstacle {
@@ -62,7 +59,7 @@ impl Executor<'_> {
             // At most the total of the set, which fits: nobody approves twice.
             power = power.saturating_add(validator.power);
         }
-        match planted!("decision-without-quorum", true, validators.is_quorum(power)) {
+        match validators.is_quorum(power) {
             true => Ok(()),
             false => Err(ExecutionError::NoQuorum { power, total: validators.total_power() }),
         }

@@ -130,7 +130,7 @@ impl Body {
             }
             Action::KeyRotation(by) => {
                 let signer = Some((by.institution, by.key_fingerprint));
-                planted!("rotation-without-old-key", None, signer)
+                signer
             }
         };
         let mut signers: BTreeMap<_, _> = acting.into_iter().collect();

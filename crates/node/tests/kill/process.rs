@@ -1,4 +1,5 @@
 //! A node in a process of its own.
+#![allow(dead_code, reason = "each test uses its own part")]
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;

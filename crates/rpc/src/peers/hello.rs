@@ -2,7 +2,6 @@
 
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};
-use quittance_crypto::planted;
 use quittance_crypto::signature::{Purpose, Signature, SignatureError, SigningKey};
 use quittance_ledger::ids::{ChainId, InstitutionId};
 use thiserror::Error;
@@ -54,7 +53,7 @@ impl Encode for Statement {
         self.dialler.encode(out);
         self.listener.encode(out);
         self.key.encode(out);
-        out.array(&planted!("hello-not-bound-to-its-connection", [0; 32], self.exporter));
+        out.array(&self.exporter);
     }
 }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use metrics::counter;
 use quittance_crypto::encoding::Encode;
-use quittance_crypto::planted;
 use quittance_ledger::ids::InstitutionId;
 use thiserror::Error;
 use tokio::io::{
@@ -47,6 +46,8 @@ enum Ended {
     Unexpected,
     #[error("its hello, or half a frame, took too long")]
     Slow,
+    #[error("it does not take what it is sent")]
+    Deaf,
     #[error("nothing was heard of it for too long")]
     Silent,
     #[error("a frame is longer than {MAX_FRAME_BYTES} bytes")]
@@ -214,14 +215,16 @@ fn turned_down(kind: Kind, content: &[u8]) -> Ended {
 async fn run(hub: &Arc<Hub>, name: PeerName, stream: impl AsyncRead + AsyncWrite + Send + 'static) {
     let place = hub.open(name);
     let (frames, receiver) = mpsc::channel(UNTAKEN);
-    if hub.arrived.send(Arrived { name, frames: receiver }).await.is_err() {
-        return;
-    }
-    tracing::info!(peer = %name, "a validator has connected");
     let (from, to) = split(stream);
     let limits = hub.dialer.limits();
+    let reading = async {
+        let arrived = hub.arrived.send(Arrived { name, frames: receiver }).await;
+        arrived.map_err(|_| Ended::Unwanted)?;
+        tracing::info!(peer = %name, "a validator has connected");
+        read(from, &frames, limits).await
+    };
     let ended = tokio::select! {
-        ended = read(from, &frames, limits) => ended,
+        ended = reading => ended,
         ended = write(to, &place, limits) => ended,
         () = place.replaced.cancelled() => Err(Ended::Replaced),
         () = removed(hub, &name) => Err(Ended::Removed),
@@ -235,9 +238,7 @@ async fn run(hub: &Arc<Hub>, name: PeerName, stream: impl AsyncRead + AsyncWrite
 async fn removed(hub: &Hub, name: &PeerName) {
     let mut validators = hub.validators.clone();
     // Whoever tells of validators has ended: then so does this node.
-    let gone = |validators: &Validators| {
-        planted!("removed-validator-stays-connected", false, !validators.has(name))
-    };
+    let gone = |validators: &Validators| !validators.has(name);
     let _ = validators.wait_for(gone).await;
 }
 
@@ -283,9 +284,10 @@ async fn write(
     loop {
         while let Some(piece) = place.queue.next() {
             let kind = Kind::Piece { priority: piece.priority, last: piece.last };
-            wire::write_unit(&mut to, kind, &piece.bytes).await?;
+            let writing = wire::write_unit(&mut to, kind, &piece.bytes);
+            timeout(limits.body_time, writing).await.map_err(|_| Ended::Deaf)??;
         }
-        to.flush().await?;
+        timeout(limits.body_time, to.flush()).await.map_err(|_| Ended::Deaf)??;
         if timeout(limits.keepalive_interval, place.queue.filled()).await.is_err() {
             wire::write_unit(&mut to, Kind::Ping, &[]).await?;
         }

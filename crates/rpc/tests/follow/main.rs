@@ -12,6 +12,7 @@ use quittance_ledger::block::{HeaderError, Tip};
 use quittance_ledger::certificate::CertificateError;
 use quittance_ledger::ids::{CommitteeId, Height};
 use quittance_ledger::transaction::{Action, Body, RoundOpen, Transaction};
+use quittance_rpc::convert::FinalBlock;
 use quittance_rpc::follow::{FollowError, WrongChain};
 use quittance_rpc::proto::node::v1 as node;
 use tokio::time::timeout;

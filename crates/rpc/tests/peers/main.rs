@@ -80,7 +80,7 @@ async fn a_validator_that_comes_back_is_connected_again() {
 /// A validator that leaves the set is cut off, and comes in again with it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_removed_validator_is_cut_off() {
-    let mut town = Town::new(3).await;
+    let town = Town::new(3).await;
     town.connected(2).await;
     town.validators(&set(&[0, 1]));
     let gone = async {
