@@ -202,14 +202,27 @@ impl World {
 
     /// Starts a party and waits until it attends.
     pub async fn start_party(&mut self, name: &str) {
-        let config = Config::load(&self.config(name)).unwrap_or_else(|error| panic!("{error}"));
-        let party = Party::start(config).await.unwrap();
+        let party = self.open_party(name).await;
         let (stop, stopped) = oneshot::channel::<()>();
         let ended = tokio::spawn(async move {
             party.serve(async { drop(stopped.await) }).await.unwrap();
         });
         self.parties.insert(id(name), Running { stop, ended });
         self.coordinator.attended(id(name)).await;
+    }
+
+    /// A party that was stopped in this process may still hold its folder for a moment, while it comes
+    /// to the end of what it computes.
+    async fn open_party(&self, name: &str) -> Party {
+        for attempt in 0.. {
+            let config = Config::load(&self.config(name)).unwrap_or_else(|error| panic!("{error}"));
+            match Party::start(config).await {
+                Ok(party) => return party,
+                Err(error) => assert!(attempt < 200, "{name}: {error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        unreachable!("attempts do not end")
     }
 
     /// As when its process ends: it forgets everything but what is on disk.

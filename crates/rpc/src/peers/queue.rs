@@ -133,7 +133,8 @@ mod tests {
         assert_eq!(next(), lengths(Priority::Bulk, 1, true));
         assert_eq!(next(), lengths(Priority::Bulk, 5, true));
         assert_eq!(next(), None);
-        assert_eq!((queue.lock().urgent.bytes, queue.lock().bulk.bytes), (0, 0));
+        let state = queue.lock();
+        assert_eq!((state.urgent.bytes, state.bulk.bytes), (0, 0));
     }
 
     #[test]
