@@ -131,7 +131,7 @@ fn verify(arguments: &Verify) -> Result<Verdict, AuditError> {
     let file: Result<ReceiptFile, _> = read(&arguments.file, MAX_FILE)?;
     let verified = root.and_then(|root| {
         // What is no receipt proves nothing.
-        let file = file.map_err(|error| Fault::format(error))?;
+        let file = file.map_err(Fault::format)?;
         verify_file(&file, &root)
     });
     report(arguments, &verified)?;

@@ -128,10 +128,7 @@ impl Body {
                 let approvals = governance.approvals.iter();
                 return Ok(approvals.map(|by| (by.institution, by.key_fingerprint)).collect());
             }
-            Action::KeyRotation(by) => {
-                let signer = Some((by.institution, by.key_fingerprint));
-                signer
-            }
+            Action::KeyRotation(by) => Some((by.institution, by.key_fingerprint)),
         };
         let mut signers: BTreeMap<_, _> = acting.into_iter().collect();
         for posting in self.entries().iter().flat_map(|entry| &entry.postings) {
