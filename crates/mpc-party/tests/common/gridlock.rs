@@ -32,7 +32,7 @@ pub async fn long_round(world: &mut World) -> (Vec<Bank>, RoundId, Start) {
     let all: Vec<_> = (1..=8usize)
         .map(|number| {
             let amount = |k| if number == 8 && k == 0 { 1 } else { 2 };
-            let payments: Vec<_> = (0..60).map(|k| (1 + number % 8, amount(k))).collect();
+            let payments: Vec<_> = (0..40).map(|k| (1 + number % 8, amount(k))).collect();
             world.bank(number, 0, &payments)
         })
         .collect();
