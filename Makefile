@@ -56,7 +56,7 @@ prepare-tests:
 slow: prepare
 	cargo test --release --locked --workspace --test mutants -- --ignored --nocapture
 	cargo test --release --locked --workspace --test disk -- --ignored --nocapture
-	cargo test --release --locked --workspace --test kill -- --ignored --nocapture
+	cargo test --release --locked --workspace --test kill --test validators -- --ignored --nocapture
 	cargo test --release --locked --workspace --test floods -- --ignored --nocapture
 	cargo test --release --locked --workspace --test execution -- --ignored --nocapture
 	cargo test --release --locked --workspace --test netting --test hidden -- --ignored --nocapture

@@ -191,12 +191,10 @@ impl Evidence {
 
     fn check_contradiction(&self) -> Result<(), EvidenceError> {
         let [first, second] = &self.statements;
-        let same = first.statement == second.statement;
-        if same {
+        if first.statement == second.statement {
             return Err(EvidenceError::NoContradiction);
         }
-        let places = (first.statement.place(), second.statement.place());
-        match places.0 == places.1 {
+        match first.statement.place() == second.statement.place() {
             true => Ok(()),
             false => Err(EvidenceError::DifferentPlaces),
         }

@@ -95,7 +95,7 @@ impl Together {
     }
 }
 
-/// The validators of the present height and the next, as the chain goes on.
+/// The validators of the height that is being decided, as the chain goes on.
 fn watch_validators(core: &Arc<Core>) -> watch::Receiver<Validators> {
     let of = |view: &View| Validators::of([view.state.validators()]);
     let mut views = core.follow();

@@ -13,8 +13,8 @@
 //! connection is in [`wire`]; why it is so, in `docs/adr/0005`.
 //!
 //! Of two validators the one whose institution comes first calls, and calls again until it is
-//! connected. A later connection replaces an earlier one. A validator that leaves both the present and
-//! the next set is cut off.
+//! connected. A later connection replaces an earlier one. A validator that leaves the set is cut
+//! off.
 //!
 //! | bound, for each peer | value | above it |
 //! | --- | --- | --- |
@@ -78,7 +78,7 @@ impl fmt::Display for PeerName {
 pub struct Validators(BTreeMap<InstitutionId, Vec<VerifyingKey>>);
 
 impl Validators {
-    /// The validators of these sets: of the present height and of the next.
+    /// The validators of these sets.
     pub fn of<'a>(sets: impl IntoIterator<Item = &'a ValidatorSet>) -> Self {
         let mut all = BTreeMap::<_, Vec<VerifyingKey>>::new();
         for validator in sets.into_iter().flat_map(ValidatorSet::validators) {

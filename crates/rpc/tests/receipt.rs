@@ -1,5 +1,5 @@
 //! Receipts come from a node as they were asked for, or not at all.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test stops where its assumption fails")]
 
 mod common;
 

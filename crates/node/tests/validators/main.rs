@@ -1,5 +1,5 @@
 //! Several validators, each a process of its own, under load: killed, wiped and started again.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test stops where its assumption fails")]
 
 #[path = "../common/mod.rs"]
 mod common;

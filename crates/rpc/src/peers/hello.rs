@@ -100,7 +100,7 @@ pub enum Refused {
         /// By the hello.
         hello: InstitutionId,
     },
-    /// Neither in the present set of validators nor in the next.
+    /// In no set of validators that counts at present.
     #[error("{0} is no validator")]
     Stranger(InstitutionId),
     /// A validator, but with another key.

@@ -80,7 +80,7 @@ impl Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Reason {
-    /// It is no validator of the present or the next set, or not the one that calls of the two.
+    /// It is no validator at present, or not the one that calls of the two.
     Stranger = 1,
     /// Its hello does not prove its key.
     Hello = 2,
