@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use quittance_crypto::signature::Suite;
 use quittance_ledger::ids::{AssetId, InstitutionId};
 
+use crate::bench::LoadArguments;
 use crate::client::ClientArguments;
 use crate::demo::currency::Currency;
 use crate::status::StatusArguments;
@@ -32,6 +33,9 @@ pub enum Command {
     Status(StatusArguments),
     /// Calls a bank's agent.
     Client(ClientArguments),
+    /// Measures.
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Runs a validator.
     Node(DaemonArguments),
     /// Runs the agent of a bank.
@@ -119,6 +123,13 @@ pub struct DaemonArguments {
     /// Also end when standard input does: for programs that start this one.
     #[arg(long, conflicts_with = "check")]
     pub stop_with_parent: bool,
+}
+
+/// Subcommands of `bench`.
+#[derive(Debug, Subcommand)]
+pub enum BenchCommand {
+    /// Puts a load of transfers on validators of its own, and shows how soon they are final.
+    Load(LoadArguments),
 }
 
 /// Subcommands of `keys`.

@@ -13,8 +13,10 @@ use quittance_rpc::metrics;
 use tokio::runtime::Builder;
 
 use crate::args::{
-    Arguments, Command, DaemonArguments, DemoArguments, KeysCommand, TestnetArguments, UpArguments,
+    Arguments, BenchCommand, Command, DaemonArguments, DemoArguments, KeysCommand,
+    TestnetArguments, UpArguments,
 };
+use crate::bench::{self, BenchError, LoadArguments};
 use crate::client::{self, ClientArguments};
 use crate::demo::error::DemoError;
 use crate::demo::input::Input;
@@ -77,6 +79,7 @@ pub fn run() -> ExitCode {
         Command::Testnet(arguments) => make_testnet(arguments),
         Command::Up(arguments) => up(&arguments),
         Command::Client(arguments) => call(arguments),
+        Command::Bench(BenchCommand::Load(arguments)) => load(&arguments),
         Command::Node(arguments) => daemon!(quittance_node, arguments),
         Command::Agent(arguments) => daemon!(quittance_agent, arguments),
         Command::MpcParty(arguments) => daemon!(quittance_mpc_party, arguments),
@@ -156,17 +159,47 @@ fn call(arguments: ClientArguments) -> Result<(), Failure> {
     Ok(runtime.block_on(client::run(arguments))?)
 }
 
+fn load(arguments: &LoadArguments) -> Result<(), Failure> {
+    if let Some(path) = &arguments.json {
+        writable(path)?;
+    }
+    let directory = arguments.dir.clone().unwrap_or_else(|| temporary("load"));
+    // Transfers that are due are submitted by one thread; others read what comes back.
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let report = runtime.block_on(async {
+        tokio::select! {
+            report = bench::run(arguments, &directory) => report,
+            () = parent::interrupted() => Err(BenchError::Interrupted),
+        }
+    });
+    if arguments.dir.is_none() && report.is_ok() {
+        fs::remove_dir_all(&directory)?;
+    }
+    let report =
+        report.map_err(|error| format!("{error}\nThe logs are in {}", directory.display()))?;
+    if let Some(path) = &arguments.json {
+        fs::write(path, report.to_json()?)?;
+    }
+    print!("{}", report.to_text());
+    Ok(())
+}
+
+/// An error if no file can be made there: found out now, and not after minutes of work.
+fn writable(path: &Path) -> Result<(), Failure> {
+    let opened = fs::File::options().create(true).append(true).open(path);
+    opened.map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(())
+}
+
 fn demo(arguments: &DemoArguments) -> Result<(), Failure> {
     let (input, bilateral) = match (&arguments.positions, &arguments.payments) {
         (Some(positions), Some(payments)) => (Input::read(positions, payments)?, false),
         _ => (Input::sample()?, true),
     };
     if let Some(path) = &arguments.json {
-        // Found out now, and not after minutes of work.
-        let opened = fs::File::options().create(true).append(true).open(path);
-        opened.map_err(|error| format!("{}: {error}", path.display()))?;
+        writable(path)?;
     }
-    let directory = arguments.dir.clone().unwrap_or_else(temporary);
+    let directory = arguments.dir.clone().unwrap_or_else(|| temporary("demo"));
     let DemoArguments { suite, validators, .. } = *arguments;
     let auditor = auditor()?;
     let options = Options { input, bilateral, suite, validators, directory, auditor };
@@ -196,8 +229,8 @@ fn auditor() -> Result<PathBuf, Failure> {
 }
 
 /// A folder among the temporary files that is not there yet.
-fn temporary() -> PathBuf {
+fn temporary(what: &str) -> PathBuf {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let name = format!("quittance-demo-{}-{}", now.as_secs(), std::process::id());
+    let name = format!("quittance-{what}-{}-{}", now.as_secs(), std::process::id());
     std::env::temp_dir().join(Path::new(&name))
 }

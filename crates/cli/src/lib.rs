@@ -2,6 +2,7 @@
 //!
 //! - [`args`] and [`command`]: the command line, and carrying it out.
 //! - [`testnet`]: networks for trying out.
+//! - [`bench`]: a load on validators, and how they take it.
 //! - [`demo`]: the demonstration: its input, its steps, and what it shows.
 //! - [`supervisor`] and [`parent`]: processes that end whatever happens, seen from above and below.
 //! - [`open_files`]: how many files and connections a process may have open.
@@ -13,6 +14,7 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
 pub mod args;
+pub mod bench;
 pub mod client;
 pub mod command;
 pub mod demo;

@@ -69,13 +69,22 @@ pub enum TestnetError {
 
 /// Makes the network of `plan` in `directory`, which must be empty or not there yet.
 pub fn create(plan: &Plan, directory: &Path) -> Result<Members, TestnetError> {
+    create_within(plan, Limits::default(), directory)
+}
+
+/// The same, where the ledger has these limits.
+pub fn create_within(
+    plan: &Plan,
+    limits: Limits,
+    directory: &Path,
+) -> Result<Members, TestnetError> {
     let members = plan.members()?;
     files::empty_folder(directory)?;
     let mut keys = BTreeMap::new();
     for member in members.iter() {
         keys.insert(member.institution(), Keys::generate(member.institution(), plan.suite)?);
     }
-    let genesis = genesis(plan, &members, &keys)?;
+    let genesis = Genesis { limits, ..genesis(plan, &members, &keys)? };
     genesis.check()?;
     files::public(&directory.join("genesis.json"), serde_json::to_string_pretty(&genesis)? + "\n")?;
     files::public(&directory.join("directory.toml"), configs::directory(&members))?;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use quittance_crypto::signature::Suite;
 use quittance_ledger::ids::InstitutionId;
+use quittance_ledger::state::Limits;
 use quittance_rpc::identity::Process;
 use quittance_rpc::ports;
 use tokio::net::TcpStream;
@@ -47,7 +48,7 @@ impl Network {
             Ok((id, currency.decimals()))
         });
         let assets = assets.collect::<Result<_, testnet::TestnetError>>()?;
-        let mut plan = Plan {
+        let plan = Plan {
             name: "demonstration".to_owned(),
             suite,
             banks: input.banks().into_iter().collect(),
@@ -55,9 +56,15 @@ impl Network {
             validators,
             base_port: 0,
         };
+        Self::of(plan, Limits::default(), directory)
+    }
+
+    /// Makes the files of a network by `plan`, on ports that are free, with these limits on the
+    /// ledger.
+    pub fn of(mut plan: Plan, limits: Limits, directory: &Path) -> Result<Self, DemoError> {
         let count = plan.ports();
         plan.base_port = ports::free_range(count).ok_or(DemoError::Ports(count))?;
-        let members = testnet::create(&plan, directory)?;
+        let members = testnet::create_within(&plan, limits, directory)?;
         let processes = RefCell::new(Supervisor::new(up::GRACE));
         Ok(Self { directory: directory.to_owned(), members, processes })
     }
@@ -86,6 +93,24 @@ impl Network {
             self.wait_for(member).await?;
         }
         Ok(())
+    }
+
+    /// Starts the validators alone, and waits until each is ready.
+    pub async fn start_nodes(&self, stage: &Stage) -> Result<(), DemoError> {
+        for node in self.members.nodes() {
+            self.launch(node)?;
+        }
+        let count = self.members.nodes().count();
+        for (number, node) in self.members.nodes().enumerate() {
+            stage.note(&format!("{number} of {count} are ready"));
+            self.wait_for(node).await?;
+        }
+        Ok(())
+    }
+
+    /// The ids of the processes under way.
+    pub fn processes(&self) -> Vec<u32> {
+        self.processes.borrow().ids().into_iter().map(|(_, id)| id).collect()
     }
 
     /// Starts one process with the command that an operator would use.
