@@ -1,7 +1,7 @@
 # The commands a newcomer needs: `make test` and `make demo`.
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/quittance/target
 
-.PHONY: test defects mutants fuzz demo bench fmt lint prepare prepare-tests slow corpus
+.PHONY: test defects mutants fuzz demo bench load fmt lint prepare prepare-tests slow corpus
 
 # The programs first: tests across processes start them.
 test: prepare-tests
@@ -26,6 +26,12 @@ fuzz: prepare
 demo: prepare
 	cargo build --release --workspace --bins --test sample --locked
 	$(CARGO_TARGET_DIR)/release/quittance demo
+
+# Four validators under 400 transfers a second, for ten seconds. Otherwise:
+# make load LOAD="--validators 7 --rate 200"; quittance bench load --help says the rest.
+load: prepare
+	cargo build --release --workspace --bins --test sample --locked
+	$(CARGO_TARGET_DIR)/release/quittance bench load $(LOAD)
 
 # Prints a table and leaves it as bench-report.json in the target directory. Only some measurements:
 # make bench ONLY="transfers range-proofs block node". For the whole workspace, as for `make test`, so

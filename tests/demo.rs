@@ -171,8 +171,8 @@ fn two_currencies_and_five_banks_settle() {
     assert_eq!(currencies, ["EUR", "JPY"]);
 }
 
-/// Validator, coordinator, three parties, the central bank's agent and three banks'.
-const PROCESSES: usize = 9;
+/// Four validators, the coordinator, three parties, the central bank's agent and three banks'.
+const PROCESSES: usize = 12;
 
 #[test]
 fn ctrl_c_ends_everything() {

@@ -61,8 +61,8 @@ pub struct DemoArguments {
     /// Also writes the results to this file, as JSON.
     #[arg(long, value_name = "OUT")]
     pub json: Option<PathBuf>,
-    /// How many validators decide on blocks.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    /// How many validators decide on blocks: one alone, or several that agree.
+    #[arg(long, value_name = "N", default_value_t = 4)]
     pub validators: u8,
     /// The algorithms of all signatures and seals.
     #[arg(long, default_value_t = Suite::MlDsa65MlKem768)]
@@ -270,6 +270,15 @@ mod tests {
         assert!(parse("status --directory F").unwrap_err().contains("--certificate"));
         assert!(parse("status --dir D --key k").is_err());
         assert!(parse("status --dir D --within 0").is_err());
+    }
+
+    #[test]
+    fn a_load_says_what_it_needs() {
+        let parsed = parse("bench load --rate 100 --duration 3 --json OUT");
+        let Ok(Command::Bench(BenchCommand::Load(arguments))) = parsed else { panic!() };
+        assert_eq!((arguments.validators, arguments.rate, arguments.agents), (4, 100, 20));
+        assert!(parse("bench").unwrap_err().contains("load"));
+        assert!(parse("bench load --rate -1").is_err());
     }
 
     #[test]

@@ -91,8 +91,10 @@ impl Run<'_> {
         let input = &self.options.input;
         let stage = self.progress.begin("start all processes");
         self.network.start(&stage).await?;
-        let count = self.network.members().iter().count();
-        self.progress.end(stage, &format!("{count} processes"));
+        let members = self.network.members();
+        let (count, validators) = (members.iter().count(), members.nodes().count());
+        let noun = if validators == 1 { "validator" } else { "validators" };
+        self.progress.end(stage, &format!("{count} processes, of them {validators} {noun}"));
 
         let ids = input.banks();
         let mut banks =

@@ -173,11 +173,11 @@ What AAAAZZ01 sees of itself: its statement.
   8      settled    -0.50  EUR          0.50
   9      sent       -0.25  EUR          0.25  BBBBZZ01 and 1 more
 
-What the validator sees of AAAAZZ01: one commitment per account. It verifies
-that every change adds up and that no balance is negative, and learns no amount.
+What validators see of AAAAZZ01: one commitment per account. They verify that
+every change adds up and that no balance is negative, and learn no amount.
 
-  bank      currency  balance, as the validator knows it
-  --------  --------  ----------------------------------
+  bank      currency  balance, as validators know it
+  --------  --------  ------------------------------
   AAAAZZ01  EUR       a1a1
   AAAAZZ01  JPY       a2a2
 

@@ -136,7 +136,7 @@ impl Report {
     }
 
     fn commitments(&self, text: &mut String) {
-        let mut table = Table::new(&["bank", "currency", "balance, as the validator knows it"]);
+        let mut table = Table::new(&["bank", "currency", "balance, as validators know it"]);
         let bank = self.view.institution;
         for (currency, accounts) in &self.accounts {
             if let Some(Account { commitment, .. }) = accounts.get(&bank) {
@@ -144,8 +144,8 @@ impl Report {
             }
         }
         let title = format!(
-            "What the validator sees of {bank}: one commitment per account. It verifies that \
-             every change adds up and that no balance is negative, and learns no amount."
+            "What validators see of {bank}: one commitment per account. They verify that every \
+             change adds up and that no balance is negative, and learn no amount."
         );
         section(text, &title, &table);
     }
