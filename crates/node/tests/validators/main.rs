@@ -1,6 +1,7 @@
 //! Several validators, each a process of its own, under load: killed, wiped and started again.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test stops where its assumption fails")]
 
+mod changes;
 #[path = "../common/mod.rs"]
 mod common;
 #[path = "../kill/process.rs"]
