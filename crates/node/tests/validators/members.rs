@@ -16,7 +16,11 @@ impl Town {
         id(&name(at))
     }
 
-    /// A validator's process is gone, its folder stays.
+    /// Where it keeps what belongs to consensus.
+    pub fn consensus(&self, at: usize) -> PathBuf {
+        self.home(at).join("data/consensus")
+    }
+
     pub fn process(&mut self, at: usize) -> &mut Process {
         self.processes[at].as_mut().unwrap()
     }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use quittance_crypto::digest::Digest;
@@ -169,7 +170,11 @@ impl Town {
     }
 
     pub fn start(&mut self, at: usize) {
-        let process = Process::start(&self.home(at).join("config.toml"), |_| {});
+        self.start_with(at, |_| {});
+    }
+
+    pub fn start_with(&mut self, at: usize, prepare: impl FnOnce(&mut Command)) {
+        let process = Process::start(&self.home(at).join("config.toml"), prepare);
         self.processes[at] = Some(process);
     }
 
