@@ -108,9 +108,19 @@ impl Town {
     fn fetch(&self, member: &Member, out: &str) -> Output {
         let (address, identity) = (member.address.to_string(), member.name.to_string());
         audit(&[
-            "fetch", "--node", &address, "--identity", &identity,
-            "--certificate", &self.file("auditor.pem"), "--key", &self.file("auditor.key"),
-            "--ca", &self.file("ca/ca.pem"), "--out", &self.file(out),
+            "fetch",
+            "--node",
+            &address,
+            "--identity",
+            &identity,
+            "--certificate",
+            &self.file("auditor.pem"),
+            "--key",
+            &self.file("auditor.key"),
+            "--ca",
+            &self.file("ca/ca.pem"),
+            "--out",
+            &self.file(out),
         ])
     }
 
@@ -232,9 +242,10 @@ async fn a_contradiction_is_stored_fetched_and_verified() {
 
     let metrics = scrape(witness.metrics).await.expect("metrics");
     assert!(metrics.count("quittance_evidence").is_some_and(|count| count >= 1));
-    let safety = metrics.text().lines().find(|line| {
-        !line.starts_with('#') && line.contains("node_safety_failure")
-    });
+    let safety = metrics
+        .text()
+        .lines()
+        .find(|line| !line.starts_with('#') && line.contains("node_safety_failure"));
     let safety = safety.unwrap_or_else(|| panic!("no alarm: {}", metrics.text()));
     assert!(safety.ends_with(" 0"), "{safety}");
     assert!(!metrics.text().contains("# EOF"));

@@ -134,14 +134,24 @@ fn attacks() -> Vec<Attack> {
         ("statements of another chain", "chain", of_height(2, honest(0, moved)), root.clone()),
         ("nothing", "evidence", edit(|it| it.evidence.clear()), root.clone()),
         ("without the block", "blocks", edit(|it| drop(it.blocks.remove(0))), root.clone()),
-        ("blocks twice", "order of blocks", edit(|it| it.blocks[1] = it.blocks[0].clone()), root.clone()),
+        (
+            "blocks twice",
+            "order of blocks",
+            edit(|it| it.blocks[1] = it.blocks[0].clone()),
+            root.clone(),
+        ),
         (
             "a change is hidden",
             "validators",
             Dossier { changes: vec![], ..late.clone() },
             root.clone(),
         ),
-        ("a change is repeated", "order of blocks", edit(|it| it.changes[1] = it.changes[0].clone()), root.clone()),
+        (
+            "a change is repeated",
+            "order of blocks",
+            edit(|it| it.changes[1] = it.changes[0].clone()),
+            root.clone(),
+        ),
         (
             "a change after the last block",
             "changes",
@@ -166,7 +176,12 @@ fn attacks() -> Vec<Attack> {
             Dossier { blocks: vec![(WORLD.header(8).clone(), thin)], ..late.clone() },
             root.clone(),
         ),
-        ("of a height before the root", "root", of_height(2, good.evidence[0].clone()), WORLD.checkpoint(2)),
+        (
+            "of a height before the root",
+            "root",
+            of_height(2, good.evidence[0].clone()),
+            WORLD.checkpoint(2),
+        ),
         (
             "against one who has left",
             "validator",

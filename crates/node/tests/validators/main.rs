@@ -2,11 +2,11 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test stops where its assumption fails")]
 
 mod changes;
+#[path = "../common/mod.rs"]
+mod common;
 #[path = "../../../../tests/disk/interpose.rs"]
 #[allow(dead_code, reason = "shared with the tests of the store")]
 mod interpose;
-#[path = "../common/mod.rs"]
-mod common;
 #[path = "../kill/process.rs"]
 mod process;
 mod town;
