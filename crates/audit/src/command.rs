@@ -1,5 +1,7 @@
 //! The commands and what they print.
 
+mod evidence;
+mod files;
 mod receipt;
 
 use std::fs;
@@ -33,6 +35,9 @@ enum Command {
     /// Verifies receipts, offline, and shows and fetches them.
     #[command(subcommand)]
     Receipt(receipt::Command),
+    /// Verifies, offline, that validators have contradicted themselves; fetches and shows the evidence.
+    #[command(subcommand)]
+    Evidence(evidence::Command),
 }
 
 #[derive(Debug, Args)]
@@ -116,6 +121,7 @@ pub async fn run(arguments: Arguments) -> Result<Verdict, AuditError> {
         Command::Verify(verify) => run_verify(verify).await,
         Command::Export(export) => run_export(export).await,
         Command::Receipt(command) => receipt::run(command).await,
+        Command::Evidence(command) => evidence::run(command).await,
     }
 }
 
@@ -203,7 +209,7 @@ fn write_json(path: &Path, result: &impl Serialize) -> Result<(), AuditError> {
 
 /// Writes a checkpoint, and says where and what it is known by.
 fn write_checkpoint(path: &Path, checkpoint: &Checkpoint) -> Result<(), AuditError> {
-    receipt::write_new(path, checkpoint)?;
+    files::write_new(path, checkpoint)?;
     let (height, digest) = (checkpoint.height, checkpoint.digest());
     eprintln!("{}: checkpoint at block {height}, digest {digest}", path.display());
     Ok(())

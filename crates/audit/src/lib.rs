@@ -8,6 +8,7 @@
 //!
 //! - [`Audit`] takes blocks one after the other and stops at the first fault, which it places.
 //! - [`receipt`] verifies a receipt from nothing but a genesis or a checkpoint.
+//! - [`evidence`] verifies in the same way that validators have contradicted themselves.
 //! - [`archive`] reads and writes the file that a chain is exported to.
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
@@ -17,6 +18,7 @@ mod audit;
 mod books;
 mod certificate;
 mod digests;
+pub mod evidence;
 mod execution;
 mod fault;
 mod governance;

@@ -1,4 +1,5 @@
-//! `quittance-audit`: verifies a chain, from a node or from a file, and receipts.
+//! `quittance-audit`: verifies a chain, from a node or from a file, receipts, and evidence against
+//! validators.
 //!
 //! Exit status: 0 verified, 1 a fault was found, 2 the audit could not be carried out.
 

@@ -44,7 +44,7 @@ pub struct Root {
     pub time: Timestamp,
     /// The digest of the checkpoint, in hexadecimal; also a genesis has one.
     pub digest: String,
-    /// How old the root was at the time of the receipt's block, in milliseconds.
+    /// How old the root was at the time of the last block, in milliseconds.
     pub age: u64,
 }
 
@@ -73,13 +73,7 @@ pub fn verify_file(file: &ReceiptFile, root: &Checkpoint) -> Result<Verdict, Fau
 
 /// Verifies a receipt.
 pub fn verify(receipt: &Receipt, root: &Checkpoint) -> Result<Verdict, Fault> {
-    let mut reached = Reached {
-        root,
-        height: root.height,
-        block: root.block.0,
-        time: root.time,
-        validators: &root.validators,
-    };
+    let mut reached = Reached::of(root);
     for change in &receipt.changes {
         reached = reached.after(change).map_err(|fault| fault.at(change.header.height.0))?;
     }
@@ -88,7 +82,8 @@ pub fn verify(receipt: &Receipt, root: &Checkpoint) -> Result<Verdict, Fault> {
 }
 
 /// As far as a verifier has come: a block, and who decides after it.
-struct Reached<'a> {
+#[derive(Clone, Copy)]
+pub(crate) struct Reached<'a> {
     root: &'a Checkpoint,
     height: Height,
     block: Digest,
@@ -97,8 +92,28 @@ struct Reached<'a> {
 }
 
 impl<'a> Reached<'a> {
+    /// The root.
+    pub(crate) fn of(root: &'a Checkpoint) -> Self {
+        Self {
+            root,
+            height: root.height,
+            block: root.block.0,
+            time: root.time,
+            validators: &root.validators,
+        }
+    }
+
+    pub(crate) fn height(&self) -> Height {
+        self.height
+    }
+
+    /// Who decides the blocks after it, up to the next change.
+    pub(crate) fn validators(&self) -> &'a ValidatorSet {
+        self.validators
+    }
+
     /// The place after a change of the validators.
-    fn after(self, change: &'a SetChange) -> Result<Self, Fault> {
+    pub(crate) fn after(self, change: &'a SetChange) -> Result<Self, Fault> {
         let SetChange { header, certificate, validators } = change;
         let (block, _) = self.verify_block(header, certificate)?;
         require(header.next_validators != header.validators, "change of validators", || {
@@ -138,13 +153,13 @@ impl<'a> Reached<'a> {
     }
 
     /// Checks that a later block is of this chain, and final by these validators.
-    fn verify_block(
+    pub(crate) fn verify_block(
         &self,
         header: &Header,
         certificate: &Certificate,
     ) -> Result<(Digest, Signed), Fault> {
         require(header.height > self.height, "order of blocks", || {
-            format!("the receipt must begin or go on after block {}", self.height)
+            format!("it must begin or go on after block {}", self.height)
         })?;
         require(header.chain == self.root.chain, "chain", || header.chain.to_string())?;
         require(header.suite == self.root.suite, "suite", || header.suite.to_string())?;
@@ -167,7 +182,7 @@ impl<'a> Reached<'a> {
 }
 
 impl Root {
-    fn of(root: &Checkpoint, at: Timestamp) -> Self {
+    pub(crate) fn of(root: &Checkpoint, at: Timestamp) -> Self {
         let digest = Digest::of("quittance/v1/checkpoint", &[&root.to_bytes()]).to_string();
         let Checkpoint { height, block, time, .. } = *root;
         Self { height, block, time, digest, age: at.0.saturating_sub(time.0) }

@@ -1,8 +1,11 @@
 //! Receipts and what they prove, as text.
 
+use std::collections::BTreeSet;
+
 use quittance_audit::Fault;
+use quittance_audit::evidence::{Case, Verdict as Convicted};
 use quittance_audit::receipt::Verdict;
-use quittance_ledger::ids::Timestamp;
+use quittance_ledger::ids::{ChainId, Timestamp};
 use quittance_ledger::receipt::{Receipt, Summary, SummaryClaim};
 use time::OffsetDateTime;
 
@@ -101,5 +104,31 @@ fn duration(milliseconds: u64) -> String {
         (0, 0, minutes) => format!("{minutes} min"),
         (0, hours, minutes) => format!("{hours} h {minutes} min"),
         (days, hours, _) => format!("{days} days {hours} h"),
+    }
+}
+
+/// Who is convicted.
+pub fn convicted(proof: &Convicted) {
+    let Convicted { root, chain, cases } = proof;
+    let what = match root.is_genesis() {
+        true => "genesis".to_owned(),
+        false => format!("checkpoint at block {} ({})", root.height, root.block),
+    };
+    println!("root           {what} of {}", time(root.time));
+    println!("root's digest  {}", root.digest);
+    println!("root's age     {} at the last block", duration(root.age));
+    self::cases(*chain, cases);
+    let names: BTreeSet<_> = cases.iter().map(|case| case.validator.to_string()).collect();
+    let names = names.into_iter().collect::<Vec<_>>().join(", ");
+    println!("VERIFIED: contradicted by its own signatures, each at the height named: {names}.");
+}
+
+/// What evidence says.
+pub fn cases(chain: ChainId, cases: &[Case]) {
+    println!("chain          {chain}");
+    for Case { validator, height, round, kind, said: [one, other] } in cases {
+        println!("{validator:<14} two {kind} at height {height}, round {round}");
+        println!("  for          {one}");
+        println!("  and for      {other}");
     }
 }

@@ -1,22 +1,28 @@
 //! Where a chain comes from: a node, or a file.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use quittance_audit::archive::{ArchiveError, Reader};
+use quittance_audit::evidence::{Dossier, MAX_CASES};
 use quittance_crypto::encoding::Decode;
 use quittance_ledger::block::Block;
 use quittance_ledger::certificate::Certificate;
+use quittance_ledger::evidence::Evidence;
 use quittance_ledger::genesis::Genesis;
+use quittance_ledger::ids::{AccountId, AssetId, Height, IdError};
 use quittance_ledger::receipt::Receipt;
 use quittance_rpc::client::{ConnectError, Dialer};
 use quittance_rpc::config::Target;
 use quittance_rpc::genesis::{GenesisError, fetch};
 use quittance_rpc::limits::Limits;
-use quittance_rpc::proto::node::v1::{BlocksRequest, BlocksResponse, ChainStatusRequest};
-use quittance_rpc::receipt::{self, Query};
+use quittance_rpc::proto::node::v1::{
+    BlocksRequest, BlocksResponse, ChainStatusRequest, EvidenceRequest,
+};
+use quittance_rpc::receipt::{self, Query, Subject};
 use quittance_rpc::tls::trust::{Scope, Trust};
 use quittance_rpc::tls::{Credentials, Tls, TlsError};
 use thiserror::Error;
@@ -162,6 +168,53 @@ pub async fn fetch_receipt(
     let target = arguments.target()?;
     dialer.connect(&target).await?;
     Ok(receipt::fetch(&mut dialer.node(&target)?, query).await?)
+}
+
+/// Asks a node for all evidence of heights after `from`, with what shows who the validators were.
+/// What it answers is decoded, and not verified.
+pub async fn fetch_evidence(
+    arguments: &NodeArguments,
+    from: Height,
+) -> Result<Option<Dossier>, SourceError> {
+    let dialer = Dialer::new(arguments.tls()?, Limits::default());
+    let target = arguments.target()?;
+    dialer.connect(&target).await?;
+    let mut client = dialer.node(&target)?;
+    let status = client.chain_status(ChainStatusRequest {}).await?.into_inner();
+    let chain = decode("chain id", &status.chain_id)?;
+    let mut evidence: Vec<Evidence> = Vec::new();
+    let mut stream = client.evidence(EvidenceRequest {}).await?.into_inner();
+    while let Some(next) = stream.message().await? {
+        evidence.push(decode("evidence", &next.evidence)?);
+        if evidence.len() > MAX_CASES {
+            let problem = format!("more than {MAX_CASES}");
+            return Err(SourceError::Malformed { what: "list of evidence", problem });
+        }
+    }
+    evidence.retain(|each| each.height() > from);
+    evidence.sort_by_key(Evidence::height);
+    let Some(last) = evidence.last() else { return Ok(None) };
+    // Any account's receipt shows how the validators have changed.
+    let account = AccountId { institution: last.institution(), asset: any_asset()? };
+    let query = Query { subject: Subject::Account(account), from };
+    let mut changes = receipt::fetch(&mut client, &query).await?.changes;
+    changes.retain(|change| change.header.height < last.height());
+    let mut blocks = Vec::new();
+    for height in evidence.iter().map(Evidence::height).collect::<BTreeSet<_>>() {
+        let request = BlocksRequest { from_height: height.0, to_height: height.0 };
+        let missing = || SourceError::Malformed { what: "block", problem: "it is missing".into() };
+        let mut stream = client.blocks(request).await?.into_inner();
+        let answer = stream.message().await?.ok_or_else(missing)?;
+        let block: Block = decode("block", &answer.block)?;
+        blocks.push((block.header, decode("certificate", &answer.certificate)?));
+    }
+    Ok(Some(Dossier { chain, changes, blocks, evidence }))
+}
+
+fn any_asset() -> Result<AssetId, SourceError> {
+    let malformed =
+        |error: IdError| SourceError::Malformed { what: "asset", problem: format!("{error}") };
+    "EUR".parse().map_err(malformed)
 }
 
 fn decode<T: Decode>(what: &'static str, bytes: &[u8]) -> Result<T, SourceError> {

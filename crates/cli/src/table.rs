@@ -29,8 +29,8 @@ impl Table {
     }
 
     /// Adds a row; cells that are missing stay empty.
-    pub fn row<const N: usize>(&mut self, cells: [&str; N]) {
-        self.rows.push(cells.map(str::to_owned).into());
+    pub fn row<'a>(&mut self, cells: impl IntoIterator<Item = &'a str>) {
+        self.rows.push(cells.into_iter().map(str::to_owned).collect());
     }
 
     /// Whether there is nothing to show.

@@ -37,6 +37,7 @@ impl node::node_server::Node for Stub {
     type BlocksStream =
         Pin<Box<dyn tokio_stream::Stream<Item = Result<node::BlocksResponse, Status>> + Send>>;
 
+    type EvidenceStream = tokio_stream::Empty<Result<node::EvidenceResponse, Status>>;
     type GenesisStream = tokio_stream::Empty<Result<node::GenesisResponse, Status>>;
 
     async fn chain_status(
@@ -59,6 +60,7 @@ impl node::node_server::Node for Stub {
         receipt(node::ReceiptRequest) -> node::ReceiptResponse;
         round(node::RoundRequest) -> node::RoundResponse;
         blocks(node::BlocksRequest) -> Self::BlocksStream;
+        evidence(node::EvidenceRequest) -> Self::EvidenceStream;
         genesis(node::GenesisRequest) -> Self::GenesisStream;
     }
 }

@@ -55,7 +55,7 @@ use self::signing::{VoteSigner, VoteVerifier};
 use crate::store::ProposalStore;
 use crate::transport::{Arrivals, Transport};
 use crate::wire::{MAX_RESPONSE_BLOCKS, MAX_RESPONSE_BYTES};
-use crate::{Application, Bell, Pace};
+use crate::{Application, Bell, Pace, SoloError};
 
 /// How long the steps of a round may take before the validators go on without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +109,9 @@ pub enum Role {
     /// is lost. The latter may have voted at the heights that it has forgotten, and must not vote
     /// before it has seen one more height decided than the others have begun.
     Observer,
+    /// It follows, because the chain has another vote key registered for it: a new key counts from a
+    /// height on. The engine ends when that height is next ([`RunError::Registered`]).
+    Waiting,
 }
 
 /// What an engine needs besides an application.
@@ -139,9 +142,14 @@ pub struct EngineConfig {
 /// Why an engine did not start.
 #[derive(Debug, Error)]
 pub enum StartError {
-    /// The folder cannot be used.
-    #[error("the folder of the consensus engine: {0}")]
-    Folder(io::Error),
+    /// The folder of the log of votes cannot be used.
+    #[error("the folder of the log of votes, {path}: {source}", path = .path.display())]
+    Folder {
+        /// Which folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// The validators are too powerful for the engine to count.
     #[error(transparent)]
     Power(#[from] TooHeavy),
@@ -170,6 +178,32 @@ pub enum RunError<E: std::error::Error> {
     /// The next validators are too powerful for the engine to count.
     #[error(transparent)]
     Power(#[from] TooHeavy),
+    /// The chain has another vote key for this validator: what it signs with the one that it has
+    /// counts no more.
+    #[error("from height {height} on the chain has another vote key for {institution}")]
+    OtherKey {
+        /// The next height.
+        height: Height,
+        /// The validator.
+        institution: InstitutionId,
+    },
+    /// The chain has come to the height at which this validator's key counts: started again, it
+    /// votes.
+    #[error("from height {height} on the chain has the vote key that {institution} has here")]
+    Registered {
+        /// The next height.
+        height: Height,
+        /// The validator.
+        institution: InstitutionId,
+    },
+    /// A validator that has decided alone may not do so any more.
+    #[error("from height {height} on this validator does not decide alone: {source}")]
+    NotAlone {
+        /// The next height.
+        height: Height,
+        /// Why not.
+        source: SoloError,
+    },
     /// One of the engine's actors has ended; its log says why.
     #[error("the consensus engine has ended by itself")]
     Ended,
@@ -181,6 +215,8 @@ pub enum RunError<E: std::error::Error> {
 /// An engine that has started, and waits to be run.
 pub struct Engine {
     institution: InstitutionId,
+    key: Arc<SigningKey>,
+    role: Role,
     store: Box<dyn ProposalStore>,
     hub: Arc<Hub>,
     timeouts: LinearTimeouts,
@@ -288,7 +324,8 @@ impl Engine {
         config: EngineConfig,
         application: &impl Application,
     ) -> Result<Self, StartError> {
-        std::fs::create_dir_all(&config.folder).map_err(StartError::Folder)?;
+        let failed = |source| StartError::Folder { path: config.folder.clone(), source };
+        std::fs::create_dir_all(&config.folder).map_err(failed)?;
         let settings = Settings::new(&config);
         let EngineConfig { chain, institution, key, role, pace, patience, folder, store, .. } =
             config;
@@ -302,10 +339,10 @@ impl Engine {
         let (address, verifier) = (Who(institution), Box::new(VoteVerifier));
         let voter = match role {
             Role::Voter => {
-                let signer = Box::new(VoteSigner(key));
+                let signer = Box::new(VoteSigner(key.clone()));
                 ConsensusContext::new_validator(address, verifier, signer)
             }
-            Role::Observer => ConsensusContext::new_full_node(address, verifier),
+            Role::Observer | Role::Waiting => ConsensusContext::new_full_node(address, verifier),
         };
         let built = EngineBuilder::new(Quittance { chain }, settings)
             .with_default_wal(WalContext::new(folder.join("votes.log"), Canonical))
@@ -319,6 +356,8 @@ impl Engine {
             built.map_err(|error| StartError::Engine(error.to_string()))?;
         Ok(Self {
             institution,
+            key,
+            role,
             store,
             hub,
             timeouts: patience.timeouts(),
@@ -336,9 +375,10 @@ impl Engine {
         application: &mut A,
         bell: &Bell,
     ) -> Result<(), RunError<A::Error>> {
-        let Self { institution, store, hub, timeouts, pace, mut channels, mut actors, runtime } =
-            self;
-        let parts = host::Parts { application, institution, store, hub, timeouts, pace };
+        let Self { institution, key, role, store, hub, timeouts, pace, .. } = self;
+        let Self { mut channels, mut actors, runtime, .. } = self;
+        let own = host::Own { institution, key: key.verifying_key(), role };
+        let parts = host::Parts { application, own, store, hub, timeouts, pace };
         let ended = match host::run(parts, &mut channels, &runtime, bell) {
             Err(RunError::Ended) if !runtime.block_on(actors.have_ended()) => Err(RunError::Unsafe),
             ended => ended,

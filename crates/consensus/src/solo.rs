@@ -13,7 +13,7 @@ use quittance_ledger::certificate::{
 use quittance_ledger::ids::{InstitutionId, Timestamp};
 use thiserror::Error;
 
-use crate::{Application, Bell, Occasion};
+use crate::{Application, Bell, Occasion, RunError};
 
 /// How fast blocks follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,15 +34,14 @@ pub enum SoloError {
     /// The key is not the one in the set.
     #[error("the vote key of {0} is not the one that the chain has registered")]
     OtherKey(InstitutionId),
-    /// Others are needed.
-    #[error("{institution} has {power} of {total} voting power: it cannot decide alone")]
-    NoQuorum {
+    /// There are others: also one that is a quorum without them decides with them, since they learn
+    /// of blocks in no other way.
+    #[error("{institution} is one of {validators} validators: it cannot decide alone")]
+    NotAlone {
         /// The validator.
         institution: InstitutionId,
-        /// Its power.
-        power: u64,
-        /// All power.
-        total: u64,
+        /// How many there are.
+        validators: usize,
     },
 }
 
@@ -55,35 +54,49 @@ pub struct Solo {
 }
 
 impl Solo {
-    /// The engine of `institution`, which votes with `key` and must be a quorum by itself.
+    /// The engine of `institution`, which votes with `key` and must be the only validator.
     pub fn new(
         validators: &ValidatorSet,
         institution: InstitutionId,
         key: SigningKey,
         pace: Pace,
     ) -> Result<Self, SoloError> {
-        let own = validators.get(institution).ok_or(SoloError::NotAValidator(institution))?;
-        if own.key != key.verifying_key() {
-            return Err(SoloError::OtherKey(institution));
-        }
-        if !validators.is_quorum(own.power) {
-            let (power, total) = (own.power, validators.total_power());
-            return Err(SoloError::NoQuorum { institution, power, total });
-        }
-        Ok(Self { institution, key, pace })
+        let solo = Self { institution, key, pace };
+        solo.check(validators).map(|()| solo)
     }
 
-    /// Makes blocks until the bell is stopped or the application fails. The first one is made at
-    /// once, later ones when the bell is rung and at the pace's heartbeat.
-    pub fn run<A: Application>(&self, application: &mut A, bell: &Bell) -> Result<(), A::Error> {
+    /// Whether the next block is this validator's to decide, alone and with this key.
+    fn check(&self, validators: &ValidatorSet) -> Result<(), SoloError> {
+        let institution = self.institution;
+        let own = validators.get(institution).ok_or(SoloError::NotAValidator(institution))?;
+        if own.key != self.key.verifying_key() {
+            return Err(SoloError::OtherKey(institution));
+        }
+        match validators.validators().len() {
+            1 => Ok(()),
+            validators => Err(SoloError::NotAlone { institution, validators }),
+        }
+    }
+
+    /// Makes blocks until the bell is stopped, the application fails, or the chain has it that
+    /// others decide. The first one is made at once, later ones when the bell is rung and at the
+    /// pace's heartbeat.
+    pub fn run<A: Application>(
+        &self,
+        application: &mut A,
+        bell: &Bell,
+    ) -> Result<(), RunError<A::Error>> {
         let mut heartbeat = Instant::now();
         loop {
+            let height = application.tip().next();
+            let may = self.check(&application.validators());
+            may.map_err(|source| RunError::NotAlone { height, source })?;
             let start = Instant::now();
             let occasion = match start >= heartbeat {
                 true => Occasion::Heartbeat,
                 false => Occasion::Work,
             };
-            let block = application.propose(now(), occasion)?;
+            let block = application.propose(now(), occasion).map_err(RunError::Application)?;
             if occasion == Occasion::Heartbeat || block.is_some() {
                 heartbeat = start + self.pace.heartbeat;
             }
@@ -92,7 +105,7 @@ impl Solo {
                 Some(block) => {
                     let certificate = self.certify(&block.header);
                     let more = !block.transactions.is_empty();
-                    application.commit(block, certificate)?;
+                    application.commit(block, certificate).map_err(RunError::Application)?;
                     more
                 }
                 None => false,

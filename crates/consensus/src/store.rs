@@ -80,15 +80,46 @@ impl FolderStore {
     /// The store in this folder, which is made if there is none. What a crash has left unfinished
     /// is removed.
     pub fn open(folder: impl Into<PathBuf>) -> io::Result<Self> {
-        let folder = folder.into();
-        fs::create_dir_all(&folder)?;
-        for entry in fs::read_dir(&folder)? {
+        let store = Self { folder: folder.into() };
+        store.tidy().map_err(|error| store.named(error))?;
+        Ok(store)
+    }
+
+    fn tidy(&self) -> io::Result<()> {
+        fs::create_dir_all(&self.folder)?;
+        for entry in fs::read_dir(&self.folder)? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == UNFINISHED) {
                 fs::remove_file(path)?;
             }
         }
-        Ok(Self { folder })
+        Ok(())
+    }
+
+    /// An error that says in which folder.
+    fn named(&self, error: io::Error) -> io::Error {
+        io::Error::new(error.kind(), format!("{}: {error}", self.folder.display()))
+    }
+
+    fn read(&self, height: Height) -> io::Result<Vec<Proposed>> {
+        let mut kept = Vec::new();
+        for (of, path) in self.files()? {
+            if of == height {
+                let read = Proposed::from_bytes(&fs::read(&path)?);
+                kept.push(read.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?);
+            }
+        }
+        kept.sort_by_key(|each| (each.round, each.block));
+        Ok(kept)
+    }
+
+    fn remove(&self, decided: Height) -> io::Result<()> {
+        for (of, path) in self.files()? {
+            if of <= decided {
+                fs::remove_file(path)?;
+            }
+        }
+        Ok(())
     }
 
     /// The files, each with the height in its name.
@@ -122,29 +153,17 @@ impl ProposalStore for FolderStore {
         let name = format!("{height}-{round}-{block}");
         match self.folder.join(&name).exists() {
             true => Ok(()),
-            false => write_whole(&self.folder, &name, &proposed.to_bytes()),
+            false => write_whole(&self.folder, &name, &proposed.to_bytes())
+                .map_err(|error| self.named(error)),
         }
     }
 
     fn list(&self, height: Height) -> io::Result<Vec<Proposed>> {
-        let mut kept = Vec::new();
-        for (of, path) in self.files()? {
-            if of == height {
-                let read = Proposed::from_bytes(&fs::read(&path)?);
-                kept.push(read.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?);
-            }
-        }
-        kept.sort_by_key(|each| (each.round, each.block));
-        Ok(kept)
+        self.read(height).map_err(|error| self.named(error))
     }
 
     fn prune(&mut self, decided: Height) -> io::Result<()> {
-        for (of, path) in self.files()? {
-            if of <= decided {
-                fs::remove_file(path)?;
-            }
-        }
-        Ok(())
+        self.remove(decided).map_err(|error| self.named(error))
     }
 }
 
@@ -228,6 +247,10 @@ mod tests {
         let mut bytes = fs::read(&path).unwrap();
         bytes[100] ^= 1;
         fs::write(&path, bytes).unwrap();
-        assert!(store.list(Height(1)).is_err());
+        let error = store.list(Height(1)).unwrap_err().to_string();
+        assert!(error.contains(folder.path().to_str().unwrap()), "{error}");
+        fs::write(folder.path().join("file"), b"no folder").unwrap();
+        let error = FolderStore::open(folder.path().join("file")).unwrap_err().to_string();
+        assert!(error.contains("file: "), "{error}");
     }
 }

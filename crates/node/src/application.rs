@@ -4,8 +4,10 @@
 mod tests;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
+use metrics::{counter, gauge, histogram};
 use quittance_consensus::{Application, Moment, Occasion};
 use quittance_crypto::encoding::{Decode, DecodeError, Encode};
 use quittance_ledger::block::{Block, BlockError, Header, HeaderError, transactions_root};
@@ -17,7 +19,10 @@ use quittance_ledger::execute::{
 use quittance_ledger::ids::{BlockId, Height, Timestamp, TransactionId};
 use quittance_ledger::state::StateError;
 use quittance_ledger::transaction::{Transaction, Verified};
-use quittance_storage::ChainError;
+use quittance_rpc::metrics::{
+    NODE_BLOCK_INTERVAL, NODE_CERTIFICATE_BYTES, NODE_ROUND, NODE_ROUNDS, NODE_TRANSACTIONS,
+};
+use quittance_storage::{ChainError, Kept};
 use rand_core::OsRng;
 use thiserror::Error;
 
@@ -75,6 +80,8 @@ pub(crate) struct Proposer {
     core: Arc<Core>,
     /// What the last block that was proposed or validated leads to, until it is committed.
     executed: Option<Executed>,
+    /// When the last block became final here.
+    since: Option<Instant>,
 }
 
 struct Executed {
@@ -93,7 +100,18 @@ struct Tried {
 
 impl Proposer {
     pub(crate) fn new(core: Arc<Core>) -> Self {
-        Self { core, executed: None }
+        Self { core, executed: None, since: None }
+    }
+
+    /// Counts a block that has become final.
+    fn count(&mut self, block: &Block<Verified>, certificate: &Certificate) {
+        if let Some(before) = self.since.replace(Instant::now()) {
+            histogram!(NODE_BLOCK_INTERVAL).record(before.elapsed());
+        }
+        counter!(NODE_TRANSACTIONS).increment(block.transactions.len() as u64);
+        counter!(NODE_ROUNDS).increment(u64::from(certificate.round).saturating_add(1));
+        gauge!(NODE_ROUND).set(certificate.round);
+        gauge!(NODE_CERTIFICATE_BYTES).set(certificate.to_bytes().len() as f64);
     }
 }
 
@@ -165,6 +183,7 @@ impl Application for Proposer {
         };
         self.core.store.append(&block, &certificate, &outcome.changes)?;
         let (height, transactions) = (block.header.height, block.transactions.len());
+        self.count(&block, &certificate);
         self.core.publish(&block, certificate, outcome, rejections);
         tracing::debug!(%height, transactions, "block is final");
         Ok(())
@@ -192,8 +211,20 @@ impl Application for Proposer {
 
     fn report(&mut self, evidence: Evidence) -> Result<(), ApplicationError> {
         let (validator, height) = (evidence.institution(), evidence.height());
-        let evidence = hex::encode(evidence.to_bytes());
-        tracing::error!(%validator, %height, evidence, "a validator contradicts itself");
+        match self.core.keep_evidence(&evidence)? {
+            Kept::New => tracing::error!(
+                %validator,
+                %height,
+                "a validator contradicts itself: the evidence is stored, for `quittance-audit \
+                 evidence fetch`"
+            ),
+            Kept::Full => tracing::warn!(
+                %validator,
+                %height,
+                "a validator contradicts itself once more than evidence is stored"
+            ),
+            Kept::Known => {}
+        }
         Ok(())
     }
 }

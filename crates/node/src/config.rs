@@ -127,8 +127,9 @@ impl Config {
         let institution = check.take("institution", read.institution.parse::<InstitutionId>());
         let genesis = check.genesis("genesis", &read.genesis);
         let ring = check.key_ring(&read.keys, &read.passphrase, institution);
-        if let (Some(ring), Some(institution), Some(genesis)) = (&ring, institution, &genesis) {
-            check.registered(ring, &[Purpose::Vote], institution, genesis);
+        // Which key a validator has is for the chain to say, which may have changed it since.
+        if let (Some(ring), Some(genesis)) = (&ring, &genesis) {
+            check.suite(ring, genesis);
         }
         let vote_key = ring
             .map(|ring| SigningKey::from_seed(ring.suite(), ring.signing(Purpose::Vote).seed()));

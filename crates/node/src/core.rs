@@ -3,10 +3,13 @@
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::available_parallelism;
+use std::time::Instant;
 
+use metrics::{counter, gauge, histogram};
 use quittance_consensus::Bell;
 use quittance_ledger::block::{Block, Header, Tip};
 use quittance_ledger::certificate::Certificate;
+use quittance_ledger::evidence::Evidence;
 use quittance_ledger::execute::{ExecutionError, Outcome};
 use quittance_ledger::genesis::Genesis;
 use quittance_ledger::ids::TransactionId;
@@ -14,13 +17,16 @@ use quittance_ledger::state::State;
 use quittance_ledger::transaction::{Body, Transaction, Verified};
 use quittance_ledger::verify::verify_share;
 use quittance_rpc::convert::TransactionStatus;
-use quittance_rpc::metrics::chain_is_at;
-use quittance_storage::{ChainError, ChainStore};
+use quittance_rpc::metrics::{
+    NODE_EVIDENCE, NODE_MEMPOOL, NODE_MEMPOOL_BYTES, NODE_VERIFIED, NODE_VERIFYING_TIME,
+    chain_is_at,
+};
+use quittance_storage::{ChainError, ChainStore, Kept};
 use rand_core::OsRng;
 use thiserror::Error;
 use tokio::sync::watch;
 
-use crate::pool::{Full, Pool, PoolLimits, Source, Stage, next_sequence, slots};
+use crate::pool::{Full, Load, Pool, PoolLimits, Source, Stage, next_sequence, slots};
 use crate::queue::Queue;
 use crate::rejection::Rejection;
 use crate::watchers::Watchers;
@@ -117,6 +123,19 @@ impl Core {
         }))
     }
 
+    /// Keeps evidence that was verified.
+    pub(crate) fn keep_evidence(&self, evidence: &Evidence) -> Result<Kept, ChainError> {
+        let kept = self.store.keep_evidence(evidence)?;
+        self.count_evidence()?;
+        Ok(kept)
+    }
+
+    /// Says in the metrics how much evidence there is.
+    pub(crate) fn count_evidence(&self) -> Result<(), ChainError> {
+        gauge!(NODE_EVIDENCE).set(self.store.evidence()?.len() as f64);
+        Ok(())
+    }
+
     /// Takes in a transaction, unless it is here already or final. Its status says what becomes of
     /// it; it changes when it has been verified.
     pub(crate) fn submit(
@@ -139,6 +158,7 @@ impl Core {
             return Ok(());
         }
         pool.reserve(id, transaction.size(), source)?;
+        count_load(&pool);
         let known = pool.verdict(&id).map(|verdict| transaction.clone().recall(&verdict));
         if let Some(Ok(verified)) = known {
             let new = pool.admit(verified.clone(), &view.state);
@@ -167,8 +187,12 @@ impl Core {
     /// Verifies transactions that the pool has taken in; those that hold become candidates.
     pub(crate) fn verify_batch(&self, batch: Vec<Transaction>) {
         let ids: Vec<TransactionId> = batch.iter().map(Transaction::id).collect();
-        let view = self.view();
+        let (view, began) = (self.view(), Instant::now());
         let verdicts = verify_share(batch, &view.state, &mut OsRng);
+        histogram!(NODE_VERIFYING_TIME).record(began.elapsed());
+        let valid = verdicts.iter().filter(|verdict| verdict.is_ok()).count();
+        count_verdicts("valid", valid);
+        count_verdicts("invalid", verdicts.len() - valid);
         let mut new = Vec::new();
         let mut pool = self.pool();
         for (id, verdict) in ids.iter().zip(verdicts) {
@@ -208,6 +232,7 @@ impl Core {
         let included: Vec<TransactionId> = block.transactions.iter().map(Transaction::id).collect();
         let mut pool = self.pool();
         included.iter().for_each(|id| pool.remove(id));
+        count_load(&pool);
         drop(pool);
         self.watchers.notify(&included);
         self.reject(rejections);
@@ -218,6 +243,7 @@ impl Core {
         let ids: Vec<TransactionId> = rejections.iter().map(|(id, _)| *id).collect();
         let mut pool = self.pool();
         rejections.into_iter().for_each(|(id, rejection)| pool.reject(id, rejection));
+        count_load(&pool);
         drop(pool);
         self.watchers.notify(&ids);
     }
@@ -226,6 +252,19 @@ impl Core {
     pub(crate) fn close(&self) {
         self.queue.close();
         self.bell.stop();
+    }
+}
+
+/// Says in the metrics how much is in the pool.
+fn count_load(pool: &Pool) {
+    let Load { transactions, bytes } = pool.load();
+    gauge!(NODE_MEMPOOL).set(transactions as f64);
+    gauge!(NODE_MEMPOOL_BYTES).set(bytes as f64);
+}
+
+fn count_verdicts(verdict: &'static str, count: usize) {
+    if count > 0 {
+        counter!(NODE_VERIFIED, "verdict" => verdict).increment(count as u64);
     }
 }
 

@@ -20,6 +20,7 @@ mod application;
 mod blocks;
 mod config;
 mod core;
+mod membership;
 mod pool;
 mod queue;
 mod receipts;
@@ -39,17 +40,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quittance_consensus::{Bell, Engine, Pace, RunError, Solo, SoloError, StartError};
+use quittance_consensus::{Bell, Engine, Pace, Role, RunError, Solo, SoloError, StartError};
 use quittance_crypto::encoding::Decode;
 use quittance_crypto::range_proof::{GeneratorError, check_generators};
 use quittance_crypto::signature::SigningKey;
 use quittance_ledger::block::Tip;
-use quittance_ledger::certificate::{Certificate, ValidatorSet};
+use quittance_ledger::certificate::Certificate;
 use quittance_ledger::genesis::Genesis;
 use quittance_ledger::ids::InstitutionId;
 use quittance_rpc::client::Dialer;
 use quittance_rpc::config::Target;
 use quittance_rpc::limits::Limits;
+use quittance_rpc::metrics;
 use quittance_rpc::server::{Bound, ServeError, Server};
 use quittance_rpc::tls::trust::Admission;
 use quittance_storage::{ChainError, ChainStore, Recovered};
@@ -92,7 +94,7 @@ pub enum NodeError {
     #[error(transparent)]
     Solo(SoloError),
     /// The folder of proposed blocks cannot be used.
-    #[error("the folder of proposed blocks: {0}")]
+    #[error("the folder of proposed blocks, {0}")]
     Proposals(std::io::Error),
     /// The engine did not start.
     #[error(transparent)]
@@ -103,12 +105,41 @@ pub enum NodeError {
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
+    /// The chain has it that this validator decides otherwise from now on.
+    #[error("{source}: {advice}")]
+    Changed {
+        /// What has changed, and from which height on.
+        source: Box<RunError<ApplicationError>>,
+        /// What to do.
+        advice: &'static str,
+    },
     /// No block can be made, decided or stored any more.
     #[error("the chain cannot go on: {0}")]
-    Engine(#[from] RunError<ApplicationError>),
+    Engine(Box<RunError<ApplicationError>>),
     /// A defect: a thread has panicked.
     #[error("the {0} has panicked")]
     Panicked(&'static str),
+}
+
+impl From<RunError<ApplicationError>> for NodeError {
+    fn from(source: RunError<ApplicationError>) -> Self {
+        let advice = match &source {
+            RunError::NotAlone { source: SoloError::NotAlone { .. }, .. } => {
+                "name a `directory` with [validators] in the configuration, and start it again as \
+                 one of several"
+            }
+            RunError::NotAlone { source: SoloError::NotAValidator(_), .. } => {
+                "others decide; have its clients use another node"
+            }
+            RunError::NotAlone { source: SoloError::OtherKey(_), .. }
+            | RunError::OtherKey { .. } => {
+                "put the key file with the new key in the place of `keys`, and start it again"
+            }
+            RunError::Registered { .. } => "start it again, and it votes",
+            _ => return Self::Engine(Box::new(source)),
+        };
+        Self::Changed { source: Box::new(source), advice }
+    }
 }
 
 /// Runs a node until `shutdown`. An error means that the process must end.
@@ -144,9 +175,11 @@ impl Node {
         } = config;
         check_generators()?;
         let (store, view) = open(&data, &genesis)?;
-        let way = Way::new(view.state.validators(), institution, vote_key, pace, &others)?;
+        let way = Way::new(&view, institution, vote_key, (pace, votes), &others)?;
         tracing::info!(height = %view.tip.height(), state_root = %view.state.root(), "chain is open");
         let core = Core::new(genesis, store, view, PoolLimits::default());
+        core.count_evidence()?;
+        metrics::append(quittance_consensus::metrics);
         let closing = Closing(core.clone());
 
         let (server, connections) = Server::new(Limits::default()).validators();
@@ -164,21 +197,23 @@ impl Node {
             };
             verifiers.spawn(thread("verifier", verify)?);
         }
+        let validators = membership::follow(&core, institution, bound.health());
         let proposer = Proposer::new(core.clone());
         let decider = match way {
             Way::Alone(solo) => Decider::Alone(solo),
-            Way::Together(key) => {
+            Way::Together(key, role) => {
                 let dialer = Dialer::new(tls, Limits::default());
                 let folder = data.join("consensus");
                 let together = Together {
                     institution,
                     key,
                     pace,
-                    votes,
+                    role,
                     folder,
                     others,
                     dialer,
                     connections,
+                    validators,
                     stopping,
                 };
                 Decider::Together(Box::new(together.start(&core, &proposer).await?))
@@ -224,31 +259,43 @@ impl Node {
 /// How this validator decides.
 enum Way {
     Alone(Solo),
-    Together(SigningKey),
+    Together(SigningKey, Role),
 }
 
 impl Way {
-    /// Alone if it is a quorum by itself. One that is no validator follows the others.
+    /// Alone if no others are known. One that is no validator, or has another key than the chain has
+    /// for it, follows the others: it may become one, or be about to learn of the key.
     fn new(
-        validators: &ValidatorSet,
+        view: &View,
         institution: InstitutionId,
         key: SigningKey,
-        pace: Pace,
+        (pace, votes): (Pace, bool),
         others: &BTreeMap<InstitutionId, Target>,
     ) -> Result<Self, NodeError> {
-        let own = validators.get(institution);
-        let alone = own.is_some_and(|own| validators.is_quorum(own.power));
-        if alone || others.is_empty() {
+        let validators = view.state.validators();
+        if others.is_empty() {
             let solo = Solo::new(validators, institution, key, pace);
             return Ok(Self::Alone(solo.map_err(|error| match error {
                 SoloError::OtherKey(_) => NodeError::Solo(error),
-                SoloError::NotAValidator(_) | SoloError::NoQuorum { .. } => NodeError::Alone(error),
+                SoloError::NotAValidator(_) | SoloError::NotAlone { .. } => NodeError::Alone(error),
             })?));
         }
-        match own.is_some_and(|own| own.key != key.verifying_key()) {
-            true => Err(NodeError::Solo(SoloError::OtherKey(institution))),
-            false => Ok(Self::Together(key)),
-        }
+        let own = validators.get(institution);
+        let role = match own.map(|own| own.key == key.verifying_key()) {
+            _ if !votes => Role::Observer,
+            Some(false) => {
+                let height = view.tip.height().next();
+                tracing::warn!(
+                    %institution,
+                    %height,
+                    "the chain has another vote key than the key file: this validator follows, and \
+                     votes from the height on at which the chain has this key"
+                );
+                Role::Waiting
+            }
+            Some(true) | None => Role::Voter,
+        };
+        Ok(Self::Together(key, role))
     }
 }
 
@@ -261,7 +308,7 @@ enum Decider {
 impl Decider {
     fn run(self, mut proposer: Proposer, bell: &Bell) -> Result<(), RunError<ApplicationError>> {
         match self {
-            Self::Alone(solo) => solo.run(&mut proposer, bell).map_err(RunError::Application),
+            Self::Alone(solo) => solo.run(&mut proposer, bell),
             Self::Together(engine) => engine.run(&mut proposer, bell),
         }
     }

@@ -187,6 +187,11 @@ impl Pool {
         self.institutions.values().map(|queue| queue.turns.len()).sum()
     }
 
+    /// All that is in it, verified or not.
+    pub(crate) fn load(&self) -> Load {
+        self.load
+    }
+
     /// Where a transaction stands, if it is here.
     pub(crate) fn stage(&self, id: &TransactionId) -> Option<Stage> {
         self.entries.get(id).map(|entry| match &entry.candidate {

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use quittance_crypto::encoding::{Decode, Encode};
+use quittance_ledger::evidence::Evidence;
 use quittance_ledger::ids::{AccountId, Height, RoundId, TransactionId};
 use quittance_ledger::state::Key;
 use quittance_ledger::transaction::Transaction;
@@ -76,6 +77,8 @@ impl Service {
 #[tonic::async_trait]
 impl node_server::Node for Service {
     type BlocksStream = Pin<Box<dyn Stream<Item = Result<proto::BlocksResponse, Status>> + Send>>;
+    type EvidenceStream =
+        Pin<Box<dyn Stream<Item = Result<proto::EvidenceResponse, Status>> + Send>>;
     type GenesisStream = Pin<Box<dyn Stream<Item = Result<proto::GenesisResponse, Status>> + Send>>;
 
     async fn submit(
@@ -190,6 +193,17 @@ impl node_server::Node for Service {
             mempool: self.core.pool().waiting() as u64,
         };
         Ok(Response::new((&status).into()))
+    }
+
+    async fn evidence(
+        &self,
+        _: Request<proto::EvidenceRequest>,
+    ) -> Result<Response<Self::EvidenceStream>, Status> {
+        let evidence = self.core.store.evidence().map_err(internal)?;
+        let each =
+            |evidence: Evidence| Ok(proto::EvidenceResponse { evidence: evidence.to_bytes() });
+        let stream = tokio_stream::iter(evidence.into_iter().map(each));
+        Ok(Response::new(Box::pin(stream)))
     }
 
     async fn genesis(

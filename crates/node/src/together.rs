@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::NodeError;
 use crate::application::Proposer;
-use crate::core::{Core, PassOn, View};
+use crate::core::{Core, PassOn};
 use crate::pool::Source;
 
 /// The first byte of a frame of the engine's.
@@ -50,12 +50,14 @@ pub(crate) struct Together {
     pub(crate) key: SigningKey,
     pub(crate) pace: Pace,
     /// Whether it votes while it is a validator.
-    pub(crate) votes: bool,
+    pub(crate) role: Role,
     /// Where the engine keeps its log, and proposed blocks.
     pub(crate) folder: std::path::PathBuf,
     pub(crate) others: BTreeMap<InstitutionId, Target>,
     pub(crate) dialer: Dialer,
     pub(crate) connections: Connections,
+    /// Who may connect.
+    pub(crate) validators: watch::Receiver<Validators>,
     pub(crate) stopping: CancellationToken,
 }
 
@@ -66,10 +68,9 @@ impl Together {
         core: &Arc<Core>,
         proposer: &Proposer,
     ) -> Result<Engine, NodeError> {
-        let Self { institution, key, pace, votes, folder, others, dialer, connections, stopping } =
-            self;
+        let Self { institution, key, pace, role, folder, others, dialer, .. } = self;
+        let Self { connections, validators, stopping, .. } = self;
         let key = Arc::new(key);
-        let validators = watch_validators(core);
         let own = Own { institution, key: key.clone(), chain: core.view().state.chain().id };
         let (peers, arrived) =
             Peers::start(dialer, own, others, connections, validators, &stopping);
@@ -83,7 +84,7 @@ impl Together {
             chain: core.view().state.chain().id,
             institution,
             key,
-            role: if votes { Role::Voter } else { Role::Observer },
+            role,
             pace,
             patience: Patience::default(),
             folder: folder.join("votes"),
@@ -93,24 +94,6 @@ impl Together {
         };
         Ok(Engine::start(config, proposer).await?)
     }
-}
-
-/// The validators of the height that is being decided, as the chain goes on.
-fn watch_validators(core: &Arc<Core>) -> watch::Receiver<Validators> {
-    let of = |view: &View| Validators::of([view.state.validators()]);
-    let mut views = core.follow();
-    let (sender, receiver) = watch::channel(of(&views.borrow_and_update()));
-    tokio::spawn(async move {
-        while views.changed().await.is_ok() {
-            let validators = of(&views.borrow_and_update());
-            sender.send_if_modified(|known| {
-                let changed = *known != validators;
-                *known = validators;
-                changed
-            });
-        }
-    });
-    receiver
 }
 
 /// Carries frames to the other validators.

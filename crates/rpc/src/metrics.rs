@@ -24,7 +24,7 @@ mod table;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use http::{Method, Request, Response, StatusCode, header};
@@ -151,6 +151,23 @@ pub fn chain_is_at(height: Height, time: Timestamp) {
     gauge!(CHAIN_TIME).set(time.0 as f64 / 1000.0);
 }
 
+/// Adds what a library counts by itself to the page, in the text format of OpenMetrics; the first
+/// source that is named counts.
+pub fn append(source: fn() -> String) {
+    let _ = APPENDED.set(source);
+}
+
+static APPENDED: OnceLock<fn() -> String> = OnceLock::new();
+
+/// The page. Prometheus's format has no end mark, other than OpenMetrics.
+fn render(recorder: &PrometheusHandle) -> String {
+    let mut text = recorder.render();
+    let appended = APPENDED.get().map(|source| source()).unwrap_or_default();
+    let lines = appended.lines().filter(|line| !line.starts_with("# EOF"));
+    lines.for_each(|line| text.extend([line, "\n"]));
+    text
+}
+
 /// What counts in this process. Tests run several daemons in one.
 fn recorder() -> Result<PrometheusHandle, MetricsError> {
     static INSTALLED: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
@@ -255,7 +272,7 @@ fn respond(method: &Method, path: &str, recorder: &PrometheusHandle) -> Response
     let (status, text) = match (method, path) {
         (&Method::GET, "/metrics") => {
             process::read();
-            (StatusCode::OK, recorder.render())
+            (StatusCode::OK, render(recorder))
         }
         (_, "/metrics") => (StatusCode::METHOD_NOT_ALLOWED, "only GET\n".to_owned()),
         _ => (StatusCode::NOT_FOUND, "only /metrics\n".to_owned()),

@@ -80,14 +80,19 @@ pub struct Validators(BTreeMap<InstitutionId, Vec<VerifyingKey>>);
 impl Validators {
     /// The validators of these sets.
     pub fn of<'a>(sets: impl IntoIterator<Item = &'a ValidatorSet>) -> Self {
-        let mut all = BTreeMap::<_, Vec<VerifyingKey>>::new();
+        let mut all = Self::default();
         for validator in sets.into_iter().flat_map(ValidatorSet::validators) {
-            let keys = all.entry(validator.institution).or_default();
-            if !keys.contains(&validator.key) {
-                keys.push(validator.key.clone());
-            }
+            all.admit(validator.institution, &validator.key);
         }
-        Self(all)
+        all
+    }
+
+    /// A validator may also connect with this key.
+    pub fn admit(&mut self, institution: InstitutionId, key: &VerifyingKey) {
+        let keys = self.0.entry(institution).or_default();
+        if !keys.contains(key) {
+            keys.push(key.clone());
+        }
     }
 
     fn contains(&self, institution: InstitutionId) -> bool {

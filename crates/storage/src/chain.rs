@@ -2,6 +2,7 @@
 //! each transaction is.
 
 use std::path::Path;
+use std::sync::Mutex;
 
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};
@@ -22,7 +23,8 @@ const CERTIFICATES: Table = Table("certificates");
 const TRANSACTIONS: Table = Table("transactions");
 const STATE: Table = Table("state");
 const TIP: Table = Table("tip");
-const TABLES: [Table; 5] = [BLOCKS, CERTIFICATES, TRANSACTIONS, STATE, TIP];
+pub(crate) const EVIDENCE: Table = Table("evidence");
+const TABLES: [Table; 6] = [BLOCKS, CERTIFICATES, TRANSACTIONS, STATE, TIP, EVIDENCE];
 const TIP_KEY: &[u8] = b"tip";
 
 /// The version of what the tables hold.
@@ -30,7 +32,9 @@ const FORMAT: u32 = 1;
 
 /// A chain on disk.
 pub struct ChainStore {
-    database: Database,
+    pub(crate) database: Database,
+    /// Held while evidence is added.
+    pub(crate) accusing: Mutex<()>,
 }
 
 /// What was found when the store was opened: a chain whose parts agree.
@@ -109,7 +113,8 @@ impl ChainStore {
         let initial = State::genesis(genesis)?;
         let owner = genesis.chain_id().0;
         let identity = Identity { kind: "chain".into(), format: FORMAT, owner };
-        let store = Self { database: Database::open(path, &identity, &TABLES)? };
+        let database = Database::open(path, &identity, &TABLES)?;
+        let store = Self { database, accusing: Mutex::new(()) };
         let tip = match store.database.get::<Tip>(TIP, TIP_KEY)? {
             Some(tip) => tip,
             None => store.begin(&initial)?,

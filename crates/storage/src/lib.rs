@@ -22,9 +22,11 @@
 mod chain;
 mod database;
 mod error;
+mod evidence;
 mod marker;
 mod opening;
 
 pub use chain::{ChainError, ChainStore, Recovered, StoredBlock};
 pub use database::{Batch, Database, Identity, Row, Table};
 pub use error::StorageError;
+pub use evidence::{Kept, MAX_EVIDENCE, MAX_EVIDENCE_PER_VALIDATOR};

@@ -15,8 +15,14 @@ use quittance_ledger::state::{Changes, State};
 use quittance_ledger::transaction::Verified;
 use quittance_storage::{Batch, ChainError, ChainStore, Database, Identity, StorageError, Table};
 
-const TABLES: [Table; 5] =
-    [Table("blocks"), Table("certificates"), Table("transactions"), Table("state"), Table("tip")];
+const TABLES: [Table; 6] = [
+    Table("blocks"),
+    Table("certificates"),
+    Table("transactions"),
+    Table("state"),
+    Table("tip"),
+    Table("evidence"),
+];
 
 /// A chain of two blocks, closed.
 fn two_blocks(path: &Path) -> Vec<(Block<Verified>, Certificate)> {

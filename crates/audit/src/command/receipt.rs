@@ -1,29 +1,23 @@
 //! Receipts on the command line.
 
-use std::fs::{self, File};
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand};
 use quittance_audit::Fault;
-use quittance_audit::receipt::{Verdict as Proof, genesis_root, verify_file};
-use quittance_ledger::genesis::Genesis;
+use quittance_audit::receipt::{Verdict as Proof, verify_file};
 use quittance_ledger::ids::{AccountId, Height, IdError, Timestamp, TransactionId};
-use quittance_ledger::receipt::{Checkpoint, MAX_RECEIPT_BYTES, ReceiptFile};
+use quittance_ledger::receipt::{MAX_RECEIPT_BYTES, ReceiptFile};
 use quittance_rpc::receipt::{Query, Subject};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
+use super::files::{RootArguments, read, write_new};
 use super::{AuditError, Verdict, write_json};
 use crate::show;
 use crate::source::{NodeArguments, fetch_receipt};
 
 /// Bytes of a file that holds a receipt in hexadecimal, with its summary.
 const MAX_FILE: u64 = 3 * MAX_RECEIPT_BYTES as u64;
-
-/// Bytes of a genesis or a checkpoint in JSON.
-const MAX_ROOT_FILE: u64 = 1 << 28;
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -40,17 +34,8 @@ pub struct Verify {
     /// The receipt.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// The chain's genesis (JSON) as you know it.
-    #[arg(
-        long,
-        value_name = "FILE",
-        conflicts_with = "checkpoint",
-        required_unless_present = "checkpoint"
-    )]
-    genesis: Option<PathBuf>,
-    /// A checkpoint (JSON) that you trust, of a block before the receipt's.
-    #[arg(long, value_name = "FILE")]
-    checkpoint: Option<PathBuf>,
+    #[command(flatten)]
+    root: RootArguments,
     /// Say also how old everything is by this computer's clock.
     #[arg(long)]
     now: bool,
@@ -123,11 +108,7 @@ pub async fn run(command: Command) -> Result<Verdict, AuditError> {
 }
 
 fn verify(arguments: &Verify) -> Result<Verdict, AuditError> {
-    let root = match (&arguments.genesis, &arguments.checkpoint) {
-        (Some(path), _) => genesis_root(&read::<Genesis>(path, MAX_ROOT_FILE)??),
-        (None, Some(path)) => Ok(read::<Checkpoint>(path, MAX_ROOT_FILE)??),
-        (None, None) => unreachable!("one of them is required"),
-    };
+    let root = arguments.root.read()?;
     let file: Result<ReceiptFile, _> = read(&arguments.file, MAX_FILE)?;
     let verified = root.and_then(|root| {
         // What is no receipt proves nothing.
@@ -190,29 +171,6 @@ async fn fetch(arguments: Fetch) -> Result<Verdict, AuditError> {
     write_new(&arguments.out, &ReceiptFile::new(receipt))?;
     println!("{}: not verified yet", arguments.out.display());
     Ok(Verdict::Sound)
-}
-
-/// A value from a JSON file: the outer error says that there is none, the inner that it is
-/// something else.
-fn read<T: DeserializeOwned>(path: &Path, limit: u64) -> Result<Result<T, AuditError>, AuditError> {
-    let failed = |problem: String| AuditError::File { path: path.to_owned(), problem };
-    let mut text = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(limit + 1).read_to_end(&mut text))
-        .map_err(|error| failed(error.to_string()))?;
-    if text.len() as u64 > limit {
-        return Ok(Err(failed(format!("more than {limit} bytes"))));
-    }
-    Ok(serde_json::from_slice(&text).map_err(|error| failed(error.to_string())))
-}
-
-/// Writes a new file: none is written over.
-pub(super) fn write_new(path: &Path, value: &impl Serialize) -> Result<(), AuditError> {
-    let failed = |problem: String| AuditError::File { path: path.to_owned(), problem };
-    let text = serde_json::to_string_pretty(value).map_err(|error| failed(error.to_string()))?;
-    let file = fs::File::create_new(path).map_err(|error| failed(error.to_string()))?;
-    let written = std::io::Write::write_all(&mut &file, (text + "\n").as_bytes());
-    written.and_then(|()| file.sync_all()).map_err(|error| failed(error.to_string()))
 }
 
 fn now() -> Timestamp {

@@ -1,10 +1,13 @@
 //! What is not well with a network, and what to do about it: for somebody who was woken up.
 
+mod validators;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use quittance_rpc::identity::{Process, ProcessName};
 
+use self::validators::Validators;
 use super::probe::{Asked, State};
 use super::subject::{Broken, Home};
 
@@ -23,9 +26,14 @@ pub struct Finding {
 
 /// Everything that is not well: what is dangerous first, then in the order of the processes.
 pub fn findings(asked: &[Asked], broken: &[Broken], late: Duration) -> Vec<Finding> {
+    let validators = Validators::of(asked);
+    let together = validators.as_ref().and_then(|validators| validators.finding(late));
+    // One of several that has fewer blocks than others have seen fetches them.
+    let older = if validators.is_none() { older_copy(asked) } else { None };
     let configurations = broken.iter().map(configuration);
-    let processes = asked.iter().filter_map(|asked| of_process(asked, late));
-    let all = older_copy(asked).into_iter().chain(configurations).chain(processes);
+    let several = validators.as_ref();
+    let processes = asked.iter().filter_map(|asked| of_process(asked, several, late));
+    let all = older.into_iter().chain(together).chain(configurations).chain(processes);
     all.chain(two_versions(asked)).collect()
 }
 
@@ -63,9 +71,12 @@ fn configuration(broken: &Broken) -> Finding {
 }
 
 /// The first thing that is not well with a process: the rest follows from it more often than not.
-fn of_process(asked: &Asked, late: Duration) -> Option<Finding> {
-    let (what, advice) = unwell(asked)
-        .or_else(|| standing_still(asked, late))
+fn of_process(asked: &Asked, several: Option<&Validators<'_>>, late: Duration) -> Option<Finding> {
+    let alone = || if several.is_none() { standing_still(asked, late) } else { None };
+    let among = || several.filter(|_| asked.is_node())?.remark(asked, late);
+    let (what, advice) = unwell(asked, several.is_some())
+        .or_else(alone)
+        .or_else(among)
         .or_else(|| asked.metrics.clone().err().map(no_metrics))
         .or_else(|| behind(asked, late))?;
     Some(of(asked, what, advice))
@@ -88,7 +99,7 @@ pub fn kind(process: Process) -> &'static str {
 
 type Remark = (String, Vec<String>);
 
-fn unwell(asked: &Asked) -> Option<Remark> {
+fn unwell(asked: &Asked, several: bool) -> Option<Remark> {
     if asked.state.is_well() {
         return None;
     }
@@ -99,14 +110,18 @@ fn unwell(asked: &Asked) -> Option<Remark> {
         }
         _ => asked.reason.clone(),
     };
-    let mut advice = vec![meanwhile(asked.subject.name.process).to_owned()];
+    let mut advice = vec![meanwhile(asked.subject.name.process, several).to_owned()];
     advice.extend(remedy(asked));
     Some((what, advice))
 }
 
 /// What the others do without such a process.
-fn meanwhile(process: Process) -> &'static str {
+fn meanwhile(process: Process, several: bool) -> &'static str {
     match process {
+        Process::Node if several => {
+            "The others decide without it while more than two thirds of the voting power are up. \
+             Those who use it wait."
+        }
         Process::Node => {
             "Until it is back nothing becomes final. Agents keep what they have accepted, and go on \
              by themselves."

@@ -15,6 +15,7 @@ use quittance_rpc::proto::agent::v1::agent_client::AgentClient;
 use quittance_rpc::proto::node::v1::ChainStatusRequest;
 use quittance_rpc::proto::node::v1::node_client::NodeClient;
 use quittance_rpc::tls::trust::Untrusted;
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
@@ -89,6 +90,12 @@ pub struct Facts {
     pub block_ms: Option<u64>,
     /// Whether blocks come from the node.
     pub connected: Option<bool>,
+    /// Of a validator: with how many others it is connected.
+    pub peers: Option<u64>,
+    /// How many validators decide the next block.
+    pub validators: Option<u64>,
+    /// Its share of their voting power, from 0 to 1.
+    pub power: Option<f64>,
     /// Whether it says in its metrics that it is ready.
     pub ready: Option<bool>,
     /// Of its program.
@@ -128,24 +135,31 @@ pub struct NodeAt {
     pub block_ms: u64,
 }
 
-/// A connection to the node, to ask again how far it is.
+/// Connections to the nodes, to ask again how far the chain is.
 #[derive(Default)]
-pub struct NodeWatch(Option<Channel>);
+pub struct NodeWatch(Vec<Channel>);
 
 impl NodeWatch {
-    /// Keeps the connection if that is the node.
+    /// Keeps the connection if that is a node.
     pub fn meet(&mut self, asked: &Asked) {
-        if asked.is_node() && self.0.is_none() {
-            self.0.clone_from(&asked.channel);
-        }
+        self.0.extend(asked.channel.clone().filter(|_| asked.is_node()));
     }
 
-    /// How far the node is; `None` if there is none, and once it has not answered.
+    /// How far the first of the nodes is; `None` if there are none. Those that do not answer once
+    /// are not asked again.
     pub async fn look(&mut self) -> Option<NodeAt> {
-        let channel = self.0.take()?;
-        let facts = timeout(LOOK, node(channel.clone())).await.ok()??;
-        self.0 = Some(channel);
-        Some(NodeAt { height: facts.height?, block_ms: facts.block_ms? })
+        let mut asking = JoinSet::new();
+        for channel in std::mem::take(&mut self.0) {
+            asking.spawn(async move {
+                let facts = timeout(LOOK, node(channel.clone())).await.ok()??;
+                let at = NodeAt { height: facts.height?, block_ms: facts.block_ms? };
+                Some((channel, at))
+            });
+        }
+        let answers: Vec<_> = asking.join_all().await.into_iter().flatten().collect();
+        let first = answers.iter().map(|(_, at)| *at).max_by_key(|at| at.height);
+        self.0 = answers.into_iter().map(|(channel, _)| channel).collect();
+        first
     }
 }
 
@@ -201,6 +215,9 @@ fn add(facts: &mut Facts, more: Facts) {
     facts.block_ms = facts.block_ms.max(more.block_ms);
     facts.connected = more.connected.or(facts.connected);
     facts.ready = more.ready.or(facts.ready);
+    facts.peers = more.peers.or(facts.peers);
+    facts.validators = more.validators.or(facts.validators);
+    facts.power = more.power.or(facts.power);
     facts.version = more.version.or(facts.version.take());
     facts.started_ms = more.started_ms.or(facts.started_ms);
     facts.work.extend(more.work);
@@ -299,6 +316,7 @@ fn facts(metrics: &Metrics) -> Facts {
         ("warnings", names::AGENT_WARNINGS),
         ("computations", names::PARTY_SESSIONS_OPEN),
         ("stored batches", names::PARTY_STOCK_BATCHES),
+        ("contradictions", names::NODE_EVIDENCE),
     ];
     let work = work.into_iter().filter_map(|(what, name)| Some((what, metrics.count(name)?)));
     Facts {
@@ -306,6 +324,12 @@ fn facts(metrics: &Metrics) -> Facts {
         // Of a process that has no block yet, there is no such time.
         block_ms: milliseconds(names::CHAIN_TIME).filter(|time| *time > 0),
         connected: flag(names::NODE_CONNECTED),
+        peers: metrics.count(names::VALIDATORS_CONNECTED),
+        // Nobody of a chain that is not open yet.
+        validators: metrics.count(names::NODE_VALIDATORS).filter(|count| *count > 0),
+        power: metrics
+            .value(names::NODE_POWER)
+            .filter(|_| metrics.count(names::NODE_VALIDATORS).is_some_and(|count| count > 0)),
         ready: flag(names::READY),
         version: metrics.label(names::BUILD_INFO, "version"),
         started_ms: milliseconds(names::START_TIME),

@@ -14,35 +14,32 @@ use crate::table::Table;
 
 /// For people. What is not well comes last, where one looks first.
 pub fn text(status: &Status) -> String {
-    let mut table = Table::new(&[
-        "process",
-        "institution",
-        "state",
-        ">block",
-        ">behind",
-        ">its age",
-        ">up for",
-        "version",
-        "in hand",
-        "at",
-    ]);
+    let several = several(&status.processes);
+    let mut titles = vec!["process", "institution", "state", ">block", ">behind", ">its age"];
+    titles.extend(several.then_some("peers"));
+    titles.extend([">up for", "version", "in hand", "at"]);
+    let mut table = Table::new(&titles);
     for asked in &status.processes {
         let Facts { height, block_ms, version, started_ms, work, .. } = &asked.facts;
         let since =
             |then: &Option<u64>| then.map(|then| age(asked.at_ms, then)).unwrap_or_default();
-        let behind = lag(asked).map(|blocks| blocks.to_string());
-        table.row([
-            judge::kind(asked.subject.name.process),
-            asked.subject.name.institution.as_str(),
-            asked.state.label(),
-            &height.map(|height| height.to_string()).unwrap_or_default(),
-            &behind.unwrap_or_default(),
-            &since(block_ms),
-            &since(started_ms),
-            version.as_deref().unwrap_or_default(),
-            &in_hand(work),
-            &asked.subject.address,
+        let behind = lag(asked, several).map(|blocks| blocks.to_string());
+        let mut row = vec![
+            judge::kind(asked.subject.name.process).to_owned(),
+            asked.subject.name.institution.to_string(),
+            asked.state.label().to_owned(),
+            height.map(|height| height.to_string()).unwrap_or_default(),
+            behind.unwrap_or_default(),
+            since(block_ms),
+        ];
+        row.extend(several.then(|| peers(&asked.facts)));
+        row.extend([
+            since(started_ms),
+            version.clone().unwrap_or_default(),
+            in_hand(work),
+            asked.subject.address.clone(),
         ]);
+        table.row(row.iter().map(String::as_str));
     }
     format!("{}\n\n{table}\n{}", utc(status.at_ms), verdict(status))
 }
@@ -68,9 +65,21 @@ fn verdict(status: &Status) -> String {
     text
 }
 
-/// How many blocks a process lacks; negative if it has more than the node.
-fn lag(asked: &Asked) -> Option<i64> {
-    let node = asked.node.filter(|_| !asked.is_node())?;
+/// Whether there are several validators.
+fn several(processes: &[Asked]) -> bool {
+    processes.iter().filter(|asked| asked.is_node()).count() > 1
+}
+
+/// With how many of the other validators one is connected: `3 of 3`.
+fn peers(facts: &Facts) -> String {
+    let of = facts.peers.zip(facts.validators);
+    of.map(|(peers, all)| format!("{peers} of {}", all.saturating_sub(1))).unwrap_or_default()
+}
+
+/// How many blocks a process lacks; negative if it has more than the node. Of several nodes, the
+/// first is meant.
+fn lag(asked: &Asked, several: bool) -> Option<i64> {
+    let node = asked.node.filter(|_| several || !asked.is_node())?;
     i64::try_from(i128::from(node.height) - i128::from(asked.facts.height?)).ok()
 }
 
@@ -128,6 +137,10 @@ struct Process<'a> {
     height: Option<u64>,
     behind: Option<i64>,
     block_age_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peers: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    validators: Option<u64>,
     uptime_ms: Option<u64>,
     version: Option<&'a str>,
     in_hand: &'a BTreeMap<&'static str, u64>,
@@ -142,6 +155,7 @@ struct Found<'a> {
 
 /// For programs. What is not known is null.
 pub fn json(status: &Status) -> Result<String, serde_json::Error> {
+    let several = several(&status.processes);
     let process = |asked| {
         let Asked { subject, state, reason, facts, at_ms, .. }: &Asked = asked;
         let since = |then: Option<u64>| then.map(|then| at_ms.saturating_sub(then));
@@ -152,8 +166,10 @@ pub fn json(status: &Status) -> Result<String, serde_json::Error> {
             state: state.word(),
             reason,
             height: facts.height,
-            behind: lag(asked),
+            behind: lag(asked, several),
             block_age_ms: since(facts.block_ms),
+            peers: facts.peers,
+            validators: facts.validators,
             uptime_ms: since(facts.started_ms),
             version: facts.version.as_deref(),
             in_hand: &facts.work,

@@ -9,6 +9,7 @@ use malachite_app_channel::app::consensus::VoteExtensionError;
 use malachite_app_channel::app::types::core::{HeightParams, LinearTimeouts, Round};
 use malachite_app_channel::app::types::{LocallyProposedValue, MisbehaviorEvidence};
 use malachite_app_channel::{AppMsg, Channels, NetworkMsg};
+use quittance_crypto::signature::VerifyingKey;
 use quittance_ledger::certificate::ValidatorSet;
 use quittance_ledger::evidence::Evidence;
 use quittance_ledger::ids::{Height, InstitutionId, Timestamp};
@@ -16,10 +17,10 @@ use tokio::runtime::Handle;
 
 pub use self::blocks::Blocks;
 use self::idle::Idle;
-use super::RunError;
 use super::context::{At, Members, Quittance, Value, Whole};
 use super::convert::{decided, double_proposal, double_vote, number};
 use super::hub::{Hub, message};
+use super::{Role, RunError};
 use crate::store::ProposalStore;
 use crate::wire::Frame;
 use crate::{Application, Bell, Pace};
@@ -27,7 +28,7 @@ use crate::{Application, Bell, Pace};
 /// Everything but the application and the engine's messages.
 pub struct Host<'a, A> {
     application: &'a mut A,
-    institution: InstitutionId,
+    own: Own,
     blocks: Blocks,
     hub: std::sync::Arc<Hub>,
     network: tokio::sync::mpsc::Sender<NetworkMsg<Quittance>>,
@@ -46,10 +47,18 @@ pub fn now() -> Timestamp {
     Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// Who this validator is.
+pub struct Own {
+    pub institution: InstitutionId,
+    /// The key that it votes with.
+    pub key: VerifyingKey,
+    pub role: Role,
+}
+
 /// What is needed to host an application.
 pub struct Parts<'a, A> {
     pub application: &'a mut A,
-    pub institution: InstitutionId,
+    pub own: Own,
     pub store: Box<dyn ProposalStore>,
     pub hub: std::sync::Arc<Hub>,
     pub timeouts: LinearTimeouts,
@@ -63,11 +72,11 @@ pub fn run<A: Application>(
     runtime: &Handle,
     bell: &Bell,
 ) -> Result<(), A> {
-    let Parts { application, institution, store, hub, timeouts, pace } = parts;
+    let Parts { application, own, store, hub, timeouts, pace } = parts;
     let mut begun = hub.follow();
     let mut host = Host {
         application,
-        institution,
+        own,
         blocks: Blocks::new(store),
         hub,
         network: channels.network.clone(),
@@ -94,6 +103,23 @@ pub fn run<A: Application>(
         host.go_on(*begun.borrow_and_update());
     }
     Ok(())
+}
+
+impl Own {
+    /// Whether the role still fits the key that the chain has for this validator.
+    fn check<E: std::error::Error>(
+        &self,
+        height: Height,
+        validators: &ValidatorSet,
+    ) -> std::result::Result<(), RunError<E>> {
+        let institution = self.institution;
+        let registered = validators.get(institution).map(|own| own.key == self.key);
+        match (self.role, registered) {
+            (Role::Voter, Some(false)) => Err(RunError::OtherKey { height, institution }),
+            (Role::Waiting, Some(true)) => Err(RunError::Registered { height, institution }),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl<A: Application> Host<'_, A> {
@@ -126,7 +152,7 @@ impl<A: Application> Host<'_, A> {
             }
             AppMsg::RestreamProposal { height, round, value_id, .. } => {
                 let again = (height.height(), number(round), value_id.0);
-                if let Some(whole) = self.blocks.again(again, self.institution)? {
+                if let Some(whole) = self.blocks.again(again, self.own.institution)? {
                     self.publish(whole)?;
                 }
             }
@@ -170,6 +196,7 @@ impl<A: Application> Host<'_, A> {
     fn next(&self) -> Result<(At, HeightParams<Quittance>), A> {
         let height = self.application.tip().next();
         let validators: ValidatorSet = self.application.validators();
+        self.own.check(height, &validators)?;
         let members = Members::try_from(&validators)?;
         self.hub.guard().begin(height, validators);
         Ok((height.into(), HeightParams::new(members, self.timeouts, None)))
@@ -177,7 +204,7 @@ impl<A: Application> Host<'_, A> {
 
     /// A block for this height and round: the one that was proposed before, if there is one.
     fn propose(&mut self, height: At, round: Round) -> Result<Option<Whole>, A> {
-        let place = (height.height(), number(round), self.institution);
+        let place = (height.height(), number(round), self.own.institution);
         self.blocks.propose(self.application, place)
     }
 

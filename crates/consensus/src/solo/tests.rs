@@ -41,6 +41,8 @@ struct Fake {
     tell: Sender<Said>,
     height: Height,
     fail_at: Option<Height>,
+    /// Who decides after the height.
+    change: Option<(Height, ValidatorSet)>,
 }
 
 #[derive(Debug, Error)]
@@ -82,7 +84,10 @@ impl Application for Fake {
     }
 
     fn validators(&self) -> ValidatorSet {
-        validators(&[("VALAXX2A", 1, 1)])
+        match &self.change {
+            Some((after, set)) if self.height >= *after => set.clone(),
+            _ => validators(&[("VALAXX2A", 1, 1)]),
+        }
     }
 
     fn block(&self, _: Height) -> Result<Option<(Bytes, Certificate)>, DiskGone> {
@@ -109,15 +114,22 @@ impl Application for Fake {
 
 type Told = Receiver<Said>;
 
-fn start(
+type Ended = Result<(), RunError<DiskGone>>;
+
+fn start(heartbeat: Duration, fail_at: Option<Height>) -> (Bell, Told, JoinHandle<Ended>) {
+    run(heartbeat, fail_at, None)
+}
+
+fn run(
     heartbeat: Duration,
     fail_at: Option<Height>,
-) -> (Bell, Told, JoinHandle<Result<(), DiskGone>>) {
+    change: Option<(Height, ValidatorSet)>,
+) -> (Bell, Told, JoinHandle<Ended>) {
     let pace = Pace { min_interval: Duration::from_millis(5), heartbeat };
     let set = validators(&[("VALAXX2A", 1, 1)]);
     let solo = Solo::new(&set, id("VALAXX2A"), key(1), pace).unwrap();
     let ((tell, told), bell) = (channel(), Bell::new());
-    let mut fake = Fake { tell, height: Height(0), fail_at };
+    let mut fake = Fake { tell, height: Height(0), fail_at, change };
     let own = bell.clone();
     (bell, told, std::thread::spawn(move || solo.run(&mut fake, &own)))
 }
@@ -126,19 +138,39 @@ const LONG: Duration = Duration::from_secs(600);
 const SOON: Duration = Duration::from_secs(20);
 
 #[test]
-fn only_who_is_a_quorum_decides_alone() {
+fn only_who_is_alone_decides_alone() {
     let pace = Pace { min_interval: LONG, heartbeat: LONG };
-    let set = validators(&[("VALAXX2A", 1, 5), ("VALBXX2A", 2, 2)]);
-    let of = |who, seed| Solo::new(&set, id(who), key(seed), pace).map(|_| ());
-    assert_eq!(of("VALAXX2A", 1), Ok(()));
-    assert_eq!(of("VALAXX2A", 2), Err(SoloError::OtherKey(id("VALAXX2A"))));
-    assert_eq!(of("VALCXX2A", 1), Err(SoloError::NotAValidator(id("VALCXX2A"))));
-    let (institution, power, total) = (id("VALBXX2A"), 2, 7);
-    assert_eq!(of("VALBXX2A", 2), Err(SoloError::NoQuorum { institution, power, total }));
-    // Exactly two thirds are no quorum.
-    let set = validators(&[("VALAXX2A", 1, 2), ("VALBXX2A", 2, 1)]);
-    let result = Solo::new(&set, id("VALAXX2A"), key(1), pace).map(|_| ());
-    assert!(matches!(result, Err(SoloError::NoQuorum { power: 2, total: 3, .. })));
+    let of =
+        |set: &[_], who, seed| Solo::new(&validators(set), id(who), key(seed), pace).map(|_| ());
+    let (one, two) = (("VALAXX2A", 1, 5), ("VALBXX2A", 2, 1));
+    assert_eq!(of(&[one], "VALAXX2A", 1), Ok(()));
+    assert_eq!(of(&[one], "VALAXX2A", 2), Err(SoloError::OtherKey(id("VALAXX2A"))));
+    assert_eq!(of(&[one], "VALCXX2A", 1), Err(SoloError::NotAValidator(id("VALCXX2A"))));
+    // Also the one that is a quorum by itself.
+    for (who, seed) in [("VALAXX2A", 1), ("VALBXX2A", 2)] {
+        let error = SoloError::NotAlone { institution: id(who), validators: 2 };
+        assert_eq!(of(&[one, two], who, seed), Err(error));
+    }
+}
+
+#[test]
+fn whoever_is_not_alone_any_more_stops_before_the_first_block_that_is_not_its_own() {
+    let one = ("VALAXX2A", 1, 5);
+    let alone = SoloError::NotAlone { institution: id("VALAXX2A"), validators: 2 };
+    let changes = [
+        (vec![one, ("VALBXX2A", 2, 1)], alone),
+        (vec![("VALAXX2A", 2, 5)], SoloError::OtherKey(id("VALAXX2A"))),
+        (vec![("VALBXX2A", 2, 1)], SoloError::NotAValidator(id("VALAXX2A"))),
+    ];
+    for (set, expected) in changes {
+        let change = Some((Height(3), validators(&set)));
+        let (_bell, told, engine) = run(Duration::from_millis(5), None, change);
+        let error = engine.join().unwrap().unwrap_err();
+        let RunError::NotAlone { height: Height(4), source } = error else { panic!("{error}") };
+        assert_eq!(source, expected);
+        let heights = told.iter().filter_map(|(_, made)| Some(made?.0.header.height.0));
+        assert_eq!(heights.collect::<Vec<_>>(), [1, 2, 3]);
+    }
 }
 
 #[test]

@@ -60,6 +60,7 @@ fn none<T>() -> Result<Response<T>, Status> {
 #[tonic::async_trait]
 impl node_server::Node for Service {
     type BlocksStream = Blocks;
+    type EvidenceStream = tokio_stream::Empty<Result<proto::EvidenceResponse, Status>>;
     type GenesisStream = tokio_stream::Empty<Result<proto::GenesisResponse, Status>>;
 
     async fn submit(
@@ -128,6 +129,13 @@ impl node_server::Node for Service {
     ) -> Result<Response<proto::ChainStatusResponse>, Status> {
         let (chain_id, height) = (self.chain.to_bytes(), self.blocks.borrow().len() as u64);
         Ok(Response::new(proto::ChainStatusResponse { chain_id, height, ..Default::default() }))
+    }
+
+    async fn evidence(
+        &self,
+        _: Request<proto::EvidenceRequest>,
+    ) -> Result<Response<Self::EvidenceStream>, Status> {
+        none()
     }
 
     async fn genesis(

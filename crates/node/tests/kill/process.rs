@@ -1,10 +1,11 @@
 //! A node in a process of its own.
 #![allow(dead_code, reason = "each test uses its own part")]
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[ignore = "run by the other tests, as a process of its own"]
 fn node_process() {
     let Some(config) = std::env::var_os(CONFIG) else { return };
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing::Level::WARN)
+        .with_ansi(false)
+        .init();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let ended = runtime.block_on(async {
         let node = Node::start(Config::load(config.as_ref()).unwrap()).await?;
@@ -39,7 +45,9 @@ pub struct Process {
     child: Child,
     /// Where it listens, once it has said so.
     pub address: Option<SocketAddr>,
-    errors: Option<JoinHandle<String>>,
+    /// What it has said to standard error so far, and who listens.
+    said: Arc<Mutex<String>>,
+    listener: Option<JoinHandle<()>>,
 }
 
 impl Process {
@@ -50,17 +58,20 @@ impl Process {
         command.env(CONFIG, config).stdout(Stdio::piped()).stderr(Stdio::piped());
         prepare(&mut command);
         let mut child = command.spawn().unwrap();
-        let mut stderr = child.stderr.take().unwrap();
-        let errors = std::thread::spawn(move || {
-            let mut said = vec![];
-            let _ = stderr.read_to_end(&mut said);
-            String::from_utf8_lossy(&said).into_owned()
+        let (stderr, said) = (child.stderr.take().unwrap(), Arc::new(Mutex::new(String::new())));
+        let hears = said.clone();
+        let listener = std::thread::spawn(move || {
+            for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
+                let mut said = hears.lock().unwrap();
+                said.push_str(&String::from_utf8_lossy(&line));
+                said.push('\n');
+            }
         });
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut heard = lines.map_while(Result::ok);
         let address = heard.find_map(|line| line.strip_prefix(LISTENS)?.parse().ok());
         // Nobody reads on: what it writes after that is lost, and little.
-        Self { child, address, errors: Some(errors) }
+        Self { child, address, said, listener: Some(listener) }
     }
 
     /// `SIGKILL`: nothing of the process runs after it.
@@ -85,7 +96,13 @@ impl Process {
     pub fn end(&mut self, what: &str) -> (ExitStatus, String) {
         assert!(self.ends_within(PATIENCE), "{what}: the node goes on");
         let status = self.child.wait().unwrap();
-        (status, self.errors.take().unwrap().join().unwrap())
+        self.listener.take().unwrap().join().unwrap();
+        (status, self.said())
+    }
+
+    /// What it has said to standard error so far.
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
     }
 }
 

@@ -1,11 +1,16 @@
 //! Several validators, each a process of its own, under load: killed, wiped and started again.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test stops where its assumption fails")]
 
+mod changes;
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../../../../tests/disk/interpose.rs"]
+#[allow(dead_code, reason = "shared with the tests of the store")]
+mod interpose;
 #[path = "../kill/process.rs"]
 mod process;
 mod town;
+mod votes;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
+use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::Encode;
 use quittance_crypto::keyfile::KeyRing;
 use quittance_crypto::signature::Purpose;
@@ -38,12 +40,23 @@ const EXPIRY: u64 = 900;
 /// Credits that the ledger lets wait for one receiver; later transactions only count up.
 const CREDITS: usize = 60;
 
+/// Validators change in a file of its own.
+#[path = "members.rs"]
+mod members;
+
 pub struct Town {
     banks: Banks,
     genesis: Genesis,
     client: Tls,
     base_port: u16,
     folder: tempfile::TempDir,
+    authority: Authority,
+    /// The keys of all who are or may become validators.
+    rings: Vec<KeyRing>,
+    /// Every set of validators that the tests expect, by its digest.
+    sets: BTreeMap<Digest, ValidatorSet>,
+    /// The number of the last decision.
+    decisions: u64,
     processes: Vec<Option<Process>>,
     /// All that were ever sent.
     sent: Vec<Transaction>,
@@ -67,10 +80,16 @@ fn write(path: &Path, content: &[u8], mode: u32) {
 impl Town {
     /// So many validators, all of them running.
     pub fn new(count: usize) -> Self {
-        let banks = Banks::new();
+        Self::with(count, 0)
+    }
+
+    /// The same, and some who are not validators yet and do not run: the genesis knows neither them
+    /// nor their keys.
+    pub fn with(validators: usize, others: usize) -> Self {
+        let (banks, count) = (Banks::new(), validators + others);
         let rings: Vec<_> =
             (0..count).map(|at| KeyRing::generate(&name(at), SUITE).unwrap()).collect();
-        let genesis = genesis(&banks, &rings);
+        let genesis = genesis(&banks, &rings[..validators]);
         let authority = Authority::create("test").unwrap();
         let folder = tempfile::tempdir().unwrap();
         let base_port = free_range(count as u16).unwrap();
@@ -82,18 +101,20 @@ impl Town {
         let client = tls(&authority, client);
         let mut town = Self {
             banks,
-            genesis,
             client,
             base_port,
             folder,
+            authority,
+            sets: [(genesis.validators.digest(), genesis.validators.clone())].into(),
+            rings,
+            decisions: 0,
+            genesis,
             processes: (0..count).map(|_| None).collect(),
             sent: vec![],
             acknowledged: BTreeMap::new(),
         };
-        for (at, ring) in rings.iter().enumerate() {
-            town.furnish(at, ring, &authority);
-            town.start(at);
-        }
+        (0..count).for_each(|at| town.furnish(at));
+        (0..validators).for_each(|at| town.start(at));
         town
     }
 
@@ -106,13 +127,14 @@ impl Town {
     }
 
     /// The folder of one validator.
-    fn furnish(&self, at: usize, ring: &KeyRing, authority: &Authority) {
+    fn furnish(&self, at: usize) {
         let home = self.home(at);
         std::fs::create_dir(&home).unwrap();
-        let issued = authority.issue(Identity::Process(node_name(at)), &["127.0.0.1"]).unwrap();
+        let issued =
+            self.authority.issue(Identity::Process(node_name(at)), &["127.0.0.1"]).unwrap();
         write(&home.join("tls.pem"), issued.certificate_pem.as_bytes(), 0o644);
         write(&home.join("tls.key"), issued.key_pem.as_bytes(), 0o600);
-        write(&home.join("keys.age"), &ring.to_encrypted("secret", 1).unwrap(), 0o644);
+        self.write_keys(at);
         write(&home.join("passphrase"), b"secret\n", 0o600);
         let file = NodeFile {
             institution: name(at),
@@ -134,11 +156,25 @@ impl Town {
                 trust: vec![TrustedAuthority { file: "../ca.pem".into(), institutions: None }],
             },
         };
-        write(&home.join("config.toml"), toml::to_string(&file).unwrap().as_bytes(), 0o644);
+        self.configure(at, &file);
+    }
+
+    fn write_keys(&self, at: usize) {
+        let sealed = self.rings[at].to_encrypted("secret", 1).unwrap();
+        write(&self.home(at).join("keys.age"), &sealed, 0o644);
+    }
+
+    fn configure(&self, at: usize, file: &NodeFile) {
+        let text = toml::to_string(file).unwrap();
+        write(&self.home(at).join("config.toml"), text.as_bytes(), 0o644);
     }
 
     pub fn start(&mut self, at: usize) {
-        let process = Process::start(&self.home(at).join("config.toml"), |_| {});
+        self.start_with(at, |_| {});
+    }
+
+    pub fn start_with(&mut self, at: usize, prepare: impl FnOnce(&mut Command)) {
+        let process = Process::start(&self.home(at).join("config.toml"), prepare);
         self.processes[at] = Some(process);
     }
 
@@ -150,6 +186,10 @@ impl Town {
     /// All that a validator has stored is gone.
     pub fn wipe(&self, at: usize) {
         std::fs::remove_dir_all(self.home(at).join("data")).unwrap();
+    }
+
+    fn all_running(&self) -> Vec<usize> {
+        (0..self.processes.len()).filter(|at| self.processes[*at].is_some()).collect()
     }
 
     /// The first that runs.
@@ -239,7 +279,7 @@ impl Town {
     pub async fn compare(&mut self) -> usize {
         let end = self.acknowledged.values().map(|(height, _)| *height).max().unwrap();
         let mut chains = BTreeSet::new();
-        for at in 0..self.processes.len() {
+        for at in self.all_running() {
             let mut client = self.client(at);
             let deadline = Instant::now() + PATIENCE;
             while client
@@ -255,7 +295,7 @@ impl Town {
             let blocks = client.blocks(1, end.0).await;
             let mut found = BTreeMap::new();
             for next in &blocks {
-                let validators = &self.genesis.validators;
+                let validators = &self.sets[&next.block.header.validators];
                 next.certificate.verify(self.genesis.chain_id(), validators).unwrap();
                 for (index, transaction) in (0..).zip(&next.block.transactions) {
                     let place = (next.block.header.height, index);
@@ -278,15 +318,19 @@ fn genesis(banks: &Banks, rings: &[KeyRing]) -> Genesis {
     genesis.institutions.remove(&id(VALIDATOR));
     for (at, ring) in rings.iter().enumerate() {
         let key = ring.signing(Purpose::Vote).verifying_key();
-        let institution = GenesisInstitution {
-            roles: BTreeSet::from([Role::Validator]),
-            keys: vec![PublicKey::Signing(Purpose::Vote, key.clone())],
-        };
+        let institution =
+            GenesisInstitution { roles: BTreeSet::from([Role::Validator]), keys: keys(ring) };
         genesis.institutions.insert(id(&name(at)), institution);
         validators.push(Validator { institution: id(&name(at)), key, power: 1 });
     }
     genesis.validators = ValidatorSet::new(validators).unwrap();
     genesis
+}
+
+/// The keys of a validator: it votes with one and approves decisions with the other.
+fn keys(ring: &KeyRing) -> Vec<PublicKey> {
+    let public = |purpose| PublicKey::Signing(purpose, ring.signing(purpose).verifying_key());
+    [Purpose::Transaction, Purpose::Vote].map(public).into()
 }
 
 fn directory(base_port: u16, count: usize) -> String {

@@ -113,6 +113,30 @@ metrics! {
     NODE_HEIGHT: Gauge "quittance_node_height" [] of FOLLOWERS;
     /// 1 while blocks come from the node, else 0.
     NODE_CONNECTED: Gauge "quittance_node_connected" [] of FOLLOWERS;
+    /// Time between two blocks that became final here, one after the other.
+    NODE_BLOCK_INTERVAL: Histogram "quittance_block_interval_seconds" [] of NODE;
+    /// Rounds that deciding on all blocks since the start has taken: one for each block if all goes well.
+    NODE_ROUNDS: Counter "quittance_rounds_total" [] of NODE;
+    /// The round in which the last block was decided, from 0.
+    NODE_ROUND: Gauge "quittance_block_round" [] of NODE;
+    /// Bytes of the last block's certificate.
+    NODE_CERTIFICATE_BYTES: Gauge "quittance_certificate_bytes" [] of NODE;
+    /// Transactions that became final.
+    NODE_TRANSACTIONS: Counter "quittance_transactions_total" [] of NODE;
+    /// Validators of the next block.
+    NODE_VALIDATORS: Gauge "quittance_validators" [] of NODE;
+    /// This validator's share of their voting power, from 0 to 1; 0 if it is none of them.
+    NODE_POWER: Gauge "quittance_voting_power_ratio" [] of NODE;
+    /// Transactions that wait for a block, or to be verified.
+    NODE_MEMPOOL: Gauge "quittance_mempool_transactions" [] of NODE;
+    /// Their bytes.
+    NODE_MEMPOOL_BYTES: Gauge "quittance_mempool_bytes" [] of NODE;
+    /// Transactions that were verified when they came in, by verdict: valid or invalid.
+    NODE_VERIFIED: Counter "quittance_verified_total" ["verdict"] of NODE;
+    /// Time to verify what came in together.
+    NODE_VERIFYING_TIME: Histogram "quittance_verifying_seconds" [] of NODE;
+    /// Contradictions of validators that are stored here as evidence.
+    NODE_EVIDENCE: Gauge "quittance_evidence" [] of NODE;
     /// Transactions that other validators have passed on.
     NODE_RELAYED: Counter "quittance_node_relayed_total" [] of NODE;
     /// Those of them that were not taken.

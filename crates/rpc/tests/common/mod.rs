@@ -80,6 +80,7 @@ type Blocks = Pin<Box<dyn Stream<Item = Result<node::BlocksResponse, Status>> + 
 #[tonic::async_trait]
 impl node::node_server::Node for Fake {
     type BlocksStream = Blocks;
+    type EvidenceStream = tokio_stream::Empty<Result<node::EvidenceResponse, Status>>;
     type GenesisStream = Pin<Box<dyn Stream<Item = Result<node::GenesisResponse, Status>> + Send>>;
 
     async fn submit(
@@ -146,6 +147,13 @@ impl node::node_server::Node for Fake {
         _: Request<node::ChainStatusRequest>,
     ) -> Result<Response<node::ChainStatusResponse>, Status> {
         Ok(Response::new(node::ChainStatusResponse { height: 42, ..Default::default() }))
+    }
+
+    async fn evidence(
+        &self,
+        _: Request<node::EvidenceRequest>,
+    ) -> Result<Response<Self::EvidenceStream>, Status> {
+        Err(Status::unimplemented("not here"))
     }
 
     async fn genesis(

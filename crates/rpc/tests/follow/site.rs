@@ -122,6 +122,7 @@ type Blocks = Pin<Box<dyn Stream<Item = Result<node::BlocksResponse, Status>> + 
 #[tonic::async_trait]
 impl node::node_server::Node for StandIn {
     type BlocksStream = Blocks;
+    type EvidenceStream = tokio_stream::Empty<Result<node::EvidenceResponse, Status>>;
     type GenesisStream = tokio_stream::Empty<Result<node::GenesisResponse, Status>>;
 
     async fn submit(
@@ -182,6 +183,13 @@ impl node::node_server::Node for StandIn {
         let chain_id = self.genesis.chain_id().to_bytes();
         let height = self.blocks.lock().unwrap().len() as u64;
         Ok(Response::new(node::ChainStatusResponse { chain_id, height, ..Default::default() }))
+    }
+
+    async fn evidence(
+        &self,
+        _: Request<node::EvidenceRequest>,
+    ) -> Result<Response<Self::EvidenceStream>, Status> {
+        Err(Status::unimplemented("not here"))
     }
 
     async fn genesis(

@@ -144,3 +144,86 @@ NOT WELL:
     assert_eq!(json["processes"][2]["in_hand"]["transfers"], 2);
     assert!(json["findings"][0]["advice"].as_array().unwrap().len() == 3);
 }
+
+/// So many validators with as many others, each connected with all.
+fn town(count: u64) -> Vec<Asked> {
+    let validator = |at: u64| {
+        let facts = Facts {
+            peers: Some(count - 1),
+            validators: Some(count),
+            power: Some(1.0 / count as f64),
+            ..at_rest()
+        };
+        told(&format!("VALDZZ0{}:node", at + 1), State::Ready, facts)
+    };
+    (0..count).map(validator).collect()
+}
+
+fn at_rest() -> Facts {
+    at(99, 300)
+}
+
+#[test]
+fn of_several_validators_one_line_tells_what_is_not_well() {
+    let node = |number: u8| format!("node VALDZZ0{number} at 127.0.0.1:7000: ");
+    assert_eq!(found(&town(4)), [""; 0]);
+    // One may be away, and then somebody has more than it: that is no older copy.
+    let mut one = town(4);
+    one[3].state = State::Silent;
+    one[0].facts.height = Some(90);
+    assert_eq!(found(&one), [node(4)]);
+    let advice = &findings(&one, &[], LATE)[0].advice[0];
+    assert!(advice.starts_with("The others decide without it"), "{advice}");
+    let mut two = one;
+    two[2].state = State::NotListening;
+    let all = found(&two);
+    assert_eq!(all.len(), 3, "{all:?}");
+    let few = "the validators: only 2 of 4 are up: not more than two thirds of the voting power";
+    assert_eq!(all[0], few);
+
+    let with = |change: fn(&mut Facts)| {
+        let mut town = town(4);
+        change(&mut town[1].facts);
+        found(&town)
+    };
+    let partly = with(|facts| facts.peers = Some(2));
+    assert_eq!(partly, [node(2) + "it is connected with 2 of 3 others: still a quorum"]);
+    let cut = with(|facts| facts.peers = Some(1));
+    let none = "it is connected with 1 of 3 others: no quorum: it decides nothing";
+    assert_eq!(cut, [node(2) + none]);
+    let late = with(|facts| (facts.height, facts.block_ms) = (Some(59), Some(NOW - 50_300)));
+    assert_eq!(late, [node(2) + "it is 40 blocks behind the others, by 50 s"]);
+    let left = with(|facts| (facts.power, facts.peers) = (Some(0.0), Some(0)));
+    assert!(left[0].contains("it is no validator"), "{left:?}");
+
+    let mut still = town(4);
+    still.iter_mut().for_each(|it| it.facts.block_ms = Some(NOW - 45_000));
+    assert_eq!(found(&still), ["the validators: enough are up, and their last block is 45 s old"]);
+    // Weights count, not heads.
+    let mut heavy = town(4);
+    heavy[0].facts.power = Some(0.7);
+    heavy.iter_mut().skip(1).for_each(|it| it.facts.power = Some(0.1));
+    heavy[0].state = State::Silent;
+    assert!(
+        found(&heavy)[0].starts_with("the validators: only 3 of 4 are up"),
+        "{heavy}",
+        heavy = found(&heavy)[0]
+    );
+}
+
+#[test]
+fn the_table_shows_with_whom_validators_are_connected() {
+    let mut processes = town(4);
+    processes[2].facts.peers = Some(2);
+    processes[2].facts.work = [("contradictions", 2)].into();
+    let status = Status { at_ms: NOW, findings: findings(&processes, &[], LATE), processes };
+    let text = show::text(&status);
+    println!("{text}");
+    let row = text.lines().find(|line| line.contains("VALDZZ03")).unwrap();
+    assert!(row.contains("2 of 3") && row.contains("2 contradictions"), "{row}");
+    let json: serde_json::Value = serde_json::from_str(&show::json(&status).unwrap()).unwrap();
+    assert_eq!(
+        (&json["processes"][2]["peers"], &json["processes"][2]["validators"]),
+        (&2.into(), &4.into())
+    );
+}
