@@ -13,7 +13,6 @@ use quittance_mpc::{Parties, PartyId};
 use quittance_round::book::{Book, BookError, RoundFacts};
 use quittance_round::committee::Outcome;
 use quittance_round::message::{Attempt, Reason, Report};
-use quittance_round::payees::Payees;
 use quittance_rpc::client::Dialer;
 use quittance_rpc::config::Target;
 use quittance_rpc::frames::Frames;
@@ -38,8 +37,6 @@ pub(crate) struct Core {
     pub(crate) coordinator: InstitutionId,
     pub(crate) compute: Duration,
     pub(crate) programs: Programs,
-    /// Who can be paid: does not change.
-    pub(crate) payees: Payees,
     pub(crate) frames: Frames,
     /// Calls the other parties of this one's committees.
     pub(crate) dialer: Dialer,
@@ -97,7 +94,6 @@ impl Core {
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
         let Parts { institution, keys, coordinator, compute, frames, .. } = parts;
         let Parts { dialer, others, receipts, making, stopping, book, .. } = parts;
-        let payees = Payees::of(book.registry());
         let state = State { book, desks: BTreeMap::new(), signing: BTreeSet::new() };
         Arc::new(Self {
             institution,
@@ -105,7 +101,6 @@ impl Core {
             coordinator,
             compute,
             programs: Programs::known(),
-            payees,
             frames,
             dialer,
             others,
@@ -158,8 +153,8 @@ impl Core {
     }
 
     /// This party's place in the committee of a round.
-    pub(crate) fn seat(&self, book: &Book, round: &RoundFacts) -> Option<Seat> {
-        let committee = book.committee(round)?;
+    pub(crate) fn seat(&self, round: &RoundFacts) -> Option<Seat> {
+        let committee = &round.committee;
         let position = committee.parties.iter().position(|party| *party == self.institution)?;
         let parties = Parties::new(committee.parties.len(), committee.threshold).ok()?;
         let me = parties.ids().nth(position)?;
@@ -226,7 +221,7 @@ impl State {
                 continue;
             };
             let outcome = desk.outcome(settled.attempt);
-            match outcome.zip(core.seat(book, facts)) {
+            match outcome.zip(core.seat(facts)) {
                 Some((outcome, Seat { me, .. })) => {
                     self.signing.insert(round);
                     all.push(Final { round, settled, me, outcome });

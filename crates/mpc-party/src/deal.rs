@@ -81,7 +81,7 @@ pub(crate) fn joined(
     if facts.is_over(height) {
         return Some(Err(over(round, height)));
     }
-    let Some(seat) = core.seat(&state.book, facts) else {
+    let Some(seat) = core.seat(facts) else {
         let reason = format!("{} does not compute the round {round}", core.institution);
         return Some(Err(Status::failed_precondition(reason)));
     };

@@ -143,7 +143,7 @@ pub(crate) fn published(
 ) -> Result<Zeroizing<Vec<u8>>, Status> {
     let state = core.state();
     let facts = state.book.round(&round).filter(|facts| !facts.is_over(state.book.height()));
-    let seat = facts.and_then(|facts| core.seat(&state.book, facts));
+    let seat = facts.and_then(|facts| core.seat(facts));
     let members = seat.map(|seat| seat.members).unwrap_or_default();
     let Some(position) = members.iter().position(|member| *member == caller) else {
         let reason = format!("{caller} and this party compute no open round {round}");
@@ -161,7 +161,7 @@ pub(crate) async fn collect(core: &Arc<Core>, start: &Start) {
     let round = start.round;
     let (seat, owed) = {
         let state = core.state();
-        let seat = state.book.round(&round).and_then(|facts| core.seat(&state.book, facts));
+        let seat = state.book.round(&round).and_then(|facts| core.seat(facts));
         let Some(seat) = seat.filter(|seat| start.active.contains(seat.me)) else { return };
         let owed = state.desks.get(&round).map(|desk| desk.owed(start)).unwrap_or_default();
         (seat, owed)

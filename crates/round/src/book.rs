@@ -11,24 +11,28 @@
 mod page;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use quittance_crypto::commitment::Commitment;
 use quittance_crypto::signature::{Purpose, VerifyingKey};
 use quittance_ledger::block::Block;
+use quittance_ledger::execute::{FollowError, follow};
 use quittance_ledger::genesis::Genesis;
-use quittance_ledger::ids::{AccountId, AssetId, ChainId, Height, InstitutionId, RoundId};
+use quittance_ledger::ids::{
+    AccountId, AssetId, ChainId, CommitteeId, Height, InstitutionId, RoundId,
+};
 use quittance_ledger::state::{Committee, PublicKey, Settled, State, StateError};
 use quittance_ledger::transaction::RoundOpen;
 use thiserror::Error;
 
 use crate::Joined;
+use crate::payees::Payees;
 use page::Page;
 
 /// The rounds and balances after some block.
 #[derive(Debug, Clone)]
 pub struct Book {
-    /// The register, assets, committees and limits. There is no governance in this version: they
-    /// stay as the genesis has them.
+    /// The register, assets, committees and limits, as governance has them for the next block.
     registry: State,
     height: Height,
     balances: BTreeMap<AccountId, Commitment>,
@@ -42,6 +46,10 @@ pub struct RoundFacts {
     pub terms: RoundOpen,
     /// At which height it was opened.
     pub opened: Height,
+    /// Who computes it: the committee as it was then, whatever has become of it.
+    pub committee: Arc<Committee>,
+    /// Who can be paid in it: the participants of the register as it was then.
+    pub payees: Arc<Payees>,
     /// Who has joined.
     pub members: BTreeMap<InstitutionId, Member>,
     /// How it has settled, if it has.
@@ -76,6 +84,24 @@ pub enum BookError {
         expected: Height,
         /// The block's.
         found: Height,
+    },
+    /// A decision, or a key, that the register does not admit.
+    #[error("block {height}: {source}")]
+    Register {
+        /// The block.
+        height: Height,
+        /// Why not.
+        source: FollowError,
+    },
+    /// A committee that is not on record.
+    #[error("block {height}: round {round} is opened with the unknown committee {committee}")]
+    UnknownCommittee {
+        /// The block.
+        height: Height,
+        /// The round.
+        round: RoundId,
+        /// Its committee.
+        committee: CommitteeId,
     },
     /// A round that was opened before.
     #[error("block {height} opens round {round} again")]
@@ -155,7 +181,8 @@ impl Book {
         self.registry.chain().id
     }
 
-    /// Register, assets, committees and limits; its accounts and rounds are those of the genesis.
+    /// Register, assets, committees and limits, as they hold for the next block; its accounts and
+    /// rounds are those of the genesis.
     pub fn registry(&self) -> &State {
         &self.registry
     }
@@ -192,11 +219,6 @@ impl Book {
         open.max_by_key(|(id, round)| (round.opened, *id))
     }
 
-    /// The parties that compute a round.
-    pub fn committee(&self, round: &RoundFacts) -> Option<&Committee> {
-        self.registry.committee(round.terms.committee)
-    }
-
     /// Takes the next block. The caller has checked its certificate and its transactions root.
     ///
     /// # Errors
@@ -216,6 +238,9 @@ impl Book {
             page.write(transaction)?;
         }
         let (balances, rounds) = page.finish();
+        let register = follow(&self.registry, block);
+        let height = found;
+        self.registry = register.map_err(|source| BookError::Register { height, source })?;
         self.height = found;
         self.balances.extend(balances);
         self.rounds.extend(rounds);

@@ -77,7 +77,7 @@ fn the_register_gives_keys_and_committees() {
     }
     assert_eq!(world.book.key(&bank(3), Purpose::Round), None);
     let facts = world.book.round(&round).unwrap();
-    assert_eq!(world.book.committee(facts).unwrap().parties, PARTIES.map(id));
+    assert_eq!(facts.committee.parties, PARTIES.map(id));
 }
 
 #[test]
