@@ -105,8 +105,7 @@ pub(crate) type Prover = fn(Draft, &Setting) -> Result<Transaction, BuildError>;
 /// Proves and signs a draft whose entry is the whole transaction. Takes long.
 pub(crate) fn prove(draft: Draft, setting: &Setting) -> Result<Transaction, BuildError> {
     let unsigned = draft.complete(&mut OsRng)?;
-    let key = setting.keys.signing(Purpose::Transaction);
-    let signature = unsigned.sign(setting.institution, key)?;
+    let signature = unsigned.sign(setting.institution, setting.key_for(&unsigned))?;
     unsigned.assemble(vec![signature])
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use quittance_crypto::keyfile::KeyRing;
-use quittance_crypto::signature::Purpose;
+use quittance_crypto::signature::{Purpose, SigningKey};
 use quittance_ledger::block::Block;
 use quittance_ledger::ids::{InstitutionId, RoundId};
 use quittance_ledger::state::Settled;
@@ -13,6 +13,7 @@ use quittance_mpc::{Parties, PartyId};
 use quittance_round::book::{Book, BookError, RoundFacts};
 use quittance_round::committee::Outcome;
 use quittance_round::message::{Attempt, Reason, Report};
+use quittance_round::payees::Payees;
 use quittance_rpc::client::Dialer;
 use quittance_rpc::config::Target;
 use quittance_rpc::frames::Frames;
@@ -59,9 +60,11 @@ pub(crate) struct State {
     pub(crate) signing: BTreeSet<RoundId>,
 }
 
-/// A party's place in a committee.
+/// A party's place in the committee of a round.
 #[derive(Debug, Clone)]
 pub(crate) struct Seat {
+    /// Who can be paid in the round.
+    pub(crate) payees: Arc<Payees>,
     pub(crate) members: Vec<InstitutionId>,
     pub(crate) parties: Parties,
     pub(crate) me: PartyId,
@@ -118,6 +121,11 @@ impl Core {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The key with which the party signs for `purpose` in the next block.
+    pub(crate) fn key(&self, purpose: Purpose) -> &SigningKey {
+        self.state().book.own_key(&self.keys, &self.institution, purpose)
+    }
+
     /// Changes the state, and lets everybody look at it again.
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let changed = change(&mut self.state());
@@ -158,7 +166,8 @@ impl Core {
         let position = committee.parties.iter().position(|party| *party == self.institution)?;
         let parties = Parties::new(committee.parties.len(), committee.threshold).ok()?;
         let me = parties.ids().nth(position)?;
-        Some(Seat { members: committee.parties.clone(), parties, me })
+        let (members, payees) = (committee.parties.clone(), round.payees.clone());
+        Some(Seat { payees, members, parties, me })
     }
 
     /// Takes the next block, and stores receipts of the rounds that it settles. An error of the
@@ -178,7 +187,7 @@ impl Core {
     /// shares are erased.
     fn sign(&self, settled: Final) -> Result<(), StorageError> {
         let Final { round, settled: Settled { height, transaction, .. }, me, outcome } = settled;
-        let key = self.keys.signing(Purpose::Receipt);
+        let key = self.key(Purpose::Receipt);
         let word = outcome.attest(transaction, me, key);
         self.receipts.keep(height, outcome.start().roster.institutions().collect(), word)?;
         tracing::info!(%round, %height, "round has settled; receipts are stored");

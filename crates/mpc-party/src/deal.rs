@@ -135,8 +135,8 @@ fn check(core: &Core, dealing: Dealing, member: &Member, seat: &Seat) -> Checked
     let (joined, balance) = (&member.joined, &member.balance);
     let committee = (seat.parties, seat.me);
     let digest = dealing.common.digest();
-    let key = core.keys.signing(Purpose::Round);
-    match dealing.accept(joined, balance, &core.payees, committee, &mut OsRng) {
+    let key = core.key(Purpose::Round);
+    match dealing.accept(joined, balance, &seat.payees, committee, &mut OsRng) {
         Ok(inputs) => {
             let acknowledgement = inputs.acknowledge(&[], core.institution, key).to_bytes();
             Ok((inputs, acknowledgement))

@@ -73,6 +73,7 @@ async fn take(
         Status::invalid_argument(error.to_string())
     })?;
     let own = (published.party == seat.me.number()).then_some(inputs);
+    let key = core.key(Purpose::Round);
     core.change(|state| {
         let height = state.book.height();
         let open = state.book.round(&round).is_some_and(|facts| !facts.is_over(height));
@@ -82,7 +83,6 @@ async fn take(
             return Err(too_many(dealer));
         }
         tracing::info!(%round, %dealer, %complainant, "a complaint is settled by publication");
-        let key = core.keys.signing(Purpose::Round);
         let all = desk.publish(&dealer, published, bytes, own);
         let word = all.map(|(parts, inputs)| inputs.acknowledge(&parts, core.institution, key));
         Ok(word.map(|word| word.to_bytes()).unwrap_or_default())
@@ -130,7 +130,7 @@ fn check(
     key: &VerifyingKey,
 ) -> Result<Settled, PublicationError> {
     let committee = (seat.parties, &seat.members[..]);
-    let (joined, balance, payees) = (&member.joined, &member.balance, &core.payees);
+    let (joined, balance, payees) = (&member.joined, &member.balance, &*seat.payees);
     publication.accept(joined, balance, payees, committee, |_| Some(key), &mut OsRng)
 }
 

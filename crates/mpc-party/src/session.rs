@@ -275,7 +275,10 @@ pub(crate) struct RoundKeys {
 
 impl Signer for RoundKeys {
     fn sign(&self, statement: &Digest) -> Signature {
-        self.core.keys.signing(Purpose::Round).sign(Purpose::Round, statement)
+        // The one that the others verify with, whatever becomes current meanwhile.
+        let keys = self.core.keys.signing_keys(Purpose::Round);
+        let key = keys.iter().find(|key| self.parties.contains(&key.verifying_key()));
+        key.unwrap_or_else(|| self.core.key(Purpose::Round)).sign(Purpose::Round, statement)
     }
 
     fn key(&self, party: PartyId) -> Option<&VerifyingKey> {

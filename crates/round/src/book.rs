@@ -11,10 +11,13 @@
 mod page;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use quittance_crypto::commitment::Commitment;
-use quittance_crypto::signature::{Purpose, VerifyingKey};
+use quittance_crypto::digest::Digest;
+use quittance_crypto::keyfile::KeyRing;
+use quittance_crypto::signature::{Purpose, SigningKey, VerifyingKey};
 use quittance_ledger::block::Block;
 use quittance_ledger::execute::{FollowError, follow};
 use quittance_ledger::genesis::Genesis;
@@ -147,6 +150,36 @@ pub enum BookError {
     },
 }
 
+/// A key without which an institution can sign nothing that others accept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingKey {
+    /// Whose.
+    pub institution: InstitutionId,
+    /// What for.
+    pub purpose: Purpose,
+    /// The one that the chain has registered, if it has any.
+    pub registered: Option<Digest>,
+    /// At which height.
+    pub height: Height,
+}
+
+impl fmt::Display for MissingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { institution, purpose, registered, height } = self;
+        match registered {
+            None => write!(
+                f,
+                "the chain has registered no {purpose:?} key of {institution} at height {height}"
+            ),
+            Some(print) => write!(
+                f,
+                "the {purpose:?} key that the chain has registered for {institution} at height \
+                 {height}, {print}, is not in its key file"
+            ),
+        }
+    }
+}
+
 impl RoundFacts {
     /// Whether no block after `height` can settle the round any more.
     pub fn is_over(&self, height: Height) -> bool {
@@ -194,6 +227,36 @@ impl Book {
             PublicKey::Signing(_, key) => Some(key),
             PublicKey::Sealing(_) => None,
         }
+    }
+
+    /// The key of `ring` with which `institution` signs for `purpose` in the next block; the newest
+    /// if the registered one is not there: see [`Book::missing_key`].
+    pub fn own_key<'a>(
+        &self,
+        ring: &'a KeyRing,
+        institution: &InstitutionId,
+        purpose: Purpose,
+    ) -> &'a SigningKey {
+        let registered = self.key(institution, purpose);
+        let key = registered.and_then(|key| ring.signing_key(purpose, &key.fingerprint()));
+        key.unwrap_or_else(|| ring.signing(purpose))
+    }
+
+    /// The first of these keys that `institution` needs in the next block and does not have: not
+    /// registered, or not in `ring`.
+    pub fn missing_key(
+        &self,
+        ring: &KeyRing,
+        institution: &InstitutionId,
+        purposes: &[Purpose],
+    ) -> Option<MissingKey> {
+        let missing = |purpose: &Purpose| {
+            let registered = self.key(institution, *purpose).map(VerifyingKey::fingerprint);
+            let held = registered.and_then(|print| ring.signing_key(*purpose, &print));
+            let (institution, purpose, height) = (*institution, *purpose, self.height.next());
+            held.is_none().then_some(MissingKey { institution, purpose, registered, height })
+        };
+        purposes.iter().find_map(missing)
     }
 
     /// The present balance of an account; the identity before its first posting.

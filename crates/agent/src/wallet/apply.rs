@@ -133,7 +133,7 @@ impl Wallet {
         credit: &Credit,
         events: &mut Vec<WalletEvent>,
     ) {
-        let opened = CreditPayload::open(self.facts.chain, asset, credit, &self.keys.sealing);
+        let opened = self.open_credit(asset, credit);
         let from = credit.sender;
         let Some(account) = self.accounts.get_mut(&asset) else {
             return;

@@ -47,16 +47,8 @@ pub fn follow<S>(register: &State, block: &Block<S>) -> Result<State, FollowErro
     let height = block.header.height;
     let mut registry = Registry::new(register);
     for transaction in &block.transactions {
-        let done = match &transaction.body().action {
-            Action::Governance(governance) => registry.schedule(governance, height),
-            Action::KeyRotation(rotation) => registry.rotate(rotation, height),
-            Action::Entries(_)
-            | Action::Return(_)
-            | Action::RoundOpen(_)
-            | Action::RoundJoin(_)
-            | Action::Settlement(_) => Ok(()),
-        };
-        let id = transaction.id();
+        let (id, action) = (transaction.id(), &transaction.body().action);
+        let done = act(&mut registry, action, height);
         done.map_err(|source| FollowError::Transaction { id, source })?;
     }
     registry.turn(height.next());
@@ -67,5 +59,23 @@ pub fn follow<S>(register: &State, block: &Block<S>) -> Result<State, FollowErro
     match expected == found {
         true => Ok(after),
         false => Err(FollowError::NextValidators { height, expected, found }),
+    }
+}
+
+/// Whether a block at `height` can include this decision or this new key, as far as the register
+/// says. Nothing is asked of other actions, and the signatures are for others to verify.
+pub fn admits(register: &State, action: &Action, height: Height) -> Result<(), ExecutionError> {
+    act(&mut Registry::new(register), action, height)
+}
+
+fn act(registry: &mut Registry<'_>, action: &Action, height: Height) -> Result<(), ExecutionError> {
+    match action {
+        Action::Governance(governance) => registry.schedule(governance, height),
+        Action::KeyRotation(rotation) => registry.rotate(rotation, height),
+        Action::Entries(_)
+        | Action::Return(_)
+        | Action::RoundOpen(_)
+        | Action::RoundJoin(_)
+        | Action::Settlement(_) => Ok(()),
     }
 }

@@ -28,7 +28,7 @@ use quittance_crypto::signature::Purpose;
 
 pub use apply::{ApplyError, apply};
 pub use error::ExecutionError;
-pub use follow::{FollowError, follow};
+pub use follow::{FollowError, admits, follow};
 
 use crate::ids::{AccountId, AssetId, Height, InstitutionId, Timestamp};
 use crate::state::{Asset, Changes, PublicKey, Role, State, StateError};

@@ -81,9 +81,7 @@ impl Check {
             self.problem("institution", format!("{institution} is not in the genesis"));
             return;
         };
-        if ring.suite() != genesis.suite {
-            let (ours, chains) = (ring.suite(), genesis.suite);
-            self.problem("keys", format!("they are of the suite {ours}, the genesis of {chains}"));
+        if !self.suite(ring, genesis) {
             return;
         }
         for purpose in purposes {
@@ -94,5 +92,14 @@ impl Check {
                 self.problem("keys", reason);
             }
         }
+    }
+
+    /// Checks that keys are of the chain's suite.
+    pub fn suite(&mut self, ring: &KeyRing, genesis: &Genesis) -> bool {
+        let (ours, chains) = (ring.suite(), genesis.suite);
+        if ours != chains {
+            self.problem("keys", format!("they are of the suite {ours}, the genesis of {chains}"));
+        }
+        ours == chains
     }
 }
