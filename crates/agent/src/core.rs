@@ -272,9 +272,8 @@ fn wallet(setting: &Setting) -> Result<Wallet, SealingKeyError> {
     let Setting { institution, genesis, keys, .. } = setting;
     let issuers = genesis.assets.iter().map(|(asset, about)| (*asset, about.issuer)).collect();
     let facts = ChainFacts { chain: genesis.chain_id(), suite: genesis.suite, issuers };
-    let copy = |key: &SealingKey| {
-        SealingKey::from_secret_bytes(keys.suite(), &key.to_secret_bytes())
-    };
+    let copy =
+        |key: &SealingKey| SealingKey::from_secret_bytes(keys.suite(), &key.to_secret_bytes());
     let keys = WalletKeys {
         transaction_key: setting.signing(Purpose::Transaction).verifying_key().fingerprint(),
         sealing: keys.sealing_keys().iter().map(copy).collect::<Result<_, _>>()?,

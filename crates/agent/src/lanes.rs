@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use quittance_crypto::signature::Purpose;
 use quittance_ledger::build::BuildError;
 use quittance_ledger::ids::{AssetId, RoundId, TransactionId, Uetr};
 use quittance_ledger::transaction::Transaction;

@@ -55,7 +55,7 @@ use quittance_rpc::submit::Submitter;
 use quittance_rpc::tls::trust::Admission;
 use quittance_storage::StorageError;
 use thiserror::Error;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 pub use config::{AgentFile, Config};
@@ -141,7 +141,10 @@ impl Agent {
         let store = Store::open(&data, genesis.chain_id(), institution)?;
         let setting = Arc::new(Setting {
             institution,
-            register: watch::Sender::new(Register { state: registry, height: Height::GENESIS }),
+            register: tokio::sync::watch::Sender::new(Register {
+                state: registry,
+                height: Height::GENESIS,
+            }),
             keys: config.keys,
             directory: config.directory,
             submitter: Submitter::new(&dialer, &node)?,

@@ -325,7 +325,9 @@ async fn submit(file: &Path, within: u64, chain: &Chain) -> Result<String, Gover
     let id = transaction.id();
     let height = settle(&Submitter::new(dialer, node)?, &transaction, within).await?;
     let effective = describe::effective(action);
-    Ok(format!("final in block {height}, as transaction {id}; it takes effect at height {effective}\n"))
+    Ok(format!(
+        "final in block {height}, as transaction {id}; it takes effect at height {effective}\n"
+    ))
 }
 
 async fn settle(
@@ -371,7 +373,8 @@ fn check_signed(proposal: &Proposal, register: &State) -> Result<(), GovernanceE
 fn check_window(proposal: &Proposal, register: &Register) -> Result<(), GovernanceError> {
     let (expiry, height) = (proposal.body().expiry, register.height);
     if expiry <= height {
-        let reason = format!("it could be included up to height {expiry}; the chain is at {height}");
+        let reason =
+            format!("it could be included up to height {expiry}; the chain is at {height}");
         return Err(GovernanceError::Refused(reason));
     }
     let from = describe::window(proposal.body(), &register.state).0;

@@ -117,7 +117,8 @@ impl Site {
 
     /// How far the chain is, as a proposal that is made there says.
     fn height(&self) -> u64 {
-        let far = json!({ "effective": 900_000, "changes": [{ "retire-asset": { "asset": "USD" } }] });
+        let far =
+            json!({ "effective": 900_000, "changes": [{ "retire-asset": { "asset": "USD" } }] });
         let (form, out) = (self.write("height-form.json", &far), self.file("height.json"));
         let shown = done(&["governance", "make", &form, "--out", &out, "--dir", &self.net("")]);
         fs::remove_file(out).unwrap();
@@ -140,13 +141,19 @@ impl Site {
         let shown = done(&["governance", "make", &form, "--out", &file, "--dir", &dir]);
         assert!(shown.contains("VALDZZ01 (voting power 1 of 1): has not signed yet"), "{shown}");
         let unsigned = refused(&["governance", "submit", &file, "--dir", &dir]);
-        assert!(unsigned.contains("voting power 0 of 1 has signed, which is not more than"), "{unsigned}");
+        assert!(
+            unsigned.contains("voting power 0 of 1 has signed, which is not more than"),
+            "{unsigned}"
+        );
         assert!(unsigned.contains("missing: VALDZZ01"), "{unsigned}");
         let keys = self.net("node/keys.age");
         let signed = done(&["governance", "sign", &file, "--keys", &keys, "--dir", &dir]);
         assert!(signed.contains("VALDZZ01 (voting power 1 of 1): has signed"), "{signed}");
         let submitted = done(&["governance", "submit", &file, "--dir", &dir]);
-        assert!(submitted.contains(&format!("it takes effect at height {effective}")), "{submitted}");
+        assert!(
+            submitted.contains(&format!("it takes effect at height {effective}")),
+            "{submitted}"
+        );
         effective
     }
 }
@@ -180,7 +187,8 @@ fn limits_hold_from_their_height_on_and_a_suspended_bank_is_known_as_such() {
             { "set-limits": limits(600) }, { "readmit": { "institution": "BANKZZ02" } },
         ] });
         let (form, out) = (site.write("look-form.json", &form), site.file("look.json"));
-        let output = quittance(&["governance", "make", &form, "--out", &out, "--dir", &site.net("")]);
+        let output =
+            quittance(&["governance", "make", &form, "--out", &out, "--dir", &site.net("")]);
         drop(fs::remove_file(out));
         (text(&output.stdout), text(&output.stderr))
     };
@@ -189,7 +197,8 @@ fn limits_hold_from_their_height_on_and_a_suspended_bank_is_known_as_such() {
     assert!(after.contains("limits: refund_after is 600 instead of 700"), "{after} {error}");
     assert!(after.contains("BANKZZ02 is suspended no more") && after.starts_with("Decision 2\n"));
     // Suspended it is, and cannot be again.
-    let form = json!({ "effective": 900_000, "changes": [{ "suspend": { "institution": "BANKZZ02" } }] });
+    let form =
+        json!({ "effective": 900_000, "changes": [{ "suspend": { "institution": "BANKZZ02" } }] });
     let (form, out) = (site.write("twice-form.json", &form), site.file("twice.json"));
     let twice = refused(&["governance", "make", &form, "--out", &out, "--dir", &dir]);
     assert!(twice.contains("changes[0] (suspend): BANKZZ02 is suspended"), "{twice}");
@@ -221,19 +230,35 @@ fn an_institution_replaces_its_own_key_once_its_height_has_come() {
     let submitted = done(&["governance", "submit", &out, "--dir", &dir]);
     assert!(submitted.contains(&format!("takes effect at height {effective}")), "{submitted}");
     let pending = rotate(&site.file("second.json"), "transaction", "900000");
-    assert!(text(&pending.stderr).contains("the chain would refuse it"), "{}", text(&pending.stderr));
+    assert!(
+        text(&pending.stderr).contains("the chain would refuse it"),
+        "{}",
+        text(&pending.stderr)
+    );
     site.wait_for(effective.parse().unwrap());
     // Now the new key signs: for another one of the same file.
     let sealing = rotate(&site.file("sealing.json"), "sealing", "900000");
     assert!(sealing.status.success(), "{}", text(&sealing.stderr));
-    let file: Value = serde_json::from_slice(&fs::read(site.path("sealing.json")).unwrap()).unwrap();
+    let file: Value =
+        serde_json::from_slice(&fs::read(site.path("sealing.json")).unwrap()).unwrap();
     let first: Value = serde_json::from_slice(&fs::read(&out).unwrap()).unwrap();
     let new = first["summary"]["action"]["key-rotation"]["fingerprint"].as_str().unwrap();
     assert!(file["body"].as_str().unwrap().contains(new));
 
     let party = site.net("party-MPCAZZ01/keys.age");
-    let none = refused(&["keys", "rotate", &party, "--use", "round", "--effective", "900000", "--out",
-        &site.file("party.json"), "--dir", &dir]);
+    let none = refused(&[
+        "keys",
+        "rotate",
+        &party,
+        "--use",
+        "round",
+        "--effective",
+        "900000",
+        "--out",
+        &site.file("party.json"),
+        "--dir",
+        &dir,
+    ]);
     assert!(none.contains("has no transaction key on this chain, and can sign nothing"), "{none}");
 }
 
@@ -259,7 +284,10 @@ fn several_operators_sign_copies_and_a_quorum_is_needed() {
     assert!(sign(&one, 1).status.success() && sign(&two, 2).status.success());
     let stranger = sign(&one, 4);
     let said = text(&stranger.stderr);
-    assert!(said.contains("VALDZZ04 does not sign it; those who do: VALDZZ01, VALDZZ02, VALDZZ03"), "{said}");
+    assert!(
+        said.contains("VALDZZ04 does not sign it; those who do: VALDZZ01, VALDZZ02, VALDZZ03"),
+        "{said}"
+    );
     let joined = done(&["governance", "join", &one, &two]);
     assert!(joined.contains("has the signatures of VALDZZ01, VALDZZ02\n"), "{joined}");
     let shown = done(&["governance", "show", &one, "--genesis", &genesis]);
@@ -285,7 +313,15 @@ fn a_proposal_for_another_chain_or_with_anything_changed_is_refused() {
     let (one, genesis) = (site.file("one.json"), site.net("genesis.json"));
     let keys = site.net("node/keys.age");
     done(&["governance", "sign", &one, "--keys", &keys, "--genesis", &genesis]);
-    let wrong = refused(&["governance", "sign", &one, "--keys", &keys, "--genesis", &other.net("genesis.json")]);
+    let wrong = refused(&[
+        "governance",
+        "sign",
+        &one,
+        "--keys",
+        &keys,
+        "--genesis",
+        &other.net("genesis.json"),
+    ]);
     assert!(wrong.contains("the proposal is for chain "), "{wrong}");
 
     let good: Value = serde_json::from_slice(&fs::read(&one).unwrap()).unwrap();
@@ -315,7 +351,8 @@ fn a_proposal_for_another_chain_or_with_anything_changed_is_refused() {
     let signature = good["signatures"]["VALDZZ01"].as_str().unwrap();
     let mut changed = good.clone();
     let digit = if signature.ends_with('0') { "1" } else { "0" };
-    changed["signatures"]["VALDZZ01"] = json!(format!("{}{digit}", &signature[..signature.len() - 1]));
+    changed["signatures"]["VALDZZ01"] =
+        json!(format!("{}{digit}", &signature[..signature.len() - 1]));
     assert!(show(&changed).contains("the signature of VALDZZ01: "));
     let mut changed = good.clone();
     changed["signatures"]["BANKZZ01"] = json!(signature);
@@ -337,7 +374,9 @@ fn what_is_wrong_in_a_form_is_named() {
     let said = decide(json!([{ "suspend": { "institution": "bank" } }]));
     assert!(said.contains("institution: \"bank\" is not an institution id"), "{said}");
     assert!(decide(json!([])).contains("changes: the decision changes nothing"));
-    let said = decide(json!([{ "retire-asset": { "asset": "EUR" } }, { "suspend": { "institution": "NOBOZZ99" } }]));
+    let said = decide(
+        json!([{ "retire-asset": { "asset": "EUR" } }, { "suspend": { "institution": "NOBOZZ99" } }]),
+    );
     assert!(said.contains("changes[1] (suspend): NOBOZZ99 is not registered"), "{said}");
     let mut none = limits(600);
     none["block_bytes"] = json!(0);
@@ -346,7 +385,8 @@ fn what_is_wrong_in_a_form_is_named() {
     let terms = json!({ "issuer": "CBNKZZ01", "decimals": 20 });
     let said = decide(json!([{ "list-asset": { "asset": "XAU", "terms": terms } }]));
     assert!(said.contains("decimals"), "{said}");
-    let early = site.refusal(&json!({ "effective": 1, "changes": [{ "retire-asset": { "asset": "EUR" } }] }));
+    let early = site
+        .refusal(&json!({ "effective": 1, "changes": [{ "retire-asset": { "asset": "EUR" } }] }));
     assert!(early.contains("effective: must be above 1: the chain is at 0"), "{early}");
     let missing = refused(&["governance", "make", "nowhere.json", "--out", "x", "--genesis", "g"]);
     assert!(missing.contains("nowhere.json cannot be read"), "{missing}");
@@ -358,11 +398,23 @@ fn every_kind_of_change_is_made_and_shown() {
     let site = Site::of_files("1");
     let keys = site.file("new.age");
     let secret = site.file("new-passphrase");
-    done(&["keys", "create", &keys, "--institution", "NEWBZZ01", "--passphrase", &secret, "--draw"]);
-    let public: Value = serde_json::from_str(&done(&["keys", "public", &keys, "--passphrase", &secret])).unwrap();
+    done(&[
+        "keys",
+        "create",
+        &keys,
+        "--institution",
+        "NEWBZZ01",
+        "--passphrase",
+        &secret,
+        "--draw",
+    ]);
+    let public: Value =
+        serde_json::from_str(&done(&["keys", "public", &keys, "--passphrase", &secret])).unwrap();
     let lost = json!({ "round": public["keys"]["receipt"] });
     let of_bank = |uses: &[&str]| -> Value {
-        uses.iter().map(|used_for| ((*used_for).to_owned(), public["keys"][used_for].clone())).collect()
+        uses.iter()
+            .map(|used_for| ((*used_for).to_owned(), public["keys"][used_for].clone()))
+            .collect()
     };
     let committee = json!({ "parties": ["MPCAZZ01", "MPCBZZ01", "MPCCZZ01"], "threshold": 1 });
     let program = "ab".repeat(32);
@@ -402,8 +454,12 @@ fn every_kind_of_change_is_made_and_shown() {
         assert!(shown.contains(line), "{line}: {shown}");
     }
     // The other two depend on what is there.
-    let said = site.refusal(&json!({ "effective": 500, "changes": [{ "withdraw": { "number": 3 } }] }));
-    assert!(said.contains("changes[0] (withdraw): decision 3 does not wait for its height"), "{said}");
+    let said =
+        site.refusal(&json!({ "effective": 500, "changes": [{ "withdraw": { "number": 3 } }] }));
+    assert!(
+        said.contains("changes[0] (withdraw): decision 3 does not wait for its height"),
+        "{said}"
+    );
     let said = site.refusal(&json!({ "effective": 500, "changes": [{ "remove-validator": { "institution": "VALDZZ01" } }] }));
     assert!(said.contains("changes[0] (remove-validator): "), "{said}");
 }

@@ -162,7 +162,8 @@ impl KeyRing {
     /// # Panics
     /// As [`KeyRing::generate`].
     pub fn renew(&mut self, key_use: KeyUse) -> Result<(), KeyFileError> {
-        let has_room = |count: usize| (count < MAX_VERSIONS).then_some(()).ok_or(KeyFileError::Full);
+        let has_room =
+            |count: usize| (count < MAX_VERSIONS).then_some(()).ok_or(KeyFileError::Full);
         match key_use {
             KeyUse::Signing(purpose) => {
                 let keys = &mut self.signing[purpose as usize];
@@ -223,7 +224,8 @@ impl KeyRing {
         let sealing: Vec<_> = self.sealing.iter().map(SealingKey::to_secret_bytes).collect();
 
         let signing = self.signing.iter().map(|keys| 4 + 32 * keys.len()).sum::<usize>();
-        let length = head.len() + signing + 4 + sealing.iter().map(|it| 4 + it.len()).sum::<usize>() + 32;
+        let length =
+            head.len() + signing + 4 + sealing.iter().map(|it| 4 + it.len()).sum::<usize>() + 32;
         let mut contents = Zeroizing::new(Vec::with_capacity(length));
         contents.extend_from_slice(&head);
         for keys in &self.signing {

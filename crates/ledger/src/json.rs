@@ -67,9 +67,9 @@ pub(crate) mod digests {
     ) -> Result<Vec<Digest>, D::Error> {
         let mut set = BTreeSet::new();
         for text in Vec::<String>::deserialize(deserializer)? {
-            let digest: Digest = text.parse().map_err(|error| {
-                D::Error::custom(format!("{text:?} is not a digest: {error}"))
-            })?;
+            let digest: Digest = text
+                .parse()
+                .map_err(|error| D::Error::custom(format!("{text:?} is not a digest: {error}")))?;
             if !set.insert(digest) {
                 return Err(D::Error::custom(format!("{text} is there twice")));
             }

@@ -39,7 +39,6 @@ use quittance_crypto::keyfile::KeyRing;
 use quittance_crypto::signature::Purpose;
 use quittance_ledger::genesis::Genesis;
 use quittance_ledger::ids::InstitutionId;
-use quittance_ledger::state::Role;
 use quittance_rpc::config::{
     self, Check, ConfigError, Listen, ListenAddress, LogFormat, Reporting, Target, TlsFiles,
 };

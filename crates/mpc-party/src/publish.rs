@@ -64,8 +64,8 @@ async fn take(
     let key = expected(core, &core.state(), &publication, &seat)?;
     let permit = core.checks.acquire().await;
     let _permit = permit.map_err(|_| Status::unavailable("this party is stopping"))?;
-    let (of_core, of_seat) = (core.clone(), seat.clone());
-    let check = move || check(&of_core, publication, &member, &of_seat, &key);
+    let of_seat = seat.clone();
+    let check = move || check(publication, &member, &of_seat, &key);
     let checked = tokio::task::spawn_blocking(check).await;
     let checked = checked.map_err(|_| Status::internal("the check has panicked"))?;
     let Settled { published, inputs, .. } = checked.map_err(|error| {
@@ -123,7 +123,6 @@ fn too_many(dealer: InstitutionId) -> Status {
 
 /// As its complainant should have; heavy.
 fn check(
-    core: &Core,
     publication: Publication,
     member: &Member,
     seat: &Seat,

@@ -63,7 +63,8 @@ impl Core {
     fn check_keys(&self) -> Result<(), Failure> {
         let institution = self.setting.institution;
         let missing = self.book.missing_key(&self.setting.keys, &institution, &config::PURPOSES);
-        missing.map_or(Ok(()), |missing| Err(Status::failed_precondition(missing.to_string()).into()))
+        missing
+            .map_or(Ok(()), |missing| Err(Status::failed_precondition(missing.to_string()).into()))
     }
 
     /// The node has said how far it is.

@@ -5,7 +5,6 @@ use quittance_ledger::block::Block;
 use quittance_ledger::ids::{
     AssetId, CreditId, Height, InstitutionId, RoundId, Timestamp, TransactionId,
 };
-use quittance_ledger::payload::CreditPayload;
 use quittance_ledger::state::Lock;
 use quittance_ledger::transaction::{Action, Credit, CreditReturn, Entry, RoundJoin, Transaction};
 

@@ -71,7 +71,10 @@ pub fn proposal(proposal: &Proposal, register: &Register) -> String {
     let lines = [
         ("chain", body.chain.to_string()),
         ("digest", proposal.digest().to_string()),
-        ("holds", format!("from height {}; the chain is at {}", effective(&body.action), register.height)),
+        (
+            "holds",
+            format!("from height {}; the chain is at {}", effective(&body.action), register.height),
+        ),
         ("included", format!("at a height from {first} to {last}, or never")),
     ];
     // Writing to a string cannot fail.
@@ -117,7 +120,10 @@ fn in_words(change: &Change, register: &State) -> String {
         Change::PutValidator { institution, power } => {
             match register.validators().get(*institution) {
                 Some(now) => {
-                    format!("validator {institution} has voting power {power} instead of {}", now.power)
+                    format!(
+                        "validator {institution} has voting power {power} instead of {}",
+                        now.power
+                    )
                 }
                 None => format!("{institution} becomes a validator with voting power {power}"),
             }
@@ -126,8 +132,12 @@ fn in_words(change: &Change, register: &State) -> String {
             format!("{institution} is a validator no more")
         }
         Change::Admit { institution, roles, keys } => {
-            let keys = listed(keys.iter().map(|key| format!("{} {}", key.use_name(), key.fingerprint())));
-            format!("{institution} is admitted; roles: {}; keys: {keys}", listed(roles.iter().map(role)))
+            let keys =
+                listed(keys.iter().map(|key| format!("{} {}", key.use_name(), key.fingerprint())));
+            format!(
+                "{institution} is admitted; roles: {}; keys: {keys}",
+                listed(roles.iter().map(role))
+            )
         }
         Change::Suspend { institution } => {
             format!("{institution} is suspended: it signs nothing and is credited nothing")

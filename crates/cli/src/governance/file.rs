@@ -215,8 +215,7 @@ impl Proposal {
                 ProposalError::Signature { path: path.to_owned(), institution, reason }
             };
             let key = register.transaction_key(*institution, key_fingerprint);
-            let key =
-                key.ok_or_else(|| failed(format!("{key_fingerprint} is not a key of it")))?;
+            let key = key.ok_or_else(|| failed(format!("{key_fingerprint} is not a key of it")))?;
             let verdict = key.verify(Purpose::Transaction, &digest, signature);
             verdict.map_err(|error| failed(error.to_string()))?;
         }
@@ -230,7 +229,8 @@ impl Proposal {
             .map_err(|reason| ProposalError::Read { path: path.to_owned(), reason })?;
         let file: ProposalFile =
             serde_json::from_slice(&text).map_err(|error| failed(error.to_string()))?;
-        let in_field = |name: &str, error: &dyn std::fmt::Display| failed(format!("{name}: {error}"));
+        let in_field =
+            |name: &str, error: &dyn std::fmt::Display| failed(format!("{name}: {error}"));
         let bytes = hex::decode(&file.body).map_err(|error| in_field("body", &error))?;
         let body = Body::from_bytes(&bytes).map_err(|error| in_field("body", &error))?;
         body.check().map_err(|error| in_field("body", &error))?;
@@ -243,11 +243,12 @@ impl Proposal {
         let mut proposal = Self::new(body);
         for (institution, text) in file.signatures {
             let field = format!("signatures.{institution}");
-            let key_fingerprint = *signers
-                .get(&institution)
-                .ok_or_else(|| failed(format!("{field}: it is not to be signed by {institution}")))?;
+            let key_fingerprint = *signers.get(&institution).ok_or_else(|| {
+                failed(format!("{field}: it is not to be signed by {institution}"))
+            })?;
             let bytes = hex::decode(text).map_err(|error| in_field(&field, &error))?;
-            let signature = Signature::from_bytes(&bytes).map_err(|error| in_field(&field, &error))?;
+            let signature =
+                Signature::from_bytes(&bytes).map_err(|error| in_field(&field, &error))?;
             proposal.add(InstitutionSignature { institution, key_fingerprint, signature });
         }
         Ok(proposal)

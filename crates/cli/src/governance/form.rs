@@ -102,7 +102,8 @@ impl Form {
         }
         let expiry = expiry.unwrap_or(Height(effective.0.saturating_sub(1)));
         if !(height.next()..effective).contains(&expiry) {
-            let problem = format!("must be above {height}, where the chain is, and below effective");
+            let problem =
+                format!("must be above {height}, where the chain is, and below effective");
             return Err(wrong("expiry", problem).into());
         }
         let approvals = approvals_of(state, approvals, height.next())?;
@@ -144,7 +145,8 @@ fn approvals_of(
         if named.iter().take(index).any(|earlier| earlier == institution) {
             return Err(wrong(field(), format!("{institution} is named twice")));
         }
-        let no_key = || wrong(field(), format!("{institution} has no transaction key to sign with"));
+        let no_key =
+            || wrong(field(), format!("{institution} has no transaction key to sign with"));
         approvals.push(Approval::of(register, *institution, next).ok_or_else(no_key)?);
         power = power.saturating_add(validator.power);
     }
@@ -152,7 +154,8 @@ fn approvals_of(
         true => Ok(approvals),
         false => {
             let total = validators.total_power();
-            let problem = format!("they have voting power {power} of {total}, not more than two thirds");
+            let problem =
+                format!("they have voting power {power} of {total}, not more than two thirds");
             Err(wrong("approvals", problem))
         }
     }

@@ -52,10 +52,8 @@ impl Rotation<'_> {
         }
         let words = passphrase::read(self.secret)?;
         let mut ring = open(self.file, &words)?;
-        let nobody = || KeysError::Nobody {
-            path: self.file.to_owned(),
-            name: ring.name().to_owned(),
-        };
+        let nobody =
+            || KeysError::Nobody { path: self.file.to_owned(), name: ring.name().to_owned() };
         let institution: InstitutionId = ring.name().parse().map_err(|_| nobody())?;
         let register = chain.register().await?;
         let signer = self.signer(&ring, institution, &register)?;

@@ -136,7 +136,8 @@ impl Hub {
         }
         let id = self.me.rules.committee;
         let committee = registry.committee(id).ok_or_else(|| {
-            let reason = format!("the chain has no committee {id}, with which rounds are opened here");
+            let reason =
+                format!("the chain has no committee {id}, with which rounds are opened here");
             Status::failed_precondition(reason)
         })?;
         let process = Process::Party;

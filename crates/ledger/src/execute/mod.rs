@@ -119,9 +119,7 @@ impl<'a> Executor<'a> {
             Action::Governance(governance) => {
                 self.registry.schedule(governance, self.context.height)?
             }
-            Action::KeyRotation(rotation) => {
-                self.registry.rotate(rotation, self.context.height)?
-            }
+            Action::KeyRotation(rotation) => self.registry.rotate(rotation, self.context.height)?,
         }
         self.transactions = self.transactions.saturating_add(1);
         self.bytes = bytes;

@@ -195,8 +195,9 @@ pub(crate) mod key_by_use {
         deserializer: D,
     ) -> Result<PublicKey, D::Error> {
         let keys = keys_by_use::deserialize(deserializer)?;
-        let [key] = <[PublicKey; 1]>::try_from(keys)
-            .map_err(|keys| D::Error::custom(format!("{} keys, where one is needed", keys.len())))?;
+        let [key] = <[PublicKey; 1]>::try_from(keys).map_err(|keys| {
+            D::Error::custom(format!("{} keys, where one is needed", keys.len()))
+        })?;
         Ok(key)
     }
 }

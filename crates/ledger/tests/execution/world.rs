@@ -9,9 +9,7 @@ use quittance_crypto::field::{Scalar, random_scalar};
 use quittance_crypto::range_proof;
 use quittance_crypto::signature::{Purpose, Signature};
 use quittance_ledger::block::{Block, Header, transactions_root};
-use quittance_ledger::execute::{
-    BlockContext, ExecutionError, Executor, Outcome, apply, follow,
-};
+use quittance_ledger::execute::{BlockContext, ExecutionError, Executor, Outcome, apply, follow};
 use quittance_ledger::ids::{
     AccountId, AssetId, BlockId, CreditId, Height, InstitutionId, RoundId, Timestamp,
 };
@@ -340,9 +338,8 @@ impl Net {
 /// All that governance decides, and nothing of accounts and rounds.
 fn governed(state: &State) -> Vec<Record> {
     let all = state.to_changes();
-    let of_governance = |key: &Key| {
-        !matches!(key, Key::Account(_) | Key::Credit(..) | Key::Round(_))
-    };
+    let of_governance =
+        |key: &Key| !matches!(key, Key::Account(_) | Key::Credit(..) | Key::Round(_));
     let records = all.iter().filter(|(key, _)| of_governance(key));
     records.filter_map(|(_, record)| record.cloned()).collect()
 }
