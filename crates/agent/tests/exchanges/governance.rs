@@ -178,7 +178,7 @@ async fn a_suspended_bank_is_neither_paid_nor_traded_with() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bank_goes_over_to_its_new_keys_and_others_take_them() {
     let site = Site::new();
-    let (node, mut one, mut two) = funded(&site).await;
+    let (node, one, mut two) = funded(&site).await;
     let before = ring(&site, ONE);
     let uses = [KeyUse::Signing(Purpose::Transaction), KeyUse::Sealing];
     uses.iter().for_each(|used_for| renew(&site, ONE, *used_for));
