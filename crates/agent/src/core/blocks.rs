@@ -51,8 +51,9 @@ impl Core {
         }
         let register = Register { state: registry.clone(), height };
         self.setting.register.send_replace(register);
-        let key = self.setting.signing(Purpose::Transaction).verifying_key().fingerprint();
-        self.wallet.sign_with(key);
+        if let Some(key) = self.book.key(&self.setting.institution, Purpose::Transaction) {
+            self.wallet.sign_with(key.fingerprint());
+        }
         match self.progress.borrow().caught_up {
             true => self.check_keys(),
             false => Ok(()),
