@@ -301,20 +301,18 @@ async fn callers_are_who_they_must_be_and_attend_once() {
 #[test]
 fn configurations_are_checked_as_a_whole() {
     let stage = Stage::of_files();
-    let settings = "join_blocks = 400\ndeadline_blocks = 400\ngather_ms = 0\nminimum_roster = 1\n\
-                    committee = 9\n";
+    let settings = "join_blocks = 400\ndeadline_blocks = 400\ngather_ms = 0\nminimum_roster = 1\n";
     let refused = stage.refusal(|text| {
         settings.to_owned() + &text.replace("../directory.toml", "../nowhere.toml")
     });
-    for key in ["committee", "deadline_blocks", "gather_ms", "minimum_roster", "directory"] {
+    for key in ["deadline_blocks", "gather_ms", "minimum_roster", "directory"] {
         assert!(refused.contains(&format!("config.toml: {key}: ")), "{key} in {refused}");
     }
-    assert_eq!(refused.lines().count(), 5, "{refused}");
-    // Somebody else's keys, and somebody who is no coordinator.
+    assert_eq!(refused.lines().count(), 4, "{refused}");
+    // Somebody else's keys.
     let refused = stage.refusal(|text| text.replace("CORDZZ01", "AAAAZZ01"));
     for reason in [
         "keys: they are CORDZZ01's, not AAAAZZ01's",
-        "institution: AAAAZZ01 is not a coordinator in the genesis",
         "tls.certificate: it names urn:quittance:CORDZZ01:coordinator",
     ] {
         assert!(refused.contains(reason), "{refused}");

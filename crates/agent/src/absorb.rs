@@ -45,7 +45,7 @@ impl Core {
         }
         self.pump_rounds()?;
         self.pump_transfers()?;
-        let assets: Vec<AssetId> = self.setting.genesis.assets.keys().copied().collect();
+        let assets: Vec<AssetId> = self.book.registry().assets().collect();
         for asset in assets {
             self.pump_absorption(asset);
             self.send_back(asset);
@@ -95,7 +95,7 @@ impl Core {
             }
             self.absorption.returning.insert(credit, expiry);
             let (setting, terms) = (self.setting.clone(), self.wallet.terms(expiry));
-            let key_fingerprint = setting.keys.signing(Purpose::Transaction).verifying_key();
+            let key_fingerprint = setting.signing(Purpose::Transaction).verifying_key();
             let back = CreditReturn {
                 credit,
                 holder: AccountId { institution: setting.institution, asset },
@@ -105,7 +105,7 @@ impl Core {
             };
             let sign = move || -> Result<Transaction, BuildError> {
                 let unsigned = Unsigned::new(terms.act(Action::Return(back))?, Vec::new())?;
-                let key = setting.keys.signing(Purpose::Transaction);
+                let key = setting.key_for(&unsigned);
                 let signature = unsigned.sign(setting.institution, key)?;
                 unsigned.assemble(vec![signature])
             };

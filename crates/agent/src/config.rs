@@ -52,8 +52,8 @@ use crate::rounds::{Policy, RoundsSection};
 /// The longest that a credit may be left to wait: an hour.
 const MAX_ABSORB_AFTER_MS: u64 = 3_600_000;
 
-/// The keys that an agent signs with, which the genesis must register.
-const PURPOSES: [Purpose; 2] = [Purpose::Transaction, Purpose::Round];
+/// The keys that an agent signs with, which the chain must have registered once all of it was read.
+pub(crate) const PURPOSES: [Purpose; 2] = [Purpose::Transaction, Purpose::Round];
 
 /// The file as it is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,8 +137,8 @@ impl Config {
         let institution = check.take("institution", read.institution.parse::<InstitutionId>());
         let genesis = check.genesis("genesis", &read.genesis);
         let keys = check.key_ring(&read.keys, &read.passphrase, institution);
-        if let (Some(keys), Some(institution), Some(genesis)) = (&keys, institution, &genesis) {
-            check.registered(keys, &PURPOSES, institution, genesis);
+        if let (Some(keys), Some(genesis)) = (&keys, &genesis) {
+            check.suite(keys, genesis);
         }
         let directory = check.directory("directory", &read.directory);
         let listen = read.listen.check("listen", &mut check);
@@ -154,7 +154,7 @@ impl Config {
         if expiry_blocks < 2 {
             check.problem("expiry_blocks", "must be at least 2");
         }
-        let rounds = read.rounds.check(genesis.as_ref(), &mut check);
+        let rounds = read.rounds.check(&mut check);
         let reporting = Reporting::check(
             read.log,
             read.log_format,

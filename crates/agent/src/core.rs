@@ -22,10 +22,11 @@ use std::time::Duration;
 use quittance_crypto::keyfile::KeyRing;
 use quittance_crypto::note::NoteKey;
 use quittance_crypto::seal::{SealingKey, SealingKeyError};
-use quittance_crypto::signature::Purpose;
+use quittance_crypto::signature::{Purpose, SigningKey};
+use quittance_ledger::build::Unsigned;
 use quittance_ledger::genesis::Genesis;
 use quittance_ledger::ids::{AssetId, Height, InstitutionId};
-use quittance_ledger::state::{Asset, Institution, Role, State, StateError};
+use quittance_ledger::state::{Asset, Role, State, StateError};
 use quittance_round::book::Book;
 use quittance_rpc::client::Dialer;
 use quittance_rpc::directory::Directory;
@@ -64,13 +65,19 @@ impl From<Status> for Failure {
     }
 }
 
-/// What stays as it is for the life of the agent.
+/// What governance has decided up to a block; its accounts and rounds are not those of the chain.
+#[derive(Clone)]
+pub(crate) struct Register {
+    pub(crate) state: State,
+    pub(crate) height: Height,
+}
+
+/// What stays as it is for the life of the agent, but for the register.
 pub(crate) struct Setting {
     pub(crate) institution: InstitutionId,
     pub(crate) genesis: Genesis,
-    /// The state of height 0: who is who, and which assets there are. There is no governance in
-    /// this version, so that stays as it is.
-    pub(crate) registry: State,
+    /// Who is who, and which assets there are, after the last block; only the core changes it.
+    pub(crate) register: watch::Sender<Register>,
     pub(crate) keys: KeyRing,
     pub(crate) directory: Directory,
     pub(crate) dialer: Dialer,
@@ -83,10 +90,33 @@ pub(crate) struct Setting {
 }
 
 impl Setting {
+    /// What governance has decided, as it holds for the next block.
+    pub(crate) fn registry(&self) -> State {
+        self.register.borrow().state.clone()
+    }
+
+    /// The key with which the institution signs for `purpose` in the next block: the registered
+    /// one; the newest if that is not there.
+    pub(crate) fn signing(&self, purpose: Purpose) -> &SigningKey {
+        let register = self.register.borrow();
+        let next = register.height.next();
+        let known = register.state.institution(&self.institution);
+        let named = known.and_then(|known| known.signing_key(purpose, next));
+        let key = named.and_then(|named| self.keys.signing_key(purpose, &named.fingerprint()));
+        key.unwrap_or_else(|| self.keys.signing(purpose))
+    }
+
+    /// The key that a body names for the institution, which may have been replaced since.
+    pub(crate) fn key_for(&self, unsigned: &Unsigned) -> &SigningKey {
+        let named = unsigned.signers().get(&self.institution);
+        let key = named.and_then(|named| self.keys.signing_key(Purpose::Transaction, named));
+        key.unwrap_or_else(|| self.signing(Purpose::Transaction))
+    }
+
     /// An asset of the chain.
-    pub(crate) fn asset(&self, asset: AssetId) -> Result<&Asset, Status> {
+    pub(crate) fn asset(&self, asset: AssetId) -> Result<Asset, Status> {
         let unknown = || Status::invalid_argument(format!("asset: {asset} is not on this chain"));
-        self.registry.asset(&asset).ok_or_else(unknown)
+        self.register.borrow().state.asset(&asset).copied().ok_or_else(unknown)
     }
 
     /// Another institution that can hold accounts; `field` is where the caller named it.
@@ -94,15 +124,22 @@ impl Setting {
         &self,
         field: &str,
         institution: InstitutionId,
-    ) -> Result<&Institution, Status> {
+    ) -> Result<(), Status> {
         let refuse = |why: &str| Status::invalid_argument(format!("{field}: {institution} {why}"));
         if institution == self.institution {
             return Err(refuse("is this institution itself"));
         }
-        let other = self.registry.institution(&institution);
+        let register = &self.register.borrow().state;
+        for one in [self.institution, institution] {
+            if let Some(since) = register.suspended(&one) {
+                let text = format!("{field}: {one} is suspended since height {since}");
+                return Err(Status::failed_precondition(text));
+            }
+        }
+        let other = register.institution(&institution);
         let other = other.ok_or_else(|| refuse("is not registered on this chain"))?;
         match other.roles.contains(&Role::Participant) {
-            true => Ok(other),
+            true => Ok(()),
             false => Err(refuse("holds no accounts")),
         }
     }
@@ -209,7 +246,8 @@ impl Core {
 
     /// The last height at which a transaction made now may be included.
     pub(crate) fn expiry(&self) -> Height {
-        self.wallet.height().plus(self.setting.expiry_blocks)
+        let longest = self.book.registry().limits().max_expiry;
+        self.wallet.height().plus(self.setting.expiry_blocks.min(longest))
     }
 }
 
@@ -234,9 +272,11 @@ fn wallet(setting: &Setting) -> Result<Wallet, SealingKeyError> {
     let Setting { institution, genesis, keys, .. } = setting;
     let issuers = genesis.assets.iter().map(|(asset, about)| (*asset, about.issuer)).collect();
     let facts = ChainFacts { chain: genesis.chain_id(), suite: genesis.suite, issuers };
+    let copy =
+        |key: &SealingKey| SealingKey::from_secret_bytes(keys.suite(), &key.to_secret_bytes());
     let keys = WalletKeys {
-        transaction_key: keys.signing(Purpose::Transaction).verifying_key().fingerprint(),
-        sealing: SealingKey::from_secret_bytes(keys.suite(), &keys.sealing().to_secret_bytes())?,
+        transaction_key: setting.signing(Purpose::Transaction).verifying_key().fingerprint(),
+        sealing: keys.sealing_keys().iter().map(copy).collect::<Result<_, _>>()?,
         note: NoteKey::from_bytes(keys.note().as_bytes()),
     };
     Ok(Wallet::new(*institution, facts, keys))

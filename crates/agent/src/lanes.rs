@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use quittance_crypto::signature::Purpose;
 use quittance_ledger::build::BuildError;
 use quittance_ledger::ids::{AssetId, RoundId, TransactionId, Uetr};
 use quittance_ledger::transaction::Transaction;
@@ -105,8 +104,7 @@ pub(crate) type Prover = fn(Draft, &Setting) -> Result<Transaction, BuildError>;
 /// Proves and signs a draft whose entry is the whole transaction. Takes long.
 pub(crate) fn prove(draft: Draft, setting: &Setting) -> Result<Transaction, BuildError> {
     let unsigned = draft.complete(&mut OsRng)?;
-    let key = setting.keys.signing(Purpose::Transaction);
-    let signature = unsigned.sign(setting.institution, key)?;
+    let signature = unsigned.sign(setting.institution, setting.key_for(&unsigned))?;
     unsigned.assemble(vec![signature])
 }
 

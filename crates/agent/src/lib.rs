@@ -44,6 +44,7 @@ use std::time::Duration;
 
 use quittance_crypto::range_proof::{GeneratorError, check_generators};
 use quittance_ledger::block::Tip;
+use quittance_ledger::ids::Height;
 use quittance_ledger::state::{State, StateError};
 use quittance_rpc::client::{ConnectError, Dialer};
 use quittance_rpc::convert::FinalBlock;
@@ -60,7 +61,7 @@ use tokio_util::sync::CancellationToken;
 pub use config::{AgentFile, Config};
 pub use rounds::RoundsSection;
 
-use crate::core::{Core, Handle, OpenError, Setting, View};
+use crate::core::{Core, Handle, OpenError, Register, Setting, View};
 use crate::service::Service;
 use crate::store::Store;
 
@@ -140,7 +141,10 @@ impl Agent {
         let store = Store::open(&data, genesis.chain_id(), institution)?;
         let setting = Arc::new(Setting {
             institution,
-            registry,
+            register: tokio::sync::watch::Sender::new(Register {
+                state: registry,
+                height: Height::GENESIS,
+            }),
             keys: config.keys,
             directory: config.directory,
             submitter: Submitter::new(&dialer, &node)?,

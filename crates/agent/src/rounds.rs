@@ -64,7 +64,7 @@ use ranges::Preparation;
 /// All rounds that concern the bank.
 pub(crate) struct Rounds {
     book: Book,
-    /// Who can be paid: does not change.
+    /// Who can be paid in a round that is opened in the next block.
     payees: Payees,
     peers: Arc<Peers>,
     parties: BTreeMap<InstitutionId, PartyClient<Channel>>,
@@ -171,8 +171,8 @@ impl Rounds {
         let prepared = store.prepared()?.into_iter();
         let prepared = prepared.map(|(asset, queue)| (asset, Preparation::new(queue))).collect();
         Ok(Self {
-            book: Book::from_registry(setting.registry.clone()),
-            payees: Payees::of(&setting.registry),
+            book: Book::from_registry(setting.registry()),
+            payees: Payees::of(&setting.registry()),
             peers: Arc::new(Peers::new(setting)),
             parties: BTreeMap::new(),
             outbox: None,
@@ -198,7 +198,7 @@ impl Rounds {
 
     /// The committee of a round: its parties in order, as shares are dealt.
     fn committee(&self, round: &RoundId) -> Option<(Vec<InstitutionId>, Parties)> {
-        let committee = self.book.committee(self.book.round(round)?)?;
+        let committee = &self.book.round(round)?.committee;
         let parties = Parties::new(committee.parties.len(), committee.threshold).ok()?;
         Some((committee.parties.clone(), parties))
     }
@@ -207,8 +207,8 @@ impl Rounds {
 /// The keys that a round takes.
 fn keys(setting: &Setting) -> Keys<'_> {
     Keys {
-        round: setting.keys.signing(Purpose::Round),
-        transaction: setting.keys.signing(Purpose::Transaction),
+        round: setting.signing(Purpose::Round),
+        transaction: setting.signing(Purpose::Transaction),
     }
 }
 
@@ -242,8 +242,13 @@ impl Core {
         fresh: bool,
         changes: &mut Changes,
     ) -> Result<(), Failure> {
-        let applied = self.parts.rounds.book.apply(block);
+        let rounds = &mut self.parts.rounds;
+        let before = rounds.book.registry().clone();
+        let applied = rounds.book.apply(block);
         applied.map_err(|error| Status::internal(error.to_string()))?;
+        if *rounds.book.registry() != before {
+            rounds.payees = Payees::of(rounds.book.registry());
+        }
         self.find_queues(block, fresh, changes);
         for event in events {
             match *event {
@@ -311,7 +316,7 @@ impl Core {
             self.release_payments()?;
             self.give_up_seats(height);
         }
-        let assets: Vec<AssetId> = self.setting.genesis.assets.keys().copied().collect();
+        let assets: Vec<AssetId> = self.book.registry().assets().collect();
         for asset in assets {
             self.consider(asset)?;
         }

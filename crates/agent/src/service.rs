@@ -264,7 +264,8 @@ impl Core {
     /// Balances after the last block.
     fn balances(&self, asset: Option<AssetId>) -> Result<api::BalanceResponse, Failure> {
         self.check_caught_up()?;
-        let assets = self.setting.genesis.assets.keys().copied();
+        let registry = self.setting.registry();
+        let assets = registry.assets();
         let assets: Vec<AssetId> = match asset {
             Some(asset) => vec![asset],
             None => assets.collect(),
@@ -294,11 +295,11 @@ impl Core {
     }
 
     fn status(&self) -> api::AgentStatusResponse {
-        let assets = self.setting.genesis.assets.keys();
-        let locks = assets.filter_map(|asset| self.wallet.lock(*asset).ok().flatten());
+        let assets = self.book.registry().assets();
+        let locks = assets.filter_map(|asset| self.wallet.lock(asset).ok().flatten());
         api::AgentStatusResponse {
             institution: self.setting.institution.to_string(),
-            chain_id: self.setting.registry.chain().id.to_string(),
+            chain_id: self.setting.genesis.chain_id().to_string(),
             height: self.wallet.height().0,
             rounds: locks.map(|lock| lock.round.to_string()).collect(),
         }

@@ -17,6 +17,7 @@ use quittance_crypto::digest::Digest;
 use quittance_crypto::planted;
 use quittance_ledger::build::{BuildError, Receiver};
 use quittance_ledger::ids::{AccountId, AssetId, Height, TransactionId, Uetr};
+use quittance_ledger::state::State as Ledger;
 use quittance_rpc::decimal;
 use rand_core::OsRng;
 use tokio::sync::watch;
@@ -199,6 +200,7 @@ impl Core {
         let mut quota = Quota::new(self.wallet.outstanding(), &self.setting);
         let under_way = self.transfers.open.values().filter(|open| open.candidate.is_some());
         under_way.for_each(|open| quota.take(&open.transfer));
+        let registry = self.setting.registry();
         for open in self.transfers.open.values_mut().filter(|open| open.is_waiting()) {
             let asset = open.transfer.asset;
             if self.parts.rounds.holds(asset) {
@@ -213,7 +215,7 @@ impl Core {
                 true => until,
                 false => expiry,
             };
-            let Some(receivers) = receivers(&open.transfer, &self.setting, height.next()) else {
+            let Some(receivers) = receivers(&open.transfer, &registry, height.next()) else {
                 continue;
             };
             let uetr = open.instruction.uetr;
@@ -356,7 +358,7 @@ struct Quota {
 
 impl Quota {
     fn new(taken: BTreeMap<AccountId, u32>, setting: &Setting) -> Self {
-        Self { limit: setting.genesis.limits.pending_per_sender, taken }
+        Self { limit: setting.registry().limits().pending_per_sender, taken }
     }
 
     fn has_room_for(&self, transfer: &Transfer) -> bool {
@@ -379,12 +381,12 @@ impl Quota {
 /// Whom a transfer credits, with the keys of that height; all of them or nobody.
 fn receivers<'a>(
     transfer: &Transfer,
-    setting: &'a Setting,
+    registry: &'a Ledger,
     height: Height,
 ) -> Option<Vec<Receiver<'a>>> {
     let of = |receiver: &TransferReceiver| {
         let institution = receiver.institution;
-        let sealing_key = setting.registry.institution(&institution)?.sealing_key(height)?;
+        let sealing_key = registry.institution(&institution)?.sealing_key(height)?;
         let (amount, particulars) = (receiver.amount, receiver.particulars.clone());
         Some(Receiver { institution, sealing_key, amount, particulars })
     };

@@ -69,7 +69,8 @@ pub use event::{
     Counterparty, LineKind, Loss, Lost, MalformedCredit, StatementLine, Unlocked, WalletEvent,
 };
 
-/// What a wallet has to know of the chain, from its genesis.
+/// What a wallet has to know of the chain, from its genesis. Assets that are listed later are told
+/// by [`Wallet::list`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainFacts {
     /// The chain.
@@ -82,10 +83,10 @@ pub struct ChainFacts {
 
 /// The keys with which an institution reads what concerns it.
 pub struct WalletKeys {
-    /// Fingerprint of the transaction key, which signs elsewhere.
+    /// Fingerprint of the transaction key, which signs elsewhere; see [`Wallet::sign_with`].
     pub transaction_key: Digest,
-    /// Opens the credits that arrive.
-    pub sealing: SealingKey,
+    /// Open the credits that arrive: the newest is last, earlier ones open what came before it.
+    pub sealing: Vec<SealingKey>,
     /// Seals and opens the notes to itself.
     pub note: NoteKey,
 }
@@ -178,6 +179,19 @@ impl Wallet {
             ghosts: BTreeMap::new(),
             next_serial: 0,
         }
+    }
+
+    /// An asset is on the chain: the institution has an account in it. Nothing changes if it was
+    /// known.
+    pub fn list(&mut self, asset: AssetId, issuer: InstitutionId) {
+        let side = Side::of(self.institution, issuer);
+        self.accounts.entry(asset).or_insert_with(|| Account::new(side));
+        self.facts.issuers.entry(asset).or_insert(issuer);
+    }
+
+    /// What is drafted from now on is signed with the transaction key of this fingerprint.
+    pub fn sign_with(&mut self, transaction_key: Digest) {
+        self.keys.transaction_key = transaction_key;
     }
 
     /// Whose wallet.
@@ -293,7 +307,15 @@ impl Wallet {
         asset: AssetId,
         credit: &Credit,
     ) -> Result<CreditPayload, PayloadError> {
-        CreditPayload::open(self.facts.chain, asset, credit, &self.keys.sealing)
+        let mut refused = PayloadError::OtherDetails;
+        // What is said about the newest key counts if none opens it.
+        for key in &self.keys.sealing {
+            match CreditPayload::open(self.facts.chain, asset, credit, key) {
+                Ok(payload) => return Ok(payload),
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
     }
 
     /// The terms of a round that has neither settled nor passed its deadline.

@@ -3,12 +3,16 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use quittance_crypto::signature::Suite;
+use quittance_crypto::keyfile::KeyUse;
+use quittance_crypto::signature::{Purpose, Suite};
 use quittance_ledger::ids::{AssetId, InstitutionId};
 
 use crate::bench::LoadArguments;
 use crate::client::ClientArguments;
 use crate::demo::currency::Currency;
+use crate::governance::GovernanceCommand;
+use crate::governance::chain::ChainArguments;
+use crate::keys;
 use crate::status::StatusArguments;
 
 /// Confidential settlement between banks.
@@ -44,9 +48,12 @@ pub enum Command {
     MpcParty(DaemonArguments),
     /// Runs a coordinator.
     Coordinator(DaemonArguments),
-    /// Makes key files, looks into them, prints what is public, changes their passphrases.
+    /// Makes key files, looks into them, prints what is public, changes passphrases and keys.
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Makes, signs and submits what the validators decide together.
+    #[command(subcommand)]
+    Governance(GovernanceCommand),
 }
 
 /// Arguments of `demo`.
@@ -187,6 +194,40 @@ pub enum KeysCommand {
         #[arg(long)]
         draw: bool,
     },
+    /// Adds a fresh key to a key file, and makes the signed transaction that registers it in place
+    /// of the present one. Interrupted at whatever moment, give it again.
+    Rotate {
+        /// The key file.
+        file: PathBuf,
+        /// The file with its passphrase. Default: `passphrase` beside the key file.
+        #[arg(long, value_name = "FILE")]
+        passphrase: Option<PathBuf>,
+        /// What the key is for: transaction, vote, round, receipt, key-binding or sealing.
+        #[arg(long = "use", value_name = "USE", value_parser = key_use)]
+        key_use: KeyUse,
+        /// The height from which on the new key counts, and the old one no more.
+        #[arg(long, value_name = "HEIGHT")]
+        effective: u64,
+        /// The transaction's file to make, for `quittance governance submit`.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// The chain on which the institution is registered.
+        #[command(flatten)]
+        chain: ChainArguments,
+    },
+}
+
+/// Reads what a key is for.
+fn key_use(text: &str) -> Result<KeyUse, String> {
+    let mut purposes = Purpose::ALL.into_iter();
+    match purposes.find(|purpose| keys::purpose_name(*purpose) == text) {
+        Some(purpose) => Ok(KeyUse::Signing(purpose)),
+        None if text == "sealing" => Ok(KeyUse::Sealing),
+        None => {
+            let known = Purpose::ALL.map(keys::purpose_name).join(", ");
+            Err(format!("keys are for one of: {known}, sealing"))
+        }
+    }
 }
 
 /// Reads `EUR` or `XAU:4`.

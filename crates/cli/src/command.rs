@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
 use quittance_crypto::keyfile::RECOMMENDED_LOG_N;
-use quittance_ledger::ids::InstitutionId;
+use quittance_ledger::ids::{Height, InstitutionId};
 use quittance_rpc::metrics;
 use tokio::runtime::Builder;
 
@@ -22,7 +22,8 @@ use crate::demo::error::DemoError;
 use crate::demo::input::Input;
 use crate::demo::run::Options;
 use crate::demo::{closing, run};
-use crate::keys::{self, KeysError};
+use crate::governance::{self, GovernanceCommand};
+use crate::keys;
 use crate::status::{self, StatusArguments};
 use crate::testnet::plan::Plan;
 use crate::testnet::{self, names};
@@ -90,7 +91,8 @@ pub fn run() -> ExitCode {
             Ok(false) => return ExitCode::FAILURE,
             Err(error) => Err(error),
         },
-        Command::Keys(command) => keys(command).map_err(Failure::from),
+        Command::Keys(command) => keys(command),
+        Command::Governance(command) => govern(command),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -101,7 +103,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn keys(command: KeysCommand) -> Result<(), KeysError> {
+fn keys(command: KeysCommand) -> Result<(), Failure> {
     let shown = match command {
         KeysCommand::Inspect { file, passphrase } => keys::inspect(&file, passphrase.as_deref())?,
         KeysCommand::Public { file, passphrase, out } => {
@@ -120,8 +122,27 @@ fn keys(command: KeysCommand) -> Result<(), KeysError> {
                 keys::Change { file: &file, old: &old, new: &new, log_n: RECOMMENDED_LOG_N };
             change.run(draw)?
         }
+        KeysCommand::Rotate { file, passphrase, key_use, effective, out, chain } => {
+            let secret = keys::beside(&file, passphrase);
+            let rotation = keys::Rotation {
+                file: &file,
+                secret: &secret,
+                key_use,
+                effective: Height(effective),
+                out: &out,
+                log_n: RECOMMENDED_LOG_N,
+            };
+            let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+            runtime.block_on(rotation.run(&chain.resolve()?))?
+        }
     };
     print!("{shown}");
+    Ok(())
+}
+
+fn govern(command: GovernanceCommand) -> Result<(), Failure> {
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    print!("{}", runtime.block_on(governance::run(command))?);
     Ok(())
 }
 

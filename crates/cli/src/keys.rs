@@ -1,11 +1,12 @@
 //! `quittance keys`: making key files, looking into them, telling what is public, and changing
-//! their passphrases.
+//! their passphrases and keys.
 
 mod change;
 mod create;
-mod durable;
+pub(crate) mod durable;
 mod passphrase;
 mod public;
+mod rotate;
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -21,6 +22,7 @@ pub use change::Change;
 pub use create::{Wanted, create};
 pub use passphrase::Weak;
 pub use public::{Record, public};
+pub use rotate::Rotation;
 
 /// Why a key file was not made, shown or changed.
 #[derive(Debug, Error)]
@@ -100,7 +102,7 @@ pub fn renewed(old: &Path) -> PathBuf {
 }
 
 /// What may be shown of a key file: whose it is and the fingerprints of its public keys, as the
-/// ledger names them. No secret.
+/// ledger names them, of several for one use the newest first. No secret.
 ///
 /// The passphrase is in the file `passphrase`; by default in the file of that name beside the key
 /// file.
@@ -109,19 +111,27 @@ pub fn inspect(file: &Path, passphrase: Option<&Path>) -> Result<String, KeysErr
     Ok(shown(&open(file, &secret)?))
 }
 
+/// The keys in `file`; the passphrase is in the file `secret`.
+pub(crate) fn unlock(file: &Path, secret: &Path) -> Result<KeyRing, KeysError> {
+    open(file, &passphrase::read(secret)?)
+}
+
 fn shown(ring: &KeyRing) -> String {
     let mut table = Table::new(&["key for", "fingerprint"]);
     for purpose in Purpose::ALL {
-        let fingerprint = ring.signing(purpose).verifying_key().fingerprint();
-        table.row([purpose_name(purpose), &fingerprint.to_string()]);
+        for key in ring.signing_keys(purpose).iter().rev() {
+            let fingerprint = key.verifying_key().fingerprint();
+            table.row([purpose_name(purpose), &fingerprint.to_string()]);
+        }
     }
-    let sealing = ring.sealing().public_key().fingerprint();
-    table.row(["sealing", &sealing.to_string()]);
+    for key in ring.sealing_keys().iter().rev() {
+        table.row(["sealing", &key.public_key().fingerprint().to_string()]);
+    }
     format!("{} ({})\n\n{table}", ring.name(), ring.suite())
 }
 
 /// What a signing key is for, as a genesis names it.
-fn purpose_name(purpose: Purpose) -> &'static str {
+pub(crate) fn purpose_name(purpose: Purpose) -> &'static str {
     purpose.label().trim_start_matches("quittance/v1/")
 }
 

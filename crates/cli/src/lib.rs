@@ -9,7 +9,8 @@
 //! - [`up`]: all processes of a trial network.
 //! - [`client`]: a bank's own system on the command line.
 //! - [`status`]: how the processes of a network are.
-//! - [`keys`]: making key files, looking into them, changing their passphrases.
+//! - [`keys`]: making key files, looking into them, changing their passphrases and keys.
+//! - [`governance`]: what validators decide, made, signed and submitted.
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
@@ -18,6 +19,7 @@ pub mod bench;
 pub mod client;
 pub mod command;
 pub mod demo;
+pub mod governance;
 pub mod keys;
 pub mod log;
 pub mod open_files;

@@ -39,7 +39,7 @@ use quittance_crypto::keyfile::KeyRing;
 use quittance_crypto::signature::Purpose;
 use quittance_ledger::genesis::Genesis;
 use quittance_ledger::ids::{CommitteeId, InstitutionId};
-use quittance_ledger::state::{MAX_MEMBERS, Role};
+use quittance_ledger::state::MAX_MEMBERS;
 use quittance_round::coordinator::Timing;
 use quittance_rpc::config::{
     self, Check, ConfigError, Listen, ListenAddress, LogFormat, Reporting, TlsFiles,
@@ -49,6 +49,10 @@ use quittance_rpc::identity::{Process, ProcessName};
 use quittance_rpc::metrics::MetricsSection;
 use quittance_rpc::tls::Tls;
 use serde::{Deserialize, Serialize};
+
+/// The keys that a coordinator signs with, which the chain must have registered once all of it was
+/// read.
+pub(crate) const PURPOSES: [Purpose; 2] = [Purpose::Transaction, Purpose::Round];
 
 /// What a phase of a round may last, in milliseconds.
 const PHASE_MS: RangeInclusive<u64> = 1..=86_400_000;
@@ -168,8 +172,8 @@ impl Config {
         let process = Process::Coordinator;
         let expected = institution.map(|institution| ProcessName { institution, process });
         let tls = read.tls.check("tls", expected, genesis.as_ref(), &mut check);
-        if let (Some(genesis), Some(institution)) = (&genesis, institution) {
-            registered(institution, genesis, keys.as_ref(), &mut check);
+        if let (Some(genesis), Some(keys)) = (&genesis, &keys) {
+            check.suite(keys, genesis);
         }
         let reporting = Reporting::check(
             read.log,
@@ -195,30 +199,10 @@ impl Config {
     }
 }
 
-/// Notes what keeps `institution` from being a coordinator on this chain.
-fn registered(
-    institution: InstitutionId,
-    genesis: &Genesis,
-    keys: Option<&KeyRing>,
-    check: &mut Check,
-) {
-    let register = genesis.institutions.get(&institution);
-    if !register.is_some_and(|register| register.roles.contains(&Role::Coordinator)) {
-        let reason = format!("{institution} is not a coordinator in the genesis");
-        check.problem("institution", reason);
-    } else if let Some(keys) = keys {
-        let purposes = [Purpose::Transaction, Purpose::Round];
-        check.registered(keys, &purposes, institution, genesis);
-    }
-}
-
 fn rules(read: &CoordinatorFile, genesis: &Genesis, check: &mut Check) -> Option<Rules> {
     let committee = match read.committee.map(CommitteeId) {
-        Some(id) if genesis.committees.contains_key(&id) => Some(id),
-        Some(id) => {
-            check.problem("committee", format!("the genesis has no committee {}", id.0));
-            None
-        }
+        // Whether the chain has it is seen when a round is opened: governance may put it there.
+        Some(id) => Some(id),
         None => {
             let first = genesis.committees.keys().next().copied();
             check.take("committee", first.ok_or("the genesis has no committee"))

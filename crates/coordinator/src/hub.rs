@@ -6,6 +6,7 @@ pub(crate) mod attendance;
 mod opening;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{counter, histogram};
@@ -14,7 +15,7 @@ use quittance_crypto::keyfile::KeyRing;
 use quittance_crypto::signature::Purpose;
 use quittance_ledger::ids::{AssetId, InstitutionId, RoundId};
 use quittance_ledger::transaction::Transaction;
-use quittance_round::book::Book;
+use quittance_round::book::{Book, MissingKey};
 use quittance_round::coordinator::{Coordinator, Effect, Ending, Turn};
 use quittance_round::message::{Attempt, Instruction, Reason, Report};
 use quittance_rpc::convert::{FieldError, FinalBlock, TransactionStatus};
@@ -29,7 +30,8 @@ use tokio::time::{Instant, interval};
 use tonic::Status;
 
 use crate::CoordinatorError;
-use crate::config::Rules;
+use crate::config::{PURPOSES, Rules};
+use crate::service::Admitted;
 use attendance::{Attendance, Attendee};
 use opening::{Opening, Openings, WAITING};
 
@@ -71,6 +73,7 @@ pub(crate) struct Me {
 pub(crate) struct Hub {
     me: Me,
     book: Book,
+    admitted: Arc<Admitted>,
     chain: Following,
     /// Whether the chain has been read as far as the node had it.
     ready: bool,
@@ -93,7 +96,7 @@ pub(crate) struct Hub {
 impl Hub {
     pub(crate) fn new(
         me: Me,
-        book: Book,
+        (book, admitted): (Book, Arc<Admitted>),
         chain: Following,
         submitter: Submitter,
         events: mpsc::Sender<Event>,
@@ -103,6 +106,7 @@ impl Hub {
         Self {
             me,
             book,
+            admitted,
             chain,
             ready: false,
             submitter,
@@ -137,14 +141,19 @@ impl Hub {
                 Some(event) = self.inbox.recv() => self.event(event),
                 _ = ticks.tick() => self.look(),
             }
-            self.become_ready().await;
+            if let Err(missing) = self.become_ready().await {
+                return CoordinatorError::Keys(missing);
+            }
         }
     }
 
-    async fn become_ready(&mut self) {
+    async fn become_ready(&mut self) -> Result<(), MissingKey> {
         if self.ready || !self.chain.has_caught_up(self.book.height()) {
-            return;
+            return Ok(());
         }
+        let Me { institution, keys, .. } = &self.me;
+        let missing = self.book.missing_key(keys, institution, &PURPOSES);
+        missing.map_or(Ok(()), Err)?;
         self.ready = true;
         self.health.set(true).await;
         tracing::info!(height = %self.book.height(), "coordinator is ready");
@@ -152,10 +161,15 @@ impl Hub {
         for (asset, by, answer) in std::mem::take(&mut self.early) {
             self.request(asset, by, answer);
         }
+        Ok(())
     }
 
     fn block(&mut self, next: &FinalBlock) -> Result<(), CoordinatorError> {
+        let before = self.book.registry().clone();
         self.book.apply(&next.block)?;
+        if *self.book.registry() != before {
+            self.admitted.follow(self.book.registry());
+        }
         if !self.ready {
             return Ok(());
         }
@@ -294,7 +308,7 @@ impl Hub {
     ) {
         let now_ms = self.now_ms();
         let Some(coordinator) = self.running.get_mut(&round) else { return };
-        let key = self.me.keys.signing(Purpose::Round);
+        let key = self.book.own_key(&self.me.keys, &self.me.institution, Purpose::Round);
         let before = (coordinator.phase(), coordinator.phase_began_ms());
         let effects = step(coordinator, Turn { book: &self.book, key, now_ms });
         if coordinator.phase() != before.0 {

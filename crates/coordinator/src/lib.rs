@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use quittance_ledger::block::Tip;
 use quittance_ledger::state::StateError;
-use quittance_round::book::{Book, BookError};
+use quittance_round::book::{Book, BookError, MissingKey};
 use quittance_rpc::client::{ConnectError, Dialer};
 use quittance_rpc::follow::{self, FollowError};
 use quittance_rpc::limits::Limits;
@@ -58,6 +58,9 @@ pub enum CoordinatorError {
     /// The chain cannot be followed any further.
     #[error(transparent)]
     Follow(#[from] FollowError),
+    /// The coordinator can sign nothing that others accept.
+    #[error("{0}")]
+    Keys(MissingKey),
     /// A certified block that cannot be: the validators have failed.
     #[error("the chain contradicts itself: {0}")]
     Book(#[from] BookError),
@@ -87,16 +90,17 @@ impl Coordinator {
         let chain = follow::follow(&dialer, &directory.node, &genesis, Tip::genesis(&genesis))?;
         let submitter = Submitter::new(&dialer, &directory.node)?;
 
-        let admitted = Arc::new(Admitted::new(&genesis, rules.committee));
+        let admitted = Arc::new(Admitted::new(book.registry(), rules.committee));
         let (events, inbox) = mpsc::channel(EVENTS);
         let server = Server::new(Limits::default());
         let service = Service::new(admitted.clone(), events.clone(), server.stopping());
-        let admission = Admission::when(move |identity| admitted.admits(identity));
+        let known = admitted.clone();
+        let admission = Admission::when(move |identity| known.admits(identity));
         let bound = server.coordinator(service).bind(&tls, &listen, admission).await?;
         // Until the chain has been read.
         bound.health().set(false).await;
         let me = hub::Me { institution, keys, rules };
-        let hub = Hub::new(me, book, chain, submitter, events, inbox, bound.health());
+        let hub = Hub::new(me, (book, admitted), chain, submitter, events, inbox, bound.health());
         tracing::info!(address = %bound.address(), %institution, "coordinator is listening");
         Ok(Self { hub, bound })
     }

@@ -5,16 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use quittance_crypto::encoding::Decode;
-use quittance_ledger::genesis::Genesis;
 use quittance_ledger::ids::{CommitteeId, InstitutionId};
-use quittance_ledger::state::Role;
+use quittance_ledger::state::{Role, State};
 use quittance_round::message::Report;
 use quittance_rpc::convert::{FieldError, text};
 use quittance_rpc::identity::{Identity, Process, ProcessName};
 use quittance_rpc::proto::coordinator::v1 as proto;
 use quittance_rpc::proto::coordinator::v1::coordinator_server::Coordinator;
 use quittance_rpc::server::Peer;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
@@ -22,24 +21,41 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::hub::Event;
 use crate::hub::attendance::{Attendee, QUEUE};
 
-/// Who takes part in rounds. There is no governance in this version: it stays as the genesis has it.
+/// Who takes part in rounds, as governance has it.
 #[derive(Debug)]
 pub(crate) struct Admitted {
+    committee: CommitteeId,
+    members: watch::Sender<Members>,
+}
+
+#[derive(Debug, Default)]
+struct Members {
     participants: BTreeSet<InstitutionId>,
+    /// Also those who were in the committee: rounds that were opened with it may be under way.
     parties: BTreeSet<InstitutionId>,
 }
 
 impl Admitted {
     /// The participants of the chain, and the members of one committee.
-    pub(crate) fn new(genesis: &Genesis, committee: CommitteeId) -> Self {
-        let institutions = genesis.institutions.iter();
-        let participants =
-            institutions.filter(|(_, institution)| institution.roles.contains(&Role::Participant));
-        let parties = genesis.committees.get(&committee).map(|it| it.parties.clone());
-        Self {
-            participants: participants.map(|(id, _)| *id).collect(),
-            parties: parties.unwrap_or_default().into_iter().collect(),
-        }
+    pub(crate) fn new(registry: &State, committee: CommitteeId) -> Self {
+        let admitted = Self { committee, members: watch::Sender::default() };
+        admitted.follow(registry);
+        admitted
+    }
+
+    /// Governance has decided something. Nobody is admitted who is suspended.
+    pub(crate) fn follow(&self, registry: &State) {
+        let suspended = |id: &InstitutionId| registry.suspended(id).is_some();
+        let committee = registry.committee(self.committee);
+        let participants = registry.institutions().filter(|(id, institution)| {
+            institution.roles.contains(&Role::Participant) && !suspended(id)
+        });
+        let participants = participants.map(|(id, _)| id).collect();
+        self.members.send_modify(|members| {
+            members.participants = participants;
+            members.parties.extend(committee.iter().flat_map(|it| &it.parties));
+            members.parties.retain(|id| !suspended(id));
+        });
     }
 
     /// Whether the holder of a certificate has anything to do here.
@@ -49,8 +65,8 @@ impl Admitted {
 
     fn admits_process(&self, name: &ProcessName) -> bool {
         match name.process {
-            Process::Agent => self.participants.contains(&name.institution),
-            Process::Party => self.parties.contains(&name.institution),
+            Process::Agent => self.members.borrow().participants.contains(&name.institution),
+            Process::Party => self.members.borrow().parties.contains(&name.institution),
             Process::Node | Process::Coordinator => false,
         }
     }

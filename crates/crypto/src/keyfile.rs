@@ -2,8 +2,11 @@
 //!
 //! The outer format is age (`age-encryption.org/v1`) with a passphrase, so the file also opens
 //! with any age tool; the passphrase passes through scrypt (RFC 7914). The contents are canonical:
-//! version, name, suite, one 32-byte seed per [`Purpose`], the secret bytes of the sealing key, the
-//! note key. This module turns key rings into bytes and back; where they are kept is the caller's.
+//! version, name, suite, the 32-byte seeds per [`Purpose`], the secret bytes of the sealing keys, the
+//! note key. Of the keys for one use there are several once one was replaced: earlier ones still
+//! open what was sealed to them, and the newest is registered before its height has come. Version 1
+//! had exactly one of each, and is still read. This module turns key rings into bytes and back; where
+//! they are kept is the caller's.
 
 use std::io::Read;
 
@@ -13,6 +16,7 @@ use rand_core::OsRng;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::digest::Digest;
 use crate::encoding::{Decode, DecodeError, Encode, Reader, Writer};
 use crate::note::NoteKey;
 use crate::seal::{SealingKey, SealingKeyError};
@@ -27,7 +31,13 @@ pub const MAX_LOG_N: u8 = 20;
 /// The longest name in bytes.
 pub const MAX_NAME: usize = 64;
 
-const VERSION: u8 = 1;
+/// Keys for one use in one ring: as many as an institution may have registered.
+pub const MAX_VERSIONS: usize = 256;
+
+const VERSION: u8 = 2;
+
+/// With one key for each use.
+const FIRST_VERSION: u8 = 1;
 
 /// Why a key file could not be written or read.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -61,8 +71,11 @@ pub enum KeyFileError {
     #[error("the passphrase is right, but the file is damaged: {0}")]
     Damaged(String),
     /// Written by a later version.
-    #[error("the file has version {0}; this program reads version {VERSION}")]
+    #[error("the file has version {0}; this program reads versions up to {VERSION}")]
     Version(u8),
+    /// No room for another key for this use.
+    #[error("there are {MAX_VERSIONS} keys for this use already")]
+    Full,
     /// Intact, but its contents are not a key ring.
     #[error("the file does not contain a key ring: {0}")]
     Contents(#[from] DecodeError),
@@ -77,9 +90,20 @@ pub enum KeyFileError {
 pub struct KeyRing {
     name: String,
     suite: Suite,
-    signing: [SigningKey; Purpose::ALL.len()],
-    sealing: SealingKey,
+    /// By purpose, the newest last; never empty.
+    signing: [Vec<SigningKey>; Purpose::ALL.len()],
+    /// The newest last; never empty.
+    sealing: Vec<SealingKey>,
     note: NoteKey,
+}
+
+/// What a key of a ring is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyUse {
+    /// To sign for this purpose.
+    Signing(Purpose),
+    /// To open what others have sealed.
+    Sealing,
 }
 
 impl KeyRing {
@@ -91,8 +115,8 @@ impl KeyRing {
         Ok(Self {
             name: checked_name(name)?,
             suite,
-            signing: Purpose::ALL.map(|_| SigningKey::generate(suite)),
-            sealing: SealingKey::generate(suite),
+            signing: Purpose::ALL.map(|_| vec![SigningKey::generate(suite)]),
+            sealing: vec![SealingKey::generate(suite)],
             note: NoteKey::random(&mut OsRng),
         })
     }
@@ -107,14 +131,51 @@ impl KeyRing {
         self.suite
     }
 
-    /// The signing key for `purpose`.
+    /// The newest signing key for `purpose`.
     pub fn signing(&self, purpose: Purpose) -> &SigningKey {
+        self.signing_keys(purpose).last().expect("there is one for each purpose")
+    }
+
+    /// All signing keys for `purpose`, the newest last.
+    pub fn signing_keys(&self, purpose: Purpose) -> &[SigningKey] {
         &self.signing[purpose as usize]
     }
 
-    /// The key that others seal to.
+    /// The signing key for `purpose` that the ledger calls by this fingerprint.
+    pub fn signing_key(&self, purpose: Purpose, fingerprint: &Digest) -> Option<&SigningKey> {
+        let named = |key: &&SigningKey| key.verifying_key().fingerprint() == *fingerprint;
+        self.signing_keys(purpose).iter().rev().find(named)
+    }
+
+    /// The newest of the keys that others seal to.
     pub fn sealing(&self) -> &SealingKey {
+        self.sealing.last().expect("there is one")
+    }
+
+    /// All keys that others have sealed to, the newest last.
+    pub fn sealing_keys(&self) -> &[SealingKey] {
         &self.sealing
+    }
+
+    /// Adds a fresh key for this use, which is the newest from then on. The others stay.
+    ///
+    /// # Panics
+    /// As [`KeyRing::generate`].
+    pub fn renew(&mut self, key_use: KeyUse) -> Result<(), KeyFileError> {
+        let has_room =
+            |count: usize| (count < MAX_VERSIONS).then_some(()).ok_or(KeyFileError::Full);
+        match key_use {
+            KeyUse::Signing(purpose) => {
+                let keys = &mut self.signing[purpose as usize];
+                has_room(keys.len())?;
+                keys.push(SigningKey::generate(self.suite));
+            }
+            KeyUse::Sealing => {
+                has_room(self.sealing.len())?;
+                self.sealing.push(SealingKey::generate(self.suite));
+            }
+        }
+        Ok(())
     }
 
     /// The key of notes to oneself.
@@ -160,42 +221,62 @@ impl KeyRing {
         head.bytes(self.name.as_bytes());
         self.suite.encode(&mut head);
         let head = head.into_bytes();
-        let sealing = self.sealing.to_secret_bytes();
+        let sealing: Vec<_> = self.sealing.iter().map(SealingKey::to_secret_bytes).collect();
 
-        let length = head.len() + 32 * self.signing.len() + 4 + sealing.len() + 32;
+        let signing = self.signing.iter().map(|keys| 4 + 32 * keys.len()).sum::<usize>();
+        let length =
+            head.len() + signing + 4 + sealing.iter().map(|it| 4 + it.len()).sum::<usize>() + 32;
         let mut contents = Zeroizing::new(Vec::with_capacity(length));
         contents.extend_from_slice(&head);
-        for key in &self.signing {
-            contents.extend_from_slice(key.seed().as_ref());
+        for keys in &self.signing {
+            contents.extend_from_slice(&(keys.len() as u32).to_be_bytes());
+            keys.iter().for_each(|key| contents.extend_from_slice(key.seed().as_ref()));
         }
         contents.extend_from_slice(&(sealing.len() as u32).to_be_bytes());
-        contents.extend_from_slice(&sealing);
+        for key in &sealing {
+            contents.extend_from_slice(&(key.len() as u32).to_be_bytes());
+            contents.extend_from_slice(key);
+        }
         contents.extend_from_slice(self.note.as_bytes().as_ref());
         contents
     }
 
     fn from_contents(contents: &[u8]) -> Result<Self, KeyFileError> {
         let mut input = Reader::new(contents);
-        match input.u8("version")? {
-            VERSION => (),
-            version => return Err(KeyFileError::Version(version)),
+        let version = input.u8("version")?;
+        if !(FIRST_VERSION..=VERSION).contains(&version) {
+            return Err(KeyFileError::Version(version));
         }
         let name = std::str::from_utf8(input.bytes(MAX_NAME, "name")?)
             .map_err(|_| input.invalid("name", "not UTF-8"))?;
         let name = checked_name(name)?;
         let suite = Suite::decode(&mut input)?;
-        let mut seeds = Zeroizing::new([[0; 32]; Purpose::ALL.len()]);
-        for seed in seeds.iter_mut() {
-            *seed = input.array("seed")?;
+        let mut signing = Purpose::ALL.map(|_| Vec::new());
+        for keys in &mut signing {
+            for _ in 0..count(version, &mut input)? {
+                let seed = Zeroizing::new(input.array("seed")?);
+                keys.push(SigningKey::from_seed(suite, &seed));
+            }
         }
-        let sealing = input.bytes(SealingKey::secret_length(suite), "sealing key")?;
-        let sealing = SealingKey::from_secret_bytes(suite, sealing)?;
+        let mut sealing = Vec::new();
+        for _ in 0..count(version, &mut input)? {
+            let key = input.bytes(SealingKey::secret_length(suite), "sealing key")?;
+            sealing.push(SealingKey::from_secret_bytes(suite, key)?);
+        }
         let note = Zeroizing::new(input.array("note key")?);
         input.finish()?;
-
-        let signing =
-            Purpose::ALL.map(|purpose| SigningKey::from_seed(suite, &seeds[purpose as usize]));
         Ok(Self { name, suite, signing, sealing, note: NoteKey::from_bytes(&note) })
+    }
+}
+
+/// How many keys for one use follow.
+fn count(version: u8, input: &mut Reader<'_>) -> Result<usize, DecodeError> {
+    if version == FIRST_VERSION {
+        return Ok(1);
+    }
+    match input.u32("keys for one use")? as usize {
+        count @ 1..=MAX_VERSIONS => Ok(count),
+        _ => Err(input.invalid("keys for one use", "none or too many")),
     }
 }
 
@@ -356,8 +437,8 @@ mod tests {
         assert!(KeyRing::from_encrypted("right", &file_with(&good)).is_ok());
 
         let mut later = good.clone();
-        later[0] = 2;
-        assert_eq!(error("right", &file_with(&later)), KeyFileError::Version(2));
+        later[0] = 3;
+        assert_eq!(error("right", &file_with(&later)), KeyFileError::Version(3));
         let contents = |bytes: &[u8]| error("right", &file_with(bytes));
         for end in [0, 1, 5, 20, 60, good.len() - 1] {
             assert!(matches!(contents(&good[..end]), KeyFileError::Contents(_)), "{end}");
@@ -365,11 +446,68 @@ mod tests {
         let longer = [&good[..], &[0]].concat();
         assert!(matches!(contents(&longer), KeyFileError::Contents(_)));
 
-        // Version, name, suite, seeds, length: then the sealing key starts.
-        let sealing = 1 + 4 + ring.name().len() + 1 + 32 * Purpose::ALL.len() + 4;
+        // Version, name, suite, seeds with their number, number, length: then the sealing key starts.
+        let seeds = 1 + 4 + ring.name().len() + 1;
+        for number in [0u32, MAX_VERSIONS as u32 + 1, u32::MAX] {
+            let mut broken = good.clone();
+            broken[seeds..seeds + 4].copy_from_slice(&number.to_be_bytes());
+            assert!(matches!(contents(&broken), KeyFileError::Contents(_)), "{number}");
+        }
+        let sealing = seeds + (4 + 32) * Purpose::ALL.len() + 4 + 4;
         let mut broken = good.clone();
         broken[sealing] ^= 1;
         assert_eq!(contents(&broken), KeyFileError::Sealing(SealingKeyError::Inconsistent));
+    }
+
+    #[test]
+    fn a_replaced_key_stays_and_the_newest_is_the_one() {
+        let mut ring = ring();
+        let print = |key: &SigningKey| key.verifying_key().fingerprint();
+        let before = print(ring.signing(Purpose::Round));
+        let sealed = seal(ring.sealing().public_key(), b"", b"text").unwrap();
+        ring.renew(KeyUse::Signing(Purpose::Round)).unwrap();
+        ring.renew(KeyUse::Sealing).unwrap();
+        let again = KeyRing::from_encrypted("right", &ring.to_encrypted("right", LOG_N).unwrap());
+        let again = again.unwrap();
+        assert_eq!(again.to_contents(), ring.to_contents());
+        assert_eq!(again.signing_keys(Purpose::Round).len(), 2);
+        assert_eq!(again.signing_keys(Purpose::Vote).len(), 1);
+        let now = print(again.signing(Purpose::Round));
+        assert_ne!(now, before);
+        for known in [now, before] {
+            let found = again.signing_key(Purpose::Round, &known).map(print);
+            assert_eq!(found, Some(known));
+            assert!(again.signing_key(Purpose::Vote, &known).is_none());
+        }
+        let [first, newest] = again.sealing_keys() else { panic!() };
+        assert_eq!(first.open(b"", &sealed).unwrap().as_slice(), b"text");
+        assert!(newest.open(b"", &sealed).is_err());
+        assert_eq!(newest.public_key(), again.sealing().public_key());
+        for _ in 2..MAX_VERSIONS {
+            ring.renew(KeyUse::Sealing).unwrap();
+        }
+        assert_eq!(ring.renew(KeyUse::Sealing), Err(KeyFileError::Full));
+    }
+
+    /// Files of the first version have one key for each use, without its number.
+    #[test]
+    fn files_of_the_first_version_are_read() {
+        let ring = ring();
+        let contents = ring.to_contents();
+        let mut input = Reader::new(&contents);
+        let (_, name) = (input.u8("").unwrap(), input.bytes(MAX_NAME, "").unwrap());
+        let suite = input.u8("").unwrap();
+        let mut first = vec![FIRST_VERSION, 0, 0, 0, name.len() as u8];
+        first.extend_from_slice(name);
+        first.push(suite);
+        for _ in Purpose::ALL {
+            assert_eq!(input.u32(""), Ok(1));
+            first.extend(input.array::<32>("").unwrap());
+        }
+        assert_eq!(input.u32(""), Ok(1));
+        first.extend_from_slice(&contents[input.offset()..]);
+        let read = KeyRing::from_encrypted("right", &file_with(&first)).unwrap();
+        assert_eq!(read.to_contents(), contents);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::ids::{AssetId, ChainId, CommitteeId, InstitutionId, Timestamp};
 use crate::state::{Asset, Committee, Limits, MAX_DECIMALS, MAX_PARTIES, PublicKey, Role};
 
 pub use format::GENESIS_VERSION;
-pub(crate) use format::name as use_name;
+pub(crate) use format::{key_by_use, keys_by_use, name as use_name};
 
 /// Bytes of a chain's name.
 pub const MAX_CHAIN_NAME: usize = 64;

@@ -46,3 +46,34 @@ pub(crate) mod text {
         text.parse().map_err(D::Error::custom)
     }
 }
+
+/// A set of digests as texts; in Rust it is a list in strict order.
+pub(crate) mod digests {
+    use std::collections::BTreeSet;
+
+    use quittance_crypto::digest::Digest;
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(
+        digests: &[Digest],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(digests.iter().map(Digest::to_string))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<Digest>, D::Error> {
+        let mut set = BTreeSet::new();
+        for text in Vec::<String>::deserialize(deserializer)? {
+            let digest: Digest = text
+                .parse()
+                .map_err(|error| D::Error::custom(format!("{text:?} is not a digest: {error}")))?;
+            if !set.insert(digest) {
+                return Err(D::Error::custom(format!("{text} is there twice")));
+            }
+        }
+        Ok(set.into_iter().collect())
+    }
+}

@@ -39,7 +39,6 @@ use quittance_crypto::keyfile::KeyRing;
 use quittance_crypto::signature::Purpose;
 use quittance_ledger::genesis::Genesis;
 use quittance_ledger::ids::InstitutionId;
-use quittance_ledger::state::Role;
 use quittance_rpc::config::{
     self, Check, ConfigError, Listen, ListenAddress, LogFormat, Reporting, Target, TlsFiles,
 };
@@ -54,8 +53,8 @@ use crate::stock::settings::{PreprocessingSection, Settings};
 /// The longest time limit of a computation: an hour.
 const MAX_COMPUTE_MS: u64 = 3_600_000;
 
-/// The keys that a party signs with, which the genesis must register.
-const PURPOSES: [Purpose; 2] = [Purpose::Round, Purpose::Receipt];
+/// The keys that a party signs with, which the chain must have registered once all of it was read.
+pub(crate) const PURPOSES: [Purpose; 2] = [Purpose::Round, Purpose::Receipt];
 
 /// The file as it is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,7 +107,7 @@ pub struct Config {
     pub(crate) keys: KeyRing,
     pub(crate) node: Target,
     pub(crate) coordinator: Target,
-    /// The other members of all committees that this party is in.
+    /// The other parties.
     pub(crate) others: BTreeMap<InstitutionId, Target>,
     pub(crate) compute: Duration,
     pub(crate) preprocessing: Option<Settings>,
@@ -139,8 +138,8 @@ impl Config {
             check.problem("compute_ms", format!("must be between 1 and {MAX_COMPUTE_MS}"));
         }
         let named = institution.zip(genesis.as_ref());
-        if let (Some((institution, genesis)), Some(keys)) = (named, &keys) {
-            check.registered(keys, &PURPOSES, institution, genesis);
+        if let (Some((_, genesis)), Some(keys)) = (named, &keys) {
+            check.suite(keys, genesis);
         }
         let others = named.zip(directory.as_ref()).map(|((institution, genesis), directory)| {
             others(institution, genesis, directory, &mut check)
@@ -177,28 +176,21 @@ impl Config {
     }
 }
 
-/// Where the other members of this party's committees are.
+/// Where other parties are: those of this one's committees in the genesis at least. Who computes
+/// later is for governance to say.
 fn others(
     institution: InstitutionId,
     genesis: &Genesis,
     directory: &Directory,
     check: &mut Check,
 ) -> BTreeMap<InstitutionId, Target> {
-    let register = genesis.institutions.get(&institution);
-    if !register.is_some_and(|register| register.roles.contains(&Role::MpcParty)) {
-        check.problem("institution", format!("{institution} is not an MPC party in the genesis"));
-    }
     let own = genesis.committees.values().filter(|it| it.parties.contains(&institution));
-    let mut members: BTreeSet<_> = own.flat_map(|it| &it.parties).copied().collect();
-    if !members.remove(&institution) {
-        check.problem("institution", format!("{institution} is in no committee of the genesis"));
-    }
-    let mut others = BTreeMap::new();
-    for member in members {
-        match directory.parties.get(&member) {
-            Some(target) => drop(others.insert(member, target.clone())),
-            None => check.problem("directory", format!("it does not say where {member} is")),
+    for member in own.flat_map(|it| &it.parties).collect::<BTreeSet<_>>() {
+        if *member != institution && !directory.parties.contains_key(member) {
+            check.problem("directory", format!("it does not say where {member} is"));
         }
     }
+    let mut others = directory.parties.clone();
+    others.remove(&institution);
     others
 }

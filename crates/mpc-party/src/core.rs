@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use quittance_crypto::keyfile::KeyRing;
-use quittance_crypto::signature::Purpose;
+use quittance_crypto::signature::{Purpose, SigningKey};
 use quittance_ledger::block::Block;
 use quittance_ledger::ids::{InstitutionId, RoundId};
 use quittance_ledger::state::Settled;
@@ -38,8 +38,6 @@ pub(crate) struct Core {
     pub(crate) coordinator: InstitutionId,
     pub(crate) compute: Duration,
     pub(crate) programs: Programs,
-    /// Who can be paid: does not change.
-    pub(crate) payees: Payees,
     pub(crate) frames: Frames,
     /// Calls the other parties of this one's committees.
     pub(crate) dialer: Dialer,
@@ -62,9 +60,11 @@ pub(crate) struct State {
     pub(crate) signing: BTreeSet<RoundId>,
 }
 
-/// A party's place in a committee.
+/// A party's place in the committee of a round.
 #[derive(Debug, Clone)]
 pub(crate) struct Seat {
+    /// Who can be paid in the round.
+    pub(crate) payees: Arc<Payees>,
     pub(crate) members: Vec<InstitutionId>,
     pub(crate) parties: Parties,
     pub(crate) me: PartyId,
@@ -97,7 +97,6 @@ impl Core {
     pub(crate) fn new(parts: Parts) -> Arc<Self> {
         let Parts { institution, keys, coordinator, compute, frames, .. } = parts;
         let Parts { dialer, others, receipts, making, stopping, book, .. } = parts;
-        let payees = Payees::of(book.registry());
         let state = State { book, desks: BTreeMap::new(), signing: BTreeSet::new() };
         Arc::new(Self {
             institution,
@@ -105,7 +104,6 @@ impl Core {
             coordinator,
             compute,
             programs: Programs::known(),
-            payees,
             frames,
             dialer,
             others,
@@ -121,6 +119,11 @@ impl Core {
     /// State is whole after each use, so a panic elsewhere does not spoil it.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The key with which the party signs for `purpose` in the next block.
+    pub(crate) fn key(&self, purpose: Purpose) -> &SigningKey {
+        self.state().book.own_key(&self.keys, &self.institution, purpose)
     }
 
     /// Changes the state, and lets everybody look at it again.
@@ -158,12 +161,13 @@ impl Core {
     }
 
     /// This party's place in the committee of a round.
-    pub(crate) fn seat(&self, book: &Book, round: &RoundFacts) -> Option<Seat> {
-        let committee = book.committee(round)?;
+    pub(crate) fn seat(&self, round: &RoundFacts) -> Option<Seat> {
+        let committee = &round.committee;
         let position = committee.parties.iter().position(|party| *party == self.institution)?;
         let parties = Parties::new(committee.parties.len(), committee.threshold).ok()?;
         let me = parties.ids().nth(position)?;
-        Some(Seat { members: committee.parties.clone(), parties, me })
+        let (members, payees) = (committee.parties.clone(), round.payees.clone());
+        Some(Seat { payees, members, parties, me })
     }
 
     /// Takes the next block, and stores receipts of the rounds that it settles. An error of the
@@ -183,7 +187,7 @@ impl Core {
     /// shares are erased.
     fn sign(&self, settled: Final) -> Result<(), StorageError> {
         let Final { round, settled: Settled { height, transaction, .. }, me, outcome } = settled;
-        let key = self.keys.signing(Purpose::Receipt);
+        let key = self.key(Purpose::Receipt);
         let word = outcome.attest(transaction, me, key);
         self.receipts.keep(height, outcome.start().roster.institutions().collect(), word)?;
         tracing::info!(%round, %height, "round has settled; receipts are stored");
@@ -226,7 +230,7 @@ impl State {
                 continue;
             };
             let outcome = desk.outcome(settled.attempt);
-            match outcome.zip(core.seat(book, facts)) {
+            match outcome.zip(core.seat(facts)) {
                 Some((outcome, Seat { me, .. })) => {
                     self.signing.insert(round);
                     all.push(Final { round, settled, me, outcome });

@@ -81,7 +81,7 @@ pub(crate) fn joined(
     if facts.is_over(height) {
         return Some(Err(over(round, height)));
     }
-    let Some(seat) = core.seat(&state.book, facts) else {
+    let Some(seat) = core.seat(facts) else {
         let reason = format!("{} does not compute the round {round}", core.institution);
         return Some(Err(Status::failed_precondition(reason)));
     };
@@ -135,8 +135,8 @@ fn check(core: &Core, dealing: Dealing, member: &Member, seat: &Seat) -> Checked
     let (joined, balance) = (&member.joined, &member.balance);
     let committee = (seat.parties, seat.me);
     let digest = dealing.common.digest();
-    let key = core.keys.signing(Purpose::Round);
-    match dealing.accept(joined, balance, &core.payees, committee, &mut OsRng) {
+    let key = core.key(Purpose::Round);
+    match dealing.accept(joined, balance, &seat.payees, committee, &mut OsRng) {
         Ok(inputs) => {
             let acknowledgement = inputs.acknowledge(&[], core.institution, key).to_bytes();
             Ok((inputs, acknowledgement))

@@ -36,7 +36,7 @@ use quittance_ledger::block::Tip;
 use quittance_ledger::genesis::Genesis;
 use quittance_ledger::ids::InstitutionId;
 use quittance_ledger::state::StateError;
-use quittance_round::book::{Book, BookError};
+use quittance_round::book::{Book, BookError, MissingKey};
 use quittance_rpc::client::{ConnectError, Dialer};
 use quittance_rpc::config::Target;
 use quittance_rpc::follow::{self, FollowError, Following};
@@ -49,6 +49,8 @@ use quittance_storage::StorageError;
 use thiserror::Error;
 
 pub use config::{Config, PartyFile};
+
+use crate::config::PURPOSES;
 pub use stock::settings::PreprocessingSection;
 
 use crate::core::{ApplyError, Core, Parts};
@@ -85,6 +87,9 @@ pub enum PartyError {
     /// The chain cannot be followed any further.
     #[error(transparent)]
     Follow(#[from] FollowError),
+    /// The party can sign nothing that others accept.
+    #[error("{0}")]
+    Keys(MissingKey),
     /// A certified block that cannot be: the validators have failed.
     #[error("the chain contradicts itself: {0}")]
     Book(#[from] BookError),
@@ -220,6 +225,10 @@ async fn follow_chain(
         let height = core.state().book.height();
         if !ready && chain.has_caught_up(height) {
             ready = true;
+            let Core { keys, institution, .. } = &*core;
+            if let Some(missing) = core.state().book.missing_key(keys, institution, &PURPOSES) {
+                return Err(PartyError::Keys(missing));
+            }
             health.set(true).await;
             tracing::info!(%height, "party is ready");
         }

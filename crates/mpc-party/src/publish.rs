@@ -64,8 +64,8 @@ async fn take(
     let key = expected(core, &core.state(), &publication, &seat)?;
     let permit = core.checks.acquire().await;
     let _permit = permit.map_err(|_| Status::unavailable("this party is stopping"))?;
-    let (of_core, of_seat) = (core.clone(), seat.clone());
-    let check = move || check(&of_core, publication, &member, &of_seat, &key);
+    let of_seat = seat.clone();
+    let check = move || check(publication, &member, &of_seat, &key);
     let checked = tokio::task::spawn_blocking(check).await;
     let checked = checked.map_err(|_| Status::internal("the check has panicked"))?;
     let Settled { published, inputs, .. } = checked.map_err(|error| {
@@ -73,6 +73,7 @@ async fn take(
         Status::invalid_argument(error.to_string())
     })?;
     let own = (published.party == seat.me.number()).then_some(inputs);
+    let key = core.key(Purpose::Round);
     core.change(|state| {
         let height = state.book.height();
         let open = state.book.round(&round).is_some_and(|facts| !facts.is_over(height));
@@ -82,7 +83,6 @@ async fn take(
             return Err(too_many(dealer));
         }
         tracing::info!(%round, %dealer, %complainant, "a complaint is settled by publication");
-        let key = core.keys.signing(Purpose::Round);
         let all = desk.publish(&dealer, published, bytes, own);
         let word = all.map(|(parts, inputs)| inputs.acknowledge(&parts, core.institution, key));
         Ok(word.map(|word| word.to_bytes()).unwrap_or_default())
@@ -123,14 +123,13 @@ fn too_many(dealer: InstitutionId) -> Status {
 
 /// As its complainant should have; heavy.
 fn check(
-    core: &Core,
     publication: Publication,
     member: &Member,
     seat: &Seat,
     key: &VerifyingKey,
 ) -> Result<Settled, PublicationError> {
     let committee = (seat.parties, &seat.members[..]);
-    let (joined, balance, payees) = (&member.joined, &member.balance, &core.payees);
+    let (joined, balance, payees) = (&member.joined, &member.balance, &*seat.payees);
     publication.accept(joined, balance, payees, committee, |_| Some(key), &mut OsRng)
 }
 
@@ -143,7 +142,7 @@ pub(crate) fn published(
 ) -> Result<Zeroizing<Vec<u8>>, Status> {
     let state = core.state();
     let facts = state.book.round(&round).filter(|facts| !facts.is_over(state.book.height()));
-    let seat = facts.and_then(|facts| core.seat(&state.book, facts));
+    let seat = facts.and_then(|facts| core.seat(facts));
     let members = seat.map(|seat| seat.members).unwrap_or_default();
     let Some(position) = members.iter().position(|member| *member == caller) else {
         let reason = format!("{caller} and this party compute no open round {round}");
@@ -161,7 +160,7 @@ pub(crate) async fn collect(core: &Arc<Core>, start: &Start) {
     let round = start.round;
     let (seat, owed) = {
         let state = core.state();
-        let seat = state.book.round(&round).and_then(|facts| core.seat(&state.book, facts));
+        let seat = state.book.round(&round).and_then(|facts| core.seat(facts));
         let Some(seat) = seat.filter(|seat| start.active.contains(seat.me)) else { return };
         let owed = state.desks.get(&round).map(|desk| desk.owed(start)).unwrap_or_default();
         (seat, owed)

@@ -136,7 +136,7 @@ fn begin(core: &Core, state: &mut State, signed: &Signed<Start>) -> Result<Optio
     let key = key.ok_or_else(|| format!("{signer} has no round key"))?;
     let start = signed.verify(key).map_err(|error| format!("the start of {signer}: {error}"))?;
     check_terms(start, facts)?;
-    let seat = core.seat(book, facts).ok_or("this party is not in the committee")?;
+    let seat = core.seat(facts).ok_or("this party is not in the committee")?;
     let active = start.active;
     if !active.belongs_to(seat.parties) {
         return Err(format!("{active:?} are not 2t + 1 of the round's committee"));
@@ -275,7 +275,10 @@ pub(crate) struct RoundKeys {
 
 impl Signer for RoundKeys {
     fn sign(&self, statement: &Digest) -> Signature {
-        self.core.keys.signing(Purpose::Round).sign(Purpose::Round, statement)
+        // The one that the others verify with, whatever becomes current meanwhile.
+        let keys = self.core.keys.signing_keys(Purpose::Round);
+        let key = keys.iter().find(|key| self.parties.contains(&key.verifying_key()));
+        key.unwrap_or_else(|| self.core.key(Purpose::Round)).sign(Purpose::Round, statement)
     }
 
     fn key(&self, party: PartyId) -> Option<&VerifyingKey> {

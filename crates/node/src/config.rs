@@ -105,7 +105,8 @@ pub struct Config {
     pub(crate) institution: InstitutionId,
     pub(crate) genesis: Genesis,
     pub(crate) data: PathBuf,
-    pub(crate) vote_key: SigningKey,
+    /// All that were ever in the key file, the newest last; never empty.
+    pub(crate) vote_keys: Vec<SigningKey>,
     pub(crate) pace: Pace,
     pub(crate) votes: bool,
     pub(crate) others: BTreeMap<InstitutionId, Target>,
@@ -131,8 +132,10 @@ impl Config {
         if let (Some(ring), Some(genesis)) = (&ring, &genesis) {
             check.suite(ring, genesis);
         }
-        let vote_key = ring
-            .map(|ring| SigningKey::from_seed(ring.suite(), ring.signing(Purpose::Vote).seed()));
+        let vote_keys = ring.map(|ring| {
+            let keys = ring.signing_keys(Purpose::Vote).iter();
+            keys.map(|key| SigningKey::from_seed(ring.suite(), key.seed())).collect()
+        });
         let pace = pace(&read, &mut check);
         let directory = read.directory.as_deref().map(|file| check.directory("directory", file));
         let mut others = directory.flatten().map(|it| it.validators).unwrap_or_default();
@@ -149,12 +152,12 @@ impl Config {
             &[("listen", listen)],
             &mut check,
         );
-        let parts = institution.zip(genesis).zip(vote_key).zip(listen).zip(tls);
-        check.finish(parts.map(|((((institution, genesis), vote_key), listen), tls)| Self {
+        let parts = institution.zip(genesis).zip(vote_keys).zip(listen).zip(tls);
+        check.finish(parts.map(|((((institution, genesis), vote_keys), listen), tls)| Self {
             institution,
             genesis,
             data,
-            vote_key,
+            vote_keys,
             pace,
             votes: read.votes,
             others,

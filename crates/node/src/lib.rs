@@ -45,7 +45,7 @@ use quittance_crypto::encoding::Decode;
 use quittance_crypto::range_proof::{GeneratorError, check_generators};
 use quittance_crypto::signature::SigningKey;
 use quittance_ledger::block::Tip;
-use quittance_ledger::certificate::Certificate;
+use quittance_ledger::certificate::{Certificate, Validator};
 use quittance_ledger::genesis::Genesis;
 use quittance_ledger::ids::InstitutionId;
 use quittance_rpc::client::Dialer;
@@ -90,6 +90,9 @@ pub enum NodeError {
     /// This validator cannot decide on its own, and nobody says where the others are.
     #[error("{0}; name a `directory` with [validators] in the configuration")]
     Alone(SoloError),
+    /// A defect: a key file has one at least.
+    #[error("there is no vote key")]
+    NoKey,
     /// The vote key is not the one on the chain.
     #[error(transparent)]
     Solo(SoloError),
@@ -171,10 +174,11 @@ impl Node {
     /// Opens the chain, begins to make blocks, and binds the listener.
     pub async fn start(config: Config) -> Result<Self, NodeError> {
         let Config {
-            institution, genesis, data, vote_key, pace, votes, others, listen, tls, ..
+            institution, genesis, data, vote_keys, pace, votes, others, listen, tls, ..
         } = config;
         check_generators()?;
         let (store, view) = open(&data, &genesis)?;
+        let vote_key = current(vote_keys, view.state.validators().get(institution))?;
         let way = Way::new(&view, institution, vote_key, (pace, votes), &others)?;
         tracing::info!(height = %view.tip.height(), state_root = %view.state.root(), "chain is open");
         let core = Core::new(genesis, store, view, PoolLimits::default());
@@ -311,6 +315,17 @@ impl Decider {
             Self::Alone(solo) => solo.run(&mut proposer, bell),
             Self::Together(engine) => engine.run(&mut proposer, bell),
         }
+    }
+}
+
+/// The key that the chain has for this validator, or the newest: the file also has those of before,
+/// and one whose height has not come.
+fn current(mut keys: Vec<SigningKey>, own: Option<&Validator>) -> Result<SigningKey, NodeError> {
+    let registered =
+        keys.iter().position(|key| own.is_some_and(|it| it.key == key.verifying_key()));
+    match registered {
+        Some(place) => Ok(keys.swap_remove(place)),
+        None => keys.pop().ok_or(NodeError::NoKey),
     }
 }
 

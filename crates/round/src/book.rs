@@ -11,24 +11,31 @@
 mod page;
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 
 use quittance_crypto::commitment::Commitment;
-use quittance_crypto::signature::{Purpose, VerifyingKey};
+use quittance_crypto::digest::Digest;
+use quittance_crypto::keyfile::KeyRing;
+use quittance_crypto::signature::{Purpose, SigningKey, VerifyingKey};
 use quittance_ledger::block::Block;
+use quittance_ledger::execute::{FollowError, follow};
 use quittance_ledger::genesis::Genesis;
-use quittance_ledger::ids::{AccountId, AssetId, ChainId, Height, InstitutionId, RoundId};
+use quittance_ledger::ids::{
+    AccountId, AssetId, ChainId, CommitteeId, Height, InstitutionId, RoundId,
+};
 use quittance_ledger::state::{Committee, PublicKey, Settled, State, StateError};
 use quittance_ledger::transaction::RoundOpen;
 use thiserror::Error;
 
 use crate::Joined;
+use crate::payees::Payees;
 use page::Page;
 
 /// The rounds and balances after some block.
 #[derive(Debug, Clone)]
 pub struct Book {
-    /// The register, assets, committees and limits. There is no governance in this version: they
-    /// stay as the genesis has them.
+    /// The register, assets, committees and limits, as governance has them for the next block.
     registry: State,
     height: Height,
     balances: BTreeMap<AccountId, Commitment>,
@@ -42,6 +49,10 @@ pub struct RoundFacts {
     pub terms: RoundOpen,
     /// At which height it was opened.
     pub opened: Height,
+    /// Who computes it: the committee as it was then, whatever has become of it.
+    pub committee: Arc<Committee>,
+    /// Who can be paid in it: the participants of the register as it was then.
+    pub payees: Arc<Payees>,
     /// Who has joined.
     pub members: BTreeMap<InstitutionId, Member>,
     /// How it has settled, if it has.
@@ -76,6 +87,24 @@ pub enum BookError {
         expected: Height,
         /// The block's.
         found: Height,
+    },
+    /// A decision, or a key, that the register does not admit.
+    #[error("block {height}: {source}")]
+    Register {
+        /// The block.
+        height: Height,
+        /// Why not.
+        source: FollowError,
+    },
+    /// A committee that is not on record.
+    #[error("block {height}: round {round} is opened with the unknown committee {committee}")]
+    UnknownCommittee {
+        /// The block.
+        height: Height,
+        /// The round.
+        round: RoundId,
+        /// Its committee.
+        committee: CommitteeId,
     },
     /// A round that was opened before.
     #[error("block {height} opens round {round} again")]
@@ -121,6 +150,36 @@ pub enum BookError {
     },
 }
 
+/// A key without which an institution can sign nothing that others accept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingKey {
+    /// Whose.
+    pub institution: InstitutionId,
+    /// What for.
+    pub purpose: Purpose,
+    /// The one that the chain has registered, if it has any.
+    pub registered: Option<Digest>,
+    /// At which height.
+    pub height: Height,
+}
+
+impl fmt::Display for MissingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { institution, purpose, registered, height } = self;
+        match registered {
+            None => write!(
+                f,
+                "the chain has registered no {purpose:?} key of {institution} at height {height}"
+            ),
+            Some(print) => write!(
+                f,
+                "the {purpose:?} key that the chain has registered for {institution} at height \
+                 {height}, {print}, is not in its key file"
+            ),
+        }
+    }
+}
+
 impl RoundFacts {
     /// Whether no block after `height` can settle the round any more.
     pub fn is_over(&self, height: Height) -> bool {
@@ -155,7 +214,8 @@ impl Book {
         self.registry.chain().id
     }
 
-    /// Register, assets, committees and limits; its accounts and rounds are those of the genesis.
+    /// Register, assets, committees and limits, as they hold for the next block; its accounts and
+    /// rounds are those of the genesis.
     pub fn registry(&self) -> &State {
         &self.registry
     }
@@ -167,6 +227,36 @@ impl Book {
             PublicKey::Signing(_, key) => Some(key),
             PublicKey::Sealing(_) => None,
         }
+    }
+
+    /// The key of `ring` with which `institution` signs for `purpose` in the next block; the newest
+    /// if the registered one is not there: see [`Book::missing_key`].
+    pub fn own_key<'a>(
+        &self,
+        ring: &'a KeyRing,
+        institution: &InstitutionId,
+        purpose: Purpose,
+    ) -> &'a SigningKey {
+        let registered = self.key(institution, purpose);
+        let key = registered.and_then(|key| ring.signing_key(purpose, &key.fingerprint()));
+        key.unwrap_or_else(|| ring.signing(purpose))
+    }
+
+    /// The first of these keys that `institution` needs in the next block and does not have: not
+    /// registered, or not in `ring`.
+    pub fn missing_key(
+        &self,
+        ring: &KeyRing,
+        institution: &InstitutionId,
+        purposes: &[Purpose],
+    ) -> Option<MissingKey> {
+        let missing = |purpose: &Purpose| {
+            let registered = self.key(institution, *purpose).map(VerifyingKey::fingerprint);
+            let held = registered.and_then(|print| ring.signing_key(*purpose, &print));
+            let (institution, purpose, height) = (*institution, *purpose, self.height.next());
+            held.is_none().then_some(MissingKey { institution, purpose, registered, height })
+        };
+        purposes.iter().find_map(missing)
     }
 
     /// The present balance of an account; the identity before its first posting.
@@ -192,11 +282,6 @@ impl Book {
         open.max_by_key(|(id, round)| (round.opened, *id))
     }
 
-    /// The parties that compute a round.
-    pub fn committee(&self, round: &RoundFacts) -> Option<&Committee> {
-        self.registry.committee(round.terms.committee)
-    }
-
     /// Takes the next block. The caller has checked its certificate and its transactions root.
     ///
     /// # Errors
@@ -216,6 +301,9 @@ impl Book {
             page.write(transaction)?;
         }
         let (balances, rounds) = page.finish();
+        let register = follow(&self.registry, block);
+        let height = found;
+        self.registry = register.map_err(|source| BookError::Register { height, source })?;
         self.height = found;
         self.balances.extend(balances);
         self.rounds.extend(rounds);

@@ -6,9 +6,9 @@
 //! 0, the others for the register's participants in the order of their numbers, which are the
 //! labels. A leaf commits to the label.
 //!
-//! The register does not change in this version, so dealer and parties read the same list from the
-//! genesis. The dealing states it all the same: whoever has another one refuses the dealing, and the
-//! name of a session covers it.
+//! Dealer and parties read the same list from their books: that of the register at the height at which
+//! the round was opened. The dealing states it all the same: whoever has another one refuses the
+//! dealing, and the name of a session covers it.
 
 use quittance_circuit::Fr;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};

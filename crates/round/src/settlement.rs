@@ -195,10 +195,8 @@ impl Roll {
         if found >= attempts {
             return Err(StartError::NoSuchAttempt { attempts, found });
         }
-        let committee = book
-            .committee(facts)
-            .and_then(|committee| Parties::new(committee.parties.len(), committee.threshold).ok());
-        let belongs = committee.is_some_and(|committee| start.active.belongs_to(committee));
+        let committee = Parties::new(facts.committee.parties.len(), facts.committee.threshold);
+        let belongs = committee.is_ok_and(|committee| start.active.belongs_to(committee));
         if planted!("other-parties-started", false, !belongs) {
             return Err(StartError::NotActive(start.active));
         }

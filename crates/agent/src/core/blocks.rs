@@ -1,10 +1,12 @@
 //! What blocks change.
 
+use quittance_crypto::signature::Purpose;
 use quittance_ledger::block::Block;
 use quittance_ledger::ids::Height;
 use tonic::Status;
 
-use super::{Changes, Core, Failure};
+use super::{Changes, Core, Failure, Register};
+use crate::config;
 use crate::show;
 use crate::store::Writes;
 use crate::wallet::{StatementLine, WalletEvent};
@@ -18,6 +20,7 @@ impl Core {
         let events = self.wallet.apply_block(block);
         let events = events.map_err(|error| Status::internal(error.to_string()))?;
         self.book.apply(block).map_err(|error| Status::internal(error.to_string()))?;
+        self.take_register()?;
         let fresh = height > self.processed;
         let mut changes = Changes::at(block.header.time);
         let mut lines = 0;
@@ -36,6 +39,35 @@ impl Core {
         self.pump()
     }
 
+    /// What governance has decided holds from the next block on, for all of the agent.
+    fn take_register(&mut self) -> Result<(), Failure> {
+        let (height, registry) = (self.book.height(), self.book.registry());
+        let changed = *registry != self.setting.register.borrow().state;
+        if changed {
+            for asset in registry.assets() {
+                let issuer = registry.asset(&asset).map(|about| about.issuer);
+                issuer.into_iter().for_each(|issuer| self.wallet.list(asset, issuer));
+            }
+        }
+        let register = Register { state: registry.clone(), height };
+        self.setting.register.send_replace(register);
+        if let Some(key) = self.book.key(&self.setting.institution, Purpose::Transaction) {
+            self.wallet.sign_with(key.fingerprint());
+        }
+        match self.progress.borrow().caught_up {
+            true => self.check_keys(),
+            false => Ok(()),
+        }
+    }
+
+    /// The agent has the keys that are registered for it: without them it can do nothing, and ends.
+    fn check_keys(&self) -> Result<(), Failure> {
+        let institution = self.setting.institution;
+        let missing = self.book.missing_key(&self.setting.keys, &institution, &config::PURPOSES);
+        missing
+            .map_or(Ok(()), |missing| Err(Status::failed_precondition(missing.to_string()).into()))
+    }
+
     /// The node has said how far it is.
     pub(crate) fn node_is_at(&mut self, node: Height) -> Result<(), Failure> {
         self.progress.send_modify(|progress| progress.node = Some(node));
@@ -52,6 +84,7 @@ impl Core {
         if progress.caught_up || !progress.node.is_some_and(reached) {
             return Ok(());
         }
+        self.check_keys()?;
         tracing::info!(height = %progress.height, "the agent has caught up with the chain");
         self.progress.send_modify(|progress| progress.caught_up = true);
         self.on_caught_up()?;

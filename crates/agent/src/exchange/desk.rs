@@ -315,6 +315,11 @@ impl Desk {
         if registered.is_none_or(|known| !known.roles.contains(&Role::Participant)) {
             return wrong(format!("{counterparty} is no participant"));
         }
+        for one in [self.us, counterparty] {
+            if let Some(since) = means.register.suspended(&one) {
+                return wrong(format!("{one} is suspended since height {since}"));
+            }
+        }
         let unknown = |money: &&&Money| means.register.asset(&money.asset).is_none();
         if let Some(money) = [offered, asked].iter().find(unknown) {
             return wrong(format!("{} is no asset of the chain", money.asset));

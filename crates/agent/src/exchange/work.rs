@@ -95,11 +95,11 @@ impl Core {
         step: impl FnOnce(&mut Desk, &mut Means<'_, OsRng>) -> T,
     ) -> Result<T, Failure> {
         let (setting, mut effects) = (self.setting.clone(), Vec::new());
-        let ready = self.check_caught_up().is_ok();
+        let (ready, registry) = (self.check_caught_up().is_ok(), setting.registry());
         let mut means = Means {
             wallet: &mut self.wallet,
-            register: &setting.registry,
-            key: setting.keys.signing(Purpose::Transaction),
+            register: &registry,
+            key: setting.signing(Purpose::Transaction),
             rng: &mut OsRng,
             now: now(),
             expiry_blocks: setting.expiry_blocks,

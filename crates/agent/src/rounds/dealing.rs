@@ -78,12 +78,15 @@ impl Core {
             return;
         };
         let facts = self.parts.rounds.book.round(&round);
-        let member = facts.and_then(|facts| facts.members.get(&self.setting.institution));
-        let Some(joined) = member.map(|member| member.joined) else { return };
+        let member = facts.and_then(|facts| {
+            Some((facts.members.get(&self.setting.institution)?, facts.payees.clone()))
+        });
+        let Some((joined, payees)) = member.map(|(member, payees)| (member.joined, payees)) else {
+            return;
+        };
         let all = |ranges: &mut BTreeMap<usize, _>| ranges.len() == queue.groups();
         let Some(ranges) = seat.ranges.take_if(all) else { return };
         let (ranges, opening) = (ranges.into_values().collect(), opening.clone());
-        let payees = self.parts.rounds.payees.clone();
         self.compute(
             move || deal(&joined, &opening, &queue, ranges, &payees, parties, &mut OsRng),
             move |core, dealings| match dealings {

@@ -38,7 +38,7 @@ impl Core {
     /// A round is seen for the first time.
     fn look_at_round(&mut self, round: RoundId, asset: AssetId) -> Result<(), Failure> {
         let us = self.setting.institution;
-        if self.setting.genesis.assets.get(&asset).is_some_and(|about| about.issuer == us) {
+        if self.setting.asset(asset).is_ok_and(|about| about.issuer == us) {
             self.parts.rounds.seats.insert(round, Seat::new(asset, Stage::Left));
             let reason = Reason::new("an issuer takes no part in rounds of its own asset");
             self.report(round, Report::Declined { round, reason });
@@ -114,7 +114,7 @@ impl Core {
             amount: payment.amount,
             particulars: payment.particulars.clone(),
         });
-        let registry = &self.setting.registry;
+        let registry = self.setting.registry();
         let number = |id: &_| registry.institution(id).map(|register| register.number);
         let mut changes = Changes::now();
         let (seed, proven) = self.parts.rounds.take_prepared(asset, &mut changes);
@@ -192,7 +192,7 @@ fn joining(
     candidate: CandidateId,
     queue: &FrozenQueue,
 ) -> Result<Transaction, BuildError> {
-    let (institution, key) = (setting.institution, setting.keys.signing(Purpose::Transaction));
+    let (institution, key) = (setting.institution, setting.signing(Purpose::Transaction));
     let CandidateId { asset, sequence, .. } = candidate;
     let place = QueuePlace { chain: terms.chain, round, asset, institution, sequence };
     let join = RoundJoin {

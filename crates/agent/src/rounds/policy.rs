@@ -1,6 +1,5 @@
 //! Which rounds the bank joins.
 
-use quittance_ledger::genesis::Genesis;
 use quittance_ledger::ids::CommitteeId;
 use quittance_round::program;
 use quittance_rpc::config::Check;
@@ -49,17 +48,9 @@ pub(crate) struct Policy {
 }
 
 impl RoundsSection {
-    pub(crate) fn check(self, genesis: Option<&Genesis>, check: &mut Check) -> Policy {
+    pub(crate) fn check(self, check: &mut Check) -> Policy {
         let committees =
             self.committees.map(|numbers| numbers.into_iter().map(CommitteeId).collect::<Vec<_>>());
-        for committee in committees.iter().flatten() {
-            if genesis.is_some_and(|genesis| !genesis.committees.contains_key(committee)) {
-                check.problem(
-                    "rounds.committees",
-                    format!("the chain has no committee {committee}"),
-                );
-            }
-        }
         if self.minimum_roster < 2 {
             check.problem("rounds.minimum_roster", "must be at least 2".to_owned());
         }

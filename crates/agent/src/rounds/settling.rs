@@ -219,7 +219,7 @@ impl Core {
     /// The payments that others have announced, and that the ledger confirms.
     fn announced(&self, round: &RoundId) -> Vec<Announced> {
         let facts = self.parts.rounds.book.round(round);
-        let register = self.setting.registry.institution(&self.setting.institution);
+        let register = self.book.registry().institution(&self.setting.institution);
         let (Some(facts), Some(register)) = (facts, register) else { return vec![] };
         let believed = self.parts.inbox.of(round).filter_map(|announcement| {
             let payer = &facts.members.get(&announcement.payer)?.joined;

@@ -5,7 +5,6 @@ use quittance_ledger::block::Block;
 use quittance_ledger::ids::{
     AssetId, CreditId, Height, InstitutionId, RoundId, Timestamp, TransactionId,
 };
-use quittance_ledger::payload::CreditPayload;
 use quittance_ledger::state::Lock;
 use quittance_ledger::transaction::{Action, Credit, CreditReturn, Entry, RoundJoin, Transaction};
 
@@ -133,7 +132,7 @@ impl Wallet {
         credit: &Credit,
         events: &mut Vec<WalletEvent>,
     ) {
-        let opened = CreditPayload::open(self.facts.chain, asset, credit, &self.keys.sealing);
+        let opened = self.open_credit(asset, credit);
         let from = credit.sender;
         let Some(account) = self.accounts.get_mut(&asset) else {
             return;

@@ -1,6 +1,7 @@
 //! Exchanges between the agents of two banks, with a node, over TLS.
 #![allow(clippy::unwrap_used, reason = "a test stops where its assumption fails")]
 
+mod governance;
 mod site;
 
 use std::time::Duration;

@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 /// A file's new content, on the disk under a name that nobody looks for.
 ///
 /// Dropped, it is removed; a crash leaves it as `.<name>.<random>`, which does no harm.
-pub(super) struct Staged {
+pub(crate) struct Staged {
     file: NamedTempFile,
 }
 
@@ -29,12 +29,12 @@ fn sync_folder(path: &Path) -> io::Result<()> {
 
 impl Staged {
     /// Writes and syncs `content` beside `path`, readable by its owner only.
-    pub(super) fn beside(path: &Path, content: &[u8]) -> io::Result<Self> {
+    pub(crate) fn beside(path: &Path, content: &[u8]) -> io::Result<Self> {
         Self::with_mode(path, content, 0o600)
     }
 
     /// The same, readable by everybody.
-    pub(super) fn public(path: &Path, content: &[u8]) -> io::Result<Self> {
+    pub(crate) fn public(path: &Path, content: &[u8]) -> io::Result<Self> {
         Self::with_mode(path, content, 0o644)
     }
 
@@ -50,31 +50,31 @@ impl Staged {
     }
 
     /// What is on the disk, read anew.
-    pub(super) fn read(&self) -> io::Result<Vec<u8>> {
+    pub(crate) fn read(&self) -> io::Result<Vec<u8>> {
         fs::read(self.file.path())
     }
 
     /// Gives it its name, which must be free.
-    pub(super) fn create(self, path: &Path) -> io::Result<()> {
+    pub(crate) fn create(self, path: &Path) -> io::Result<()> {
         self.file.persist_noclobber(path).map_err(|error| error.error)?;
         sync_folder(path)
     }
 
     /// Gives it the name of a file that it replaces.
-    pub(super) fn replace(self, path: &Path) -> io::Result<()> {
+    pub(crate) fn replace(self, path: &Path) -> io::Result<()> {
         self.file.persist(path).map_err(|error| error.error)?;
         sync_folder(path)
     }
 }
 
 /// Makes a file that somebody else has written as durable as ours.
-pub(super) fn sync(path: &Path) -> io::Result<()> {
+pub(crate) fn sync(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()?;
     sync_folder(path)
 }
 
 /// Whether [`rename`] can do it: found out before anything depends on it.
-pub(super) fn can_rename(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn can_rename(from: &Path, to: &Path) -> io::Result<()> {
     let beside = Staged::beside(to, &[])?;
     if fs::metadata(from)?.dev() == beside.file.as_file().metadata()?.dev() {
         return Ok(());
@@ -83,7 +83,7 @@ pub(super) fn can_rename(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Gives one file the name of another, which it replaces. Both on one disk.
-pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)?;
     sync_folder(to)?;
     sync_folder(from)

@@ -130,15 +130,24 @@ impl Hub {
         if registry.asset(&asset).is_none() {
             return Err(FieldError::new("asset", format!("there is no asset {asset}")).into());
         }
-        let committee = registry.committee(self.me.rules.committee);
+        if let Some(since) = registry.retired(&asset) {
+            let reason = format!("{asset} is retired since height {since}: it is netted no more");
+            return Err(Status::failed_precondition(reason));
+        }
+        let id = self.me.rules.committee;
+        let committee = registry.committee(id).ok_or_else(|| {
+            let reason =
+                format!("the chain has no committee {id}, with which rounds are opened here");
+            Status::failed_precondition(reason)
+        })?;
         let process = Process::Party;
-        for party in committee.map(|it| it.parties.as_slice()).unwrap_or_default() {
+        for party in &committee.parties {
             if !self.attendance.attends(ProcessName { institution: *party, process }) {
                 let reason = format!("MPC party {party} does not attend: no round can be computed");
                 return Err(Status::unavailable(reason));
             }
         }
-        let key = self.me.keys.signing(Purpose::Transaction);
+        let key = self.book.own_key(&self.me.keys, &self.me.institution, Purpose::Transaction);
         let (me, rules) = (self.me.institution, &self.me.rules);
         let height = self.book.height();
         let built = build(registry, height, asset, rules, (me, key), &mut OsRng);

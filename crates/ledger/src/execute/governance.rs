@@ -1,27 +1,32 @@
 //! Decisions of the validators, and keys that institutions replace themselves.
 
-use super::registry::Obstacle;
-use super::{ExecutionError, Executor};
+use super::ExecutionError;
+use super::registry::{Obstacle, Registry};
 use crate::ids::Height;
 use crate::state::{Decision, MAX_KEYS, MAX_SCHEDULED, RESERVED_KEYS, Record};
 use crate::transaction::{ChangeError, Governance, KeyRotation, MAX_LEAD};
 
-impl Executor<'_> {
-    /// Puts a decision on the schedule. It takes effect at the end of the block before its height:
-    /// so that block's header announces the validators whom it decides on.
-    pub(super) fn schedule(&mut self, governance: &Governance) -> Result<(), ExecutionError> {
+impl Registry<'_> {
+    /// Puts a decision of the block at `height` on the schedule. It takes effect at the end of the
+    /// block before its own height: so that block's header announces the validators whom it decides
+    /// on.
+    pub(super) fn schedule(
+        &mut self,
+        governance: &Governance,
+        height: Height,
+    ) -> Result<(), ExecutionError> {
         let Governance { number, effective, changes, approvals: _ } = governance;
         let (number, effective) = (*number, *effective);
-        let expected = self.registry.last_decision().saturating_add(1);
+        let expected = self.last_decision().saturating_add(1);
         if number != expected {
             return Err(ExecutionError::DecisionNumber { expected, found: number });
         }
-        self.check_effective(effective)?;
+        check_effective(effective, height)?;
         self.check_quorum(governance)?;
-        if self.registry.scheduled().len() >= MAX_SCHEDULED {
+        if self.scheduled().len() >= MAX_SCHEDULED {
             return Err(ExecutionError::TooManyDecisions { limit: MAX_SCHEDULED });
         }
-        let mut after = self.registry.clone();
+        let mut after = self.clone();
         let decision = Box::new(Decision { changes: changes.clone() });
         after.put(Record::Decision(effective, number, decision));
         after.put(Record::Governance(number));
@@ -31,26 +36,13 @@ impl Executor<'_> {
             }
             obstacle => conflict(obstacle),
         })?;
-        self.registry = after;
+        *self = after;
         Ok(())
-    }
-
-    /// Later than this block, but not by too much.
-    fn check_effective(&self, effective: Height) -> Result<(), ExecutionError> {
-        let height = self.context.height;
-        if effective <= height {
-            return Err(ExecutionError::EffectiveInThePast { effective, height });
-        }
-        let latest = height.plus(MAX_LEAD);
-        match effective <= latest {
-            true => Ok(()),
-            false => Err(ExecutionError::EffectiveTooFar { effective, latest }),
-        }
     }
 
     /// Those who approve are validators of this block, with more than two thirds of all power.
     fn check_quorum(&self, governance: &Governance) -> Result<(), ExecutionError> {
-        let validators = self.state.validators();
+        let validators = self.deciding();
         let mut power = 0u64;
         for approval in &governance.approvals {
             let institution = approval.institution;
@@ -65,15 +57,19 @@ impl Executor<'_> {
         }
     }
 
-    /// Registers a key that an institution replaces itself.
-    pub(super) fn rotate(&mut self, rotation: &KeyRotation) -> Result<(), ExecutionError> {
+    /// Registers a key that an institution replaces itself, in the block at `height`.
+    pub(super) fn rotate(
+        &mut self,
+        rotation: &KeyRotation,
+        height: Height,
+    ) -> Result<(), ExecutionError> {
         let &KeyRotation { institution, ref key, effective, .. } = rotation;
-        self.check_effective(effective)?;
-        let register = self.registry.institution(institution);
+        check_effective(effective, height)?;
+        let register = self.institution(institution);
         let register = register.ok_or(ExecutionError::UnknownInstitution { institution })?;
         let mut versions = register.keys.iter().rev().filter(|one| one.key().same_use(key));
         if let Some(last) = versions.next()
-            && last.active_from() > self.context.height
+            && last.active_from() > height
         {
             let from = last.active_from();
             return Err(ExecutionError::RotationPending { institution, from });
@@ -83,7 +79,7 @@ impl Executor<'_> {
             return Err(ExecutionError::TooManyKeys { institution, limit });
         }
         let fingerprint = key.fingerprint();
-        let mut after = self.registry.clone();
+        let mut after = self.clone();
         after.register(institution, key.clone(), effective).map_err(|error| match error {
             ChangeError::UnknownInstitution { institution } => {
                 ExecutionError::UnknownInstitution { institution }
@@ -91,8 +87,20 @@ impl Executor<'_> {
             _ => ExecutionError::KeyTaken { fingerprint },
         })?;
         after.rehearse().map_err(conflict)?;
-        self.registry = after;
+        *self = after;
         Ok(())
+    }
+}
+
+/// Later than the block that includes it, but not by too much.
+fn check_effective(effective: Height, height: Height) -> Result<(), ExecutionError> {
+    if effective <= height {
+        return Err(ExecutionError::EffectiveInThePast { effective, height });
+    }
+    let latest = height.plus(MAX_LEAD);
+    match effective <= latest {
+        true => Ok(()),
+        false => Err(ExecutionError::EffectiveTooFar { effective, latest }),
     }
 }
 

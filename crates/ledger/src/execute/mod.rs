@@ -6,12 +6,14 @@
 //! written; one that is not valid leaves no trace.
 //!
 //! A proposer tries transactions one by one with an [`Executor`]; a validator runs a whole block
-//! with [`apply`], which accepts exactly what an executor could have produced.
+//! with [`apply`], which accepts exactly what an executor could have produced. Whoever follows final
+//! blocks without their accounts keeps the register alone up to date, with [`follow()`].
 
 mod apply;
 mod changes;
 mod entries;
 mod error;
+mod follow;
 mod governance;
 mod overlay;
 mod registry;
@@ -26,6 +28,7 @@ use quittance_crypto::signature::Purpose;
 
 pub use apply::{ApplyError, apply};
 pub use error::ExecutionError;
+pub use follow::{FollowError, admits, follow};
 
 use crate::ids::{AccountId, AssetId, Height, InstitutionId, Timestamp};
 use crate::state::{Asset, Changes, PublicKey, Role, State, StateError};
@@ -113,8 +116,10 @@ impl<'a> Executor<'a> {
             Action::RoundOpen(open) => self.open_round(open, &transaction.body_digest())?,
             Action::RoundJoin(join) => self.join_round(join, transaction.id())?,
             Action::Settlement(settlement) => self.settle_round(settlement, transaction.id())?,
-            Action::Governance(governance) => self.schedule(governance)?,
-            Action::KeyRotation(rotation) => self.rotate(rotation)?,
+            Action::Governance(governance) => {
+                self.registry.schedule(governance, self.context.height)?
+            }
+            Action::KeyRotation(rotation) => self.registry.rotate(rotation, self.context.height)?,
         }
         self.transactions = self.transactions.saturating_add(1);
         self.bytes = bytes;

@@ -35,6 +35,11 @@ impl<'a> Registry<'a> {
         Self { base, writes: BTreeMap::new(), fresh: BTreeSet::new() }
     }
 
+    /// Who decides the block: decisions within it change nothing about that.
+    pub(super) fn deciding(&self) -> &ValidatorSet {
+        self.base.validators()
+    }
+
     fn record(&self, key: Key) -> Option<&Record> {
         match self.writes.get(&key) {
             Some(written) => written.as_ref(),

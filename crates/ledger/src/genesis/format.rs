@@ -128,7 +128,7 @@ impl Decode for GenesisInstitution {
 }
 
 /// In JSON an institution's keys are a map from their use to their canonical bytes in hexadecimal.
-pub(super) mod keys_by_use {
+pub(crate) mod keys_by_use {
     use std::collections::BTreeMap;
 
     use quittance_crypto::encoding::{Decode, Encode};
@@ -140,7 +140,7 @@ pub(super) mod keys_by_use {
     use super::{name, purpose_name, use_tag};
     use crate::state::PublicKey;
 
-    pub(in crate::genesis) fn serialize<S: Serializer>(
+    pub(crate) fn serialize<S: Serializer>(
         keys: &[PublicKey],
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
@@ -151,7 +151,7 @@ pub(super) mod keys_by_use {
         serializer.collect_map(keys.iter().map(|key| (name(key), text(key))))
     }
 
-    pub(in crate::genesis) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Vec<PublicKey>, D::Error> {
         let texts = BTreeMap::<String, String>::deserialize(deserializer)?;
@@ -173,5 +173,31 @@ pub(super) mod keys_by_use {
         let purpose = purpose.ok_or("no such use")?;
         let key = VerifyingKey::from_bytes(&bytes).map_err(|error| error.to_string())?;
         Ok(PublicKey::Signing(purpose, key))
+    }
+}
+
+/// One key, in the same form: a map with one use.
+pub(crate) mod key_by_use {
+    use serde::de::Error;
+    use serde::{Deserializer, Serializer};
+
+    use super::keys_by_use;
+    use crate::state::PublicKey;
+
+    pub(crate) fn serialize<S: Serializer>(
+        key: &PublicKey,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        keys_by_use::serialize(std::slice::from_ref(key), serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<PublicKey, D::Error> {
+        let keys = keys_by_use::deserialize(deserializer)?;
+        let [key] = <[PublicKey; 1]>::try_from(keys).map_err(|keys| {
+            D::Error::custom(format!("{} keys, where one is needed", keys.len()))
+        })?;
+        Ok(key)
     }
 }

@@ -3,6 +3,7 @@
 
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};
+use serde::{Deserialize, Serialize};
 
 use crate::transaction::{Change, MAX_CHANGES};
 
@@ -20,9 +21,11 @@ pub struct Decision {
 }
 
 /// What a settlement must carry. Without any decision on it, nothing particular.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SettlementRule {
     /// The programs that rounds may name, in strict order; if there are none, any.
+    #[serde(with = "crate::json::digests")]
     pub programs: Vec<Digest>,
     /// Whether a settlement must have an attachment.
     pub attachment: bool,

@@ -144,6 +144,11 @@ impl PublicKey {
         }
     }
 
+    /// The name of its use, as JSON has it: that of a purpose, or `sealing`.
+    pub fn use_name(&self) -> &'static str {
+        crate::genesis::use_name(self)
+    }
+
     /// Whether both have the same use.
     pub fn same_use(&self, other: &Self) -> bool {
         match (self, other) {

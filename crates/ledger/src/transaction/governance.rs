@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};
 use quittance_crypto::signature::{Signature, SignatureError};
+use serde::{Deserialize, Serialize};
 
 use super::limits::{MAX_APPROVALS, MAX_CHANGES};
 use crate::ids::{AssetId, ChainId, CommitteeId, Height, InstitutionId};
@@ -38,8 +39,9 @@ pub struct Approval {
     pub key_fingerprint: Digest,
 }
 
-/// One change, by tag.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One change, by tag. In JSON by its name, such as `{"suspend": {"institution": "BANKZZ01"}}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Change {
     /// A validator is added, or has another weight. It votes with its institution's vote key.
     /// Tag 0.
@@ -61,6 +63,7 @@ pub enum Change {
         /// What it may do.
         roles: BTreeSet<Role>,
         /// One key for each use, in order of use.
+        #[serde(with = "crate::genesis::keys_by_use")]
         keys: Vec<PublicKey>,
     },
     /// An institution signs nothing and is credited nothing until it is readmitted. Tag 3.
@@ -85,6 +88,7 @@ pub enum Change {
         /// Whose.
         institution: InstitutionId,
         /// The new one, with its use.
+        #[serde(with = "crate::genesis::key_by_use")]
         key: PublicKey,
     },
     /// An asset is listed; or listed again, if it was retired, on the same terms. Tag 7.

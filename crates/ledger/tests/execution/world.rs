@@ -9,11 +9,11 @@ use quittance_crypto::field::{Scalar, random_scalar};
 use quittance_crypto::range_proof;
 use quittance_crypto::signature::{Purpose, Signature};
 use quittance_ledger::block::{Block, Header, transactions_root};
-use quittance_ledger::execute::{BlockContext, ExecutionError, Executor, Outcome, apply};
+use quittance_ledger::execute::{BlockContext, ExecutionError, Executor, Outcome, apply, follow};
 use quittance_ledger::ids::{
     AccountId, AssetId, BlockId, CreditId, Height, InstitutionId, RoundId, Timestamp,
 };
-use quittance_ledger::state::{Changes, PublicKey, Record, RegisteredKey, State};
+use quittance_ledger::state::{Changes, Key, PublicKey, Record, RegisteredKey, State};
 use quittance_ledger::transaction::{
     Action, Body, Condition, Credit, Entry, InstitutionSignature, Posting, Transaction, Verified,
     signing_digest,
@@ -310,13 +310,15 @@ impl Net {
         (Block { header, transactions: self.block.clone() }, outcome)
     }
 
-    /// Ends the block: a validator gets the same result, storage can make the state again, and
-    /// everything still sums to zero.
+    /// Ends the block: a validator gets the same result, whoever follows knows what was decided,
+    /// storage can make the state again, and everything still sums to zero.
     pub fn close(&mut self) -> Outcome {
         let (block, outcome) = self.proposal();
         assert_eq!(apply(&self.state, &block).unwrap(), outcome);
         assert_eq!(self.state.replay(&outcome.changes).unwrap(), outcome.state);
         assert_eq!(Changes::from_bytes(&outcome.changes.to_bytes()).unwrap(), outcome.changes);
+        let followed = governed(&follow(&self.state, &block).unwrap());
+        assert!(followed == governed(&outcome.state), "whoever follows knows something else");
         check_books(&outcome.state);
         self.state = outcome.state.clone();
         self.height = self.height.next();
@@ -331,6 +333,15 @@ impl Net {
         }
         assert_eq!(self.height, height);
     }
+}
+
+/// All that governance decides, and nothing of accounts and rounds.
+fn governed(state: &State) -> Vec<Record> {
+    let all = state.to_changes();
+    let of_governance =
+        |key: &Key| !matches!(key, Key::Account(_) | Key::Credit(..) | Key::Round(_));
+    let records = all.iter().filter(|(key, _)| of_governance(key));
+    records.filter_map(|(_, record)| record.cloned()).collect()
 }
 
 pub fn credits_of(transaction: &Transaction<Verified>) -> Vec<CreditId> {

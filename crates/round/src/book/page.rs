@@ -1,6 +1,7 @@
 //! What one block writes into a book.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use quittance_crypto::commitment::Commitment;
 use quittance_ledger::ids::{AccountId, Height, RoundId, TransactionId};
@@ -9,6 +10,7 @@ use quittance_ledger::transaction::{Action, Entry, RoundJoin, RoundOpen, Settlem
 
 use super::{Book, BookError, Member, RoundFacts};
 use crate::Joined;
+use crate::payees::Payees;
 
 /// The changes of one block, over the book before it.
 pub(super) struct Page<'a> {
@@ -55,8 +57,18 @@ impl<'a> Page<'a> {
         if self.book.rounds.contains_key(&round) || self.rounds.contains_key(&round) {
             return Err(BookError::OpenedTwice { height, round });
         }
-        let (terms, members) = (terms.clone(), BTreeMap::new());
-        self.rounds.insert(round, RoundFacts { terms, opened: height, members, settled: None });
+        let id = terms.committee;
+        let unknown = BookError::UnknownCommittee { height, round, committee: id };
+        let registry = self.book.registry();
+        let facts = RoundFacts {
+            terms: terms.clone(),
+            opened: height,
+            committee: Arc::new(registry.committee(id).ok_or(unknown)?.clone()),
+            payees: Arc::new(Payees::of(registry)),
+            members: BTreeMap::new(),
+            settled: None,
+        };
+        self.rounds.insert(round, facts);
         Ok(())
     }
 

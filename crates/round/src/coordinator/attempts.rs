@@ -54,9 +54,9 @@ struct Candidates {
 
 impl Candidates {
     fn of(scene: &Scene<'_>) -> Result<Self, PartiesError> {
-        let committee = scene.facts.and_then(|facts| scene.turn.book.committee(facts));
-        let (members, threshold) = committee
-            .map(|committee| (committee.parties.clone(), committee.threshold))
+        let (members, threshold) = scene
+            .facts
+            .map(|facts| (facts.committee.parties.clone(), facts.committee.threshold))
             .unwrap_or_default();
         Ok(Self { parties: Parties::new(members.len(), threshold)?, members })
     }

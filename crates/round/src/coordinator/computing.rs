@@ -65,11 +65,11 @@ pub(super) fn begin(
     let start = Start { round, attempt: number, active, roster };
     let roll = Roll::new(book, &start)?;
     let signed = Signed::sign(start, scene.cast.institution, scene.turn.key);
-    let committee = parties(book, facts);
+    let committee = parties(facts);
     let mut to = scene.cast.attending.clone();
-    to.extend(&committee);
+    to.extend(committee);
     to.extend(roll.roster.institutions());
-    let computing = Computing::new(roll, dealt, &committee);
+    let computing = Computing::new(roll, dealt, committee);
     Ok(Next::say(Stage::Computing(computing), to, Instruction::Start(signed)))
 }
 

@@ -9,7 +9,7 @@ use super::computing;
 use super::stage::{Next, Taken};
 use super::words::{Holding, Words};
 use super::{Failure, ReportError, Scene};
-use crate::book::{Book, RoundFacts};
+use crate::book::RoundFacts;
 use crate::message::Report;
 use crate::start::MIN_ROSTER;
 
@@ -123,6 +123,6 @@ fn minimum(facts: &RoundFacts) -> usize {
 }
 
 /// The round's committee, in order.
-pub(super) fn parties(book: &Book, facts: &RoundFacts) -> Vec<InstitutionId> {
-    book.committee(facts).map(|committee| committee.parties.clone()).unwrap_or_default()
+pub(super) fn parties(facts: &RoundFacts) -> &[InstitutionId] {
+    &facts.committee.parties
 }

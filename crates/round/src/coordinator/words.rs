@@ -39,7 +39,7 @@ impl Words {
         facts: &RoundFacts,
         dealer: InstitutionId,
     ) -> Result<Holding, AcknowledgementsError> {
-        let committee = book.committee(facts).ok_or(AcknowledgementsError::Parties)?;
+        let committee = &facts.committee;
         let threshold = usize::from(committee.threshold);
         let words = self.acknowledgements.iter().map(|word| word.party);
         let signers = words.chain(self.complaints.iter().map(Signed::signer));

@@ -18,7 +18,7 @@ fn paid(world: &World, receiver: &Wallet) -> BTreeMap<Uetr, u32> {
     for entry in transactions.flat_map(|transaction| transaction.body().entries()) {
         for credit in entry.credits.iter().filter(|credit| credit.sender == id(ONE)) {
             let (chain, key) = (receiver.facts.chain, &receiver.keys.sealing);
-            let payload = CreditPayload::open(chain, entry.asset, credit, key).unwrap();
+            let payload = CreditPayload::open(chain, entry.asset, credit, &key[0]).unwrap();
             *counts.entry(payload.particulars.uetr()).or_default() += 1;
         }
     }

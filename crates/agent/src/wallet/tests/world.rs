@@ -93,11 +93,10 @@ impl World {
     pub(crate) fn restore(&self, who: &str) -> Wallet {
         let keys = WalletKeys {
             transaction_key: key(who, Purpose::Transaction).verifying_key().fingerprint(),
-            sealing: SealingKey::from_secret_bytes(
-                SUITE,
-                &self.sealing[&id(who)].to_secret_bytes(),
-            )
-            .unwrap(),
+            sealing: vec![
+                SealingKey::from_secret_bytes(SUITE, &self.sealing[&id(who)].to_secret_bytes())
+                    .unwrap(),
+            ],
             note: NoteKey::from_bytes(&Digest::of("test note", &[who.as_bytes()]).0),
         };
         let issuers = [(eur(), id(CENTRAL)), (usd(), id(CENTRAL))].into();
