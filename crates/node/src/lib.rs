@@ -266,7 +266,8 @@ impl Decider {
 /// The key that the chain has for this validator, or the newest: the file also has those of before,
 /// and one whose height has not come.
 fn current(mut keys: Vec<SigningKey>, own: Option<&Validator>) -> Result<SigningKey, NodeError> {
-    let registered = keys.iter().position(|key| own.is_some_and(|it| it.key == key.verifying_key()));
+    let registered =
+        keys.iter().position(|key| own.is_some_and(|it| it.key == key.verifying_key()));
     match registered {
         Some(place) => Ok(keys.swap_remove(place)),
         None => keys.pop().ok_or(NodeError::NoKey),
