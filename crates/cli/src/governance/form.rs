@@ -163,6 +163,10 @@ fn approvals_of(
 
 /// The name of the last field that begins before an error: where a person looks for it.
 fn field_before(text: &str, error: &serde_json::Error) -> Option<String> {
+    if error.to_string().starts_with("unknown ") || error.to_string().starts_with("missing ") {
+        // It names the field itself.
+        return None;
+    }
     let lines = text.split_inclusive('\n').take(error.line());
     let mut before: String = lines.collect();
     let last = text.split_inclusive('\n').nth(error.line().checked_sub(1)?)?;
