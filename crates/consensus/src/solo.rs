@@ -3,17 +3,17 @@
 #[cfg(test)]
 mod tests;
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use quittance_crypto::signature::SigningKey;
 use quittance_ledger::block::Header;
 use quittance_ledger::certificate::{
     Certificate, ValidatorSet, ValidatorSignature, Vote, VoteKind,
 };
-use quittance_ledger::ids::{InstitutionId, Timestamp};
+use quittance_ledger::ids::InstitutionId;
 use thiserror::Error;
 
-use crate::{Application, Bell, Occasion};
+use crate::{Application, Bell, Clock, Occasion};
 
 /// How fast blocks follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +52,7 @@ pub struct Solo {
     institution: InstitutionId,
     key: SigningKey,
     pace: Pace,
+    clock: Clock,
 }
 
 impl Solo {
@@ -61,6 +62,7 @@ impl Solo {
         institution: InstitutionId,
         key: SigningKey,
         pace: Pace,
+        clock: Clock,
     ) -> Result<Self, SoloError> {
         let own = validators.get(institution).ok_or(SoloError::NotAValidator(institution))?;
         if own.key != key.verifying_key() {
@@ -70,7 +72,7 @@ impl Solo {
             let (power, total) = (own.power, validators.total_power());
             return Err(SoloError::NoQuorum { institution, power, total });
         }
-        Ok(Self { institution, key, pace })
+        Ok(Self { institution, key, pace, clock })
     }
 
     /// Makes blocks until the bell is stopped or the application fails. The first one is made at
@@ -83,7 +85,7 @@ impl Solo {
                 true => Occasion::Heartbeat,
                 false => Occasion::Work,
             };
-            let block = application.propose(now(), occasion)?;
+            let block = application.propose(self.clock.now(), occasion)?;
             if occasion == Occasion::Heartbeat || block.is_some() {
                 heartbeat = start + self.pace.heartbeat;
             }
@@ -118,10 +120,4 @@ impl Solo {
             signatures: vec![ValidatorSignature { institution, signature }],
         }
     }
-}
-
-/// The time of the system's clock.
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

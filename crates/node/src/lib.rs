@@ -39,7 +39,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quittance_consensus::{Bell, Engine, Pace, RunError, Solo, SoloError, StartError};
+use quittance_consensus::{Bell, Clock, Engine, Pace, RunError, Solo, SoloError, StartError};
 use quittance_crypto::encoding::Decode;
 use quittance_crypto::range_proof::{GeneratorError, check_generators};
 use quittance_crypto::signature::SigningKey;
@@ -136,11 +136,21 @@ impl Node {
     /// Opens the chain, begins to make blocks, and binds the listener.
     pub async fn start(config: Config) -> Result<Self, NodeError> {
         let Config {
-            institution, genesis, data, vote_key, pace, votes, others, listen, tls, ..
+            institution,
+            genesis,
+            data,
+            vote_key,
+            pace,
+            clock,
+            votes,
+            others,
+            listen,
+            tls,
+            ..
         } = config;
         check_generators()?;
         let (store, view) = open(&data, &genesis)?;
-        let way = Way::new(view.state.validators(), institution, vote_key, pace, &others)?;
+        let way = Way::new(view.state.validators(), institution, vote_key, (pace, clock), &others)?;
         tracing::info!(height = %view.tip.height(), state_root = %view.state.root(), "chain is open");
         let core = Core::new(genesis, store, view, PoolLimits::default());
         let closing = Closing(core.clone());
@@ -166,6 +176,7 @@ impl Node {
                     institution,
                     key,
                     pace,
+                    clock,
                     votes,
                     folder,
                     others,
@@ -225,13 +236,13 @@ impl Way {
         validators: &ValidatorSet,
         institution: InstitutionId,
         key: SigningKey,
-        pace: Pace,
+        (pace, clock): (Pace, Clock),
         others: &BTreeMap<InstitutionId, Target>,
     ) -> Result<Self, NodeError> {
         let own = validators.get(institution);
         let alone = own.is_some_and(|own| validators.is_quorum(own.power));
         if alone || others.is_empty() {
-            let solo = Solo::new(validators, institution, key, pace);
+            let solo = Solo::new(validators, institution, key, pace, clock);
             return Ok(Self::Alone(solo.map_err(|error| match error {
                 SoloError::OtherKey(_) => NodeError::Solo(error),
                 SoloError::NotAValidator(_) | SoloError::NoQuorum { .. } => NodeError::Alone(error),

@@ -3,7 +3,7 @@
 mod blocks;
 mod idle;
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use malachite_app_channel::app::consensus::VoteExtensionError;
 use malachite_app_channel::app::types::core::{HeightParams, LinearTimeouts, Round};
@@ -11,7 +11,7 @@ use malachite_app_channel::app::types::{LocallyProposedValue, MisbehaviorEvidenc
 use malachite_app_channel::{AppMsg, Channels, NetworkMsg};
 use quittance_ledger::certificate::ValidatorSet;
 use quittance_ledger::evidence::Evidence;
-use quittance_ledger::ids::{Height, InstitutionId, Timestamp};
+use quittance_ledger::ids::{Height, InstitutionId};
 use tokio::runtime::Handle;
 
 pub use self::blocks::Blocks;
@@ -22,7 +22,7 @@ use super::convert::{decided, double_proposal, double_vote, number};
 use super::hub::{Hub, message};
 use crate::store::ProposalStore;
 use crate::wire::Frame;
-use crate::{Application, Bell, Pace};
+use crate::{Application, Bell, Clock, Pace};
 
 /// Everything but the application and the engine's messages.
 pub struct Host<'a, A> {
@@ -40,12 +40,6 @@ pub struct Host<'a, A> {
 
 type Result<T, A> = std::result::Result<T, RunError<<A as Application>::Error>>;
 
-/// The time of the system's clock.
-pub fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
-
 /// What is needed to host an application.
 pub struct Parts<'a, A> {
     pub application: &'a mut A,
@@ -54,6 +48,7 @@ pub struct Parts<'a, A> {
     pub hub: std::sync::Arc<Hub>,
     pub timeouts: LinearTimeouts,
     pub pace: Pace,
+    pub clock: Clock,
 }
 
 /// Answers the engine until the bell is stopped, the engine ends or the application fails.
@@ -63,12 +58,12 @@ pub fn run<A: Application>(
     runtime: &Handle,
     bell: &Bell,
 ) -> Result<(), A> {
-    let Parts { application, institution, store, hub, timeouts, pace } = parts;
+    let Parts { application, institution, store, hub, timeouts, pace, clock } = parts;
     let mut begun = hub.follow();
     let mut host = Host {
         application,
         institution,
-        blocks: Blocks::new(store),
+        blocks: Blocks::new(store, clock),
         hub,
         network: channels.network.clone(),
         timeouts,

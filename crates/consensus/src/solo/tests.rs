@@ -7,7 +7,7 @@ use quittance_crypto::signature::Suite;
 use quittance_ledger::block::{Block, transactions_root};
 use quittance_ledger::certificate::Validator;
 use quittance_ledger::evidence::Evidence;
-use quittance_ledger::ids::{BlockId, ChainId, Height};
+use quittance_ledger::ids::{BlockId, ChainId, Height, Timestamp};
 use quittance_ledger::transaction::Verified;
 
 use super::*;
@@ -115,7 +115,7 @@ fn start(
 ) -> (Bell, Told, JoinHandle<Result<(), DiskGone>>) {
     let pace = Pace { min_interval: Duration::from_millis(5), heartbeat };
     let set = validators(&[("VALAXX2A", 1, 1)]);
-    let solo = Solo::new(&set, id("VALAXX2A"), key(1), pace).unwrap();
+    let solo = Solo::new(&set, id("VALAXX2A"), key(1), pace, Clock::default()).unwrap();
     let ((tell, told), bell) = (channel(), Bell::new());
     let mut fake = Fake { tell, height: Height(0), fail_at };
     let own = bell.clone();
@@ -129,7 +129,7 @@ const SOON: Duration = Duration::from_secs(20);
 fn only_who_is_a_quorum_decides_alone() {
     let pace = Pace { min_interval: LONG, heartbeat: LONG };
     let set = validators(&[("VALAXX2A", 1, 5), ("VALBXX2A", 2, 2)]);
-    let of = |who, seed| Solo::new(&set, id(who), key(seed), pace).map(|_| ());
+    let of = |who, seed| Solo::new(&set, id(who), key(seed), pace, Clock::default()).map(|_| ());
     assert_eq!(of("VALAXX2A", 1), Ok(()));
     assert_eq!(of("VALAXX2A", 2), Err(SoloError::OtherKey(id("VALAXX2A"))));
     assert_eq!(of("VALCXX2A", 1), Err(SoloError::NotAValidator(id("VALCXX2A"))));
@@ -137,7 +137,7 @@ fn only_who_is_a_quorum_decides_alone() {
     assert_eq!(of("VALBXX2A", 2), Err(SoloError::NoQuorum { institution, power, total }));
     // Exactly two thirds are no quorum.
     let set = validators(&[("VALAXX2A", 1, 2), ("VALBXX2A", 2, 1)]);
-    let result = Solo::new(&set, id("VALAXX2A"), key(1), pace).map(|_| ());
+    let result = Solo::new(&set, id("VALAXX2A"), key(1), pace, Clock::default()).map(|_| ());
     assert!(matches!(result, Err(SoloError::NoQuorum { power: 2, total: 3, .. })));
 }
 

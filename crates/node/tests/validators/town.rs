@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::Encode;
 use quittance_crypto::keyfile::KeyRing;
 use quittance_crypto::signature::Purpose;
@@ -16,7 +17,7 @@ use quittance_ledger::transaction::Transaction;
 use quittance_node::NodeFile;
 use quittance_rpc::client::Dialer;
 use quittance_rpc::config::{Listen, Target, TlsFiles, TrustedAuthority};
-use quittance_rpc::convert::TransactionStatus;
+use quittance_rpc::convert::{ChainView, FinalBlock, TransactionStatus};
 use quittance_rpc::identity::{Identity, Process as Kind, ProcessName};
 use quittance_rpc::limits::Limits;
 use quittance_rpc::ports::free_range;
@@ -27,7 +28,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::common::Client;
 use crate::common::banks::{Banks, ISSUER, SUITE, VALIDATOR, id, terms};
-use crate::process::Process;
+use crate::process::{AHEAD, Process};
 
 /// Longer than anything takes, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -38,11 +39,16 @@ const EXPIRY: u64 = 900;
 /// Credits that the ledger lets wait for one receiver; later transactions only count up.
 const CREDITS: usize = 60;
 
+#[allow(dead_code, reason = "each test uses its own part")]
 pub struct Town {
     banks: Banks,
     genesis: Genesis,
+    authority: Authority,
     client: Tls,
-    base_port: u16,
+    /// Where each listens.
+    addresses: Vec<String>,
+    /// How each is started.
+    pub ways: Vec<Way>,
     folder: tempfile::TempDir,
     processes: Vec<Option<Process>>,
     /// All that were ever sent.
@@ -51,7 +57,16 @@ pub struct Town {
     acknowledged: BTreeMap<TransactionId, (Height, u32)>,
 }
 
-fn name(at: usize) -> String {
+/// How a validator's process is started.
+#[derive(Default, Clone)]
+pub struct Way {
+    /// The command line of a program that becomes the node; empty if there is none.
+    pub before: Vec<String>,
+    /// By how many milliseconds its clock is ahead.
+    pub ahead: i64,
+}
+
+pub fn name(at: usize) -> String {
     format!("VALDZZ{:02}", at + 1)
 }
 
@@ -64,52 +79,86 @@ fn write(path: &Path, content: &[u8], mode: u32) {
     std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
 }
 
+#[allow(dead_code, reason = "each test uses its own part")]
 impl Town {
     /// So many validators, all of them running.
     pub fn new(count: usize) -> Self {
+        let mut town = Self::furnished(count);
+        (0..count).for_each(|at| town.start(at));
+        town
+    }
+
+    /// So many validators on this machine, none of them running.
+    pub fn furnished(count: usize) -> Self {
+        let base = free_range(count as u16).unwrap();
+        Self::at((0..count as u16).map(|at| format!("127.0.0.1:{}", base + at)).collect())
+    }
+
+    /// Validators that listen at these addresses, none of them running.
+    pub fn at(addresses: Vec<String>) -> Self {
+        let count = addresses.len();
         let banks = Banks::new();
         let rings: Vec<_> =
             (0..count).map(|at| KeyRing::generate(&name(at), SUITE).unwrap()).collect();
         let genesis = genesis(&banks, &rings);
         let authority = Authority::create("test").unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let base_port = free_range(count as u16).unwrap();
         let root = folder.path();
         write(&root.join("genesis.json"), &serde_json::to_vec(&genesis).unwrap(), 0o644);
         write(&root.join("ca.pem"), authority.certificate_pem().as_bytes(), 0o644);
-        write(&root.join("directory.toml"), directory(base_port, count).as_bytes(), 0o644);
         let client = ProcessName { institution: id(ISSUER), process: Kind::Agent };
         let client = tls(&authority, client);
-        let mut town = Self {
+        let town = Self {
             banks,
             genesis,
+            authority,
             client,
-            base_port,
+            addresses,
+            ways: vec![Way::default(); count],
             folder,
             processes: (0..count).map(|_| None).collect(),
             sent: vec![],
             acknowledged: BTreeMap::new(),
         };
         for (at, ring) in rings.iter().enumerate() {
-            town.furnish(at, ring, &authority);
-            town.start(at);
+            town.furnish(at, ring);
+            town.direct(at, |to| town.addresses[to].clone());
         }
         town
     }
 
-    fn home(&self, at: usize) -> PathBuf {
+    pub fn home(&self, at: usize) -> PathBuf {
         self.folder.path().join(name(at))
     }
 
-    fn address(&self, at: usize) -> String {
-        format!("127.0.0.1:{}", usize::from(self.base_port) + at)
+    pub fn config(&self, at: usize) -> PathBuf {
+        self.home(at).join("config.toml")
+    }
+
+    /// Has a validator look for the others at these addresses.
+    pub fn direct(&self, at: usize, address: impl Fn(usize) -> String) {
+        let text = directory((0..self.addresses.len()).map(address));
+        write(&self.home(at).join("directory.toml"), text.as_bytes(), 0o644);
+    }
+
+    /// Changes a validator's configuration, for its next start.
+    pub fn configure(&self, at: usize, change: impl FnOnce(&mut NodeFile)) {
+        let text = std::fs::read_to_string(self.config(at)).unwrap();
+        let mut file = toml::from_str(&text).unwrap();
+        change(&mut file);
+        write(&self.config(at), toml::to_string(&file).unwrap().as_bytes(), 0o644);
+    }
+
+    pub fn address(&self, at: usize) -> &str {
+        &self.addresses[at]
     }
 
     /// The folder of one validator.
-    fn furnish(&self, at: usize, ring: &KeyRing, authority: &Authority) {
+    fn furnish(&self, at: usize, ring: &KeyRing) {
         let home = self.home(at);
         std::fs::create_dir(&home).unwrap();
-        let issued = authority.issue(Identity::Process(node_name(at)), &["127.0.0.1"]).unwrap();
+        let issued =
+            self.authority.issue(Identity::Process(node_name(at)), &["127.0.0.1"]).unwrap();
         write(&home.join("tls.pem"), issued.certificate_pem.as_bytes(), 0o644);
         write(&home.join("tls.key"), issued.key_pem.as_bytes(), 0o600);
         write(&home.join("keys.age"), &ring.to_encrypted("secret", 1).unwrap(), 0o644);
@@ -120,26 +169,39 @@ impl Town {
             data: "data".into(),
             keys: "keys.age".into(),
             passphrase: "passphrase".into(),
-            directory: Some("../directory.toml".into()),
+            directory: Some("directory.toml".into()),
             votes: true,
             log: None,
             log_format: Default::default(),
             metrics: None,
             min_block_interval_ms: 5,
             heartbeat_ms: 500,
-            listen: Listen { address: self.address(at), key_exchange: KeyExchange::Hybrid },
+            listen: Listen { address: self.address(at).into(), key_exchange: KeyExchange::Hybrid },
             tls: TlsFiles {
                 certificate: "tls.pem".into(),
                 key: "tls.key".into(),
                 trust: vec![TrustedAuthority { file: "../ca.pem".into(), institutions: None }],
             },
         };
-        write(&home.join("config.toml"), toml::to_string(&file).unwrap().as_bytes(), 0o644);
+        write(&self.config(at), toml::to_string(&file).unwrap().as_bytes(), 0o644);
     }
 
     pub fn start(&mut self, at: usize) {
-        let process = Process::start(&self.home(at).join("config.toml"), |_| {});
+        let Way { before, ahead } = &self.ways[at];
+        let process = Process::start_by(before, &self.config(at), |command| {
+            command.env(AHEAD, ahead.to_string()).env("RUST_LOG", "warn");
+        });
         self.processes[at] = Some(process);
+    }
+
+    /// The process of a validator that runs.
+    pub fn process(&mut self, at: usize) -> &mut Process {
+        self.processes[at].as_mut().unwrap()
+    }
+
+    /// The validators that run.
+    pub fn all_running(&self) -> Vec<usize> {
+        (0..self.processes.len()).filter(|at| self.processes[*at].is_some()).collect()
     }
 
     /// `SIGKILL`.
@@ -158,7 +220,7 @@ impl Town {
     }
 
     fn client(&self, at: usize) -> Client {
-        let target = Target { address: self.address(at), identity: node_name(at) };
+        let target = Target { address: self.address(at).into(), identity: node_name(at) };
         Client(Dialer::new(self.client.clone(), Limits::default()).node(&target).unwrap())
     }
 
@@ -234,25 +296,47 @@ impl Town {
         }
     }
 
-    /// All validators have the same chain, with every transaction that was acknowledged where it was
+    /// How far a validator is, and the state's root there; none if it does not answer.
+    pub async fn view(&self, at: usize) -> Option<(Height, Digest)> {
+        let request = quittance_rpc::proto::node::v1::ChainStatusRequest {};
+        let status = self.client(at).0.chain_status(request).await.ok()?;
+        let view = ChainView::try_from(status.get_ref()).unwrap();
+        Some((view.height, view.state_root))
+    }
+
+    /// The blocks of these heights, as a validator has them; waits for those that are not there yet.
+    pub async fn blocks(&self, at: usize, first: Height, last: Height) -> Vec<FinalBlock> {
+        self.client(at).blocks(first.0, last.0).await
+    }
+
+    /// Waits until a validator has come to this height. `false` if it has ended instead.
+    pub async fn reaches(&mut self, at: usize, height: Height) -> bool {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if self.view(at).await.is_some_and(|(reached, _)| reached >= height) {
+                return true;
+            }
+            if self.process(at).ends_within(Duration::ZERO) {
+                return false;
+            }
+            let name = name(at);
+            assert!(
+                Instant::now() < deadline,
+                "{name} does not catch up: {}",
+                self.process(at).said()
+            );
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// All validators that run have the same chain, with every transaction that was acknowledged where it was
     /// said to be, and each once. How many there are.
     pub async fn compare(&mut self) -> usize {
         let end = self.acknowledged.values().map(|(height, _)| *height).max().unwrap();
         let mut chains = BTreeSet::new();
-        for at in 0..self.processes.len() {
-            let mut client = self.client(at);
-            let deadline = Instant::now() + PATIENCE;
-            while client
-                .0
-                .chain_status(quittance_rpc::proto::node::v1::ChainStatusRequest {})
-                .await
-                .map_or(0, |status| status.into_inner().height)
-                < end.0
-            {
-                assert!(Instant::now() < deadline, "{} does not catch up", name(at));
-                sleep(Duration::from_millis(50)).await;
-            }
-            let blocks = client.blocks(1, end.0).await;
+        for at in self.all_running() {
+            assert!(self.reaches(at, end).await, "{} has ended", name(at));
+            let blocks = self.blocks(at, Height(1), end).await;
             let mut found = BTreeMap::new();
             for next in &blocks {
                 let validators = &self.genesis.validators;
@@ -289,15 +373,15 @@ fn genesis(banks: &Banks, rings: &[KeyRing]) -> Genesis {
     genesis
 }
 
-fn directory(base_port: u16, count: usize) -> String {
+fn directory(addresses: impl Iterator<Item = String>) -> String {
     let mut text = format!(
-        "[node]\naddress = \"127.0.0.1:{base_port}\"\nidentity = \"{}\"\n\
+        "[node]\naddress = \"127.0.0.1:1\"\nidentity = \"{}\"\n\
          [coordinator]\naddress = \"127.0.0.1:1\"\nidentity = \"urn:quittance:CORDZZ01:coordinator\"\n\
          [validators]\n",
         node_name(0)
     );
-    for at in 0..count {
-        text += &format!("{} = \"127.0.0.1:{}\"\n", name(at), usize::from(base_port) + at);
+    for (at, address) in addresses.enumerate() {
+        text += &format!("{} = \"{address}\"\n", name(at));
     }
     text
 }
