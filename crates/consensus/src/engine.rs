@@ -19,6 +19,7 @@ mod host;
 mod hub;
 mod listener;
 mod network;
+mod record;
 mod signing;
 #[cfg(test)]
 mod tests;
@@ -51,11 +52,12 @@ use self::context::{Members, Quittance, Who};
 use self::guard::{Guard, HEIGHTS_AHEAD, ROUNDS_AHEAD};
 use self::hub::{Hub, Own};
 use self::network::Network;
+use self::record::Record;
 use self::signing::{VoteSigner, VoteVerifier};
 use crate::store::ProposalStore;
 use crate::transport::{Arrivals, Transport};
 use crate::wire::{MAX_RESPONSE_BLOCKS, MAX_RESPONSE_BYTES};
-use crate::{Application, Bell, Pace, SoloError};
+use crate::{Application, Bell, Clock, Pace, SoloError};
 
 /// How long the steps of a round may take before the validators go on without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +130,8 @@ pub struct EngineConfig {
     pub pace: Pace,
     /// How long it waits for others.
     pub patience: Patience,
+    /// What proposals are dated and measured by.
+    pub clock: Clock,
     /// Where the engine keeps its log of votes, for this chain and this validator alone. Lost, the
     /// validator begins again as an [`Role::Observer`].
     pub folder: PathBuf,
@@ -150,6 +154,12 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
+    /// What this validator has said is not known any more.
+    #[error(
+        "{0}: it could contradict itself, and may vote again only after it has followed the others \
+         without voting (votes = false) until the chain has gone on by a height"
+    )]
+    Signed(String),
     /// The validators are too powerful for the engine to count.
     #[error(transparent)]
     Power(#[from] TooHeavy),
@@ -208,8 +218,11 @@ pub enum RunError<E: std::error::Error> {
     #[error("the consensus engine has ended by itself")]
     Ended,
     /// The log of votes cannot be written or read: going on could mean to vote twice.
-    #[error("the consensus engine's log of votes has failed: look at its disk before a restart")]
-    Unsafe,
+    #[error(
+        "the consensus engine's log of votes, {}, has failed: look at its disk before a restart",
+        .0.display()
+    )]
+    Unsafe(PathBuf),
 }
 
 /// An engine that has started, and waits to be run.
@@ -221,6 +234,8 @@ pub struct Engine {
     hub: Arc<Hub>,
     timeouts: LinearTimeouts,
     pace: Pace,
+    clock: Clock,
+    log: PathBuf,
     channels: Channels<Quittance>,
     actors: Actors,
     runtime: Handle,
@@ -327,14 +342,30 @@ impl Engine {
         let failed = |source| StartError::Folder { path: config.folder.clone(), source };
         std::fs::create_dir_all(&config.folder).map_err(failed)?;
         let settings = Settings::new(&config);
-        let EngineConfig { chain, institution, key, role, pace, patience, folder, store, .. } =
-            config;
+        let EngineConfig {
+            chain,
+            institution,
+            key,
+            role,
+            pace,
+            patience,
+            clock,
+            folder,
+            store,
+            ..
+        } = config;
+        let log = folder.join("votes.log");
+        let record = match role {
+            Role::Voter | Role::Waiting => Record::open(&folder, &log, application.tip()),
+            Role::Observer => Record::anew(&folder),
+        };
+        let record = record.map_err(StartError::Signed)?;
         let (height, validators) = (application.tip().next(), application.validators());
         Members::try_from(&validators)?;
         let guard = Arc::new(Guard::new(chain, height, validators));
         let own = Own { institution, key: key.clone() };
         let hub = Arc::new(Hub::new(guard, config.transport, own));
-        let network = network::start(hub.clone(), config.arrivals).await;
+        let network = network::start(hub.clone(), config.arrivals, record).await;
         let network = network.map_err(|error| StartError::Engine(error.to_string()))?;
         let (address, verifier) = (Who(institution), Box::new(VoteVerifier));
         let voter = match role {
@@ -345,7 +376,7 @@ impl Engine {
             Role::Observer | Role::Waiting => ConsensusContext::new_full_node(address, verifier),
         };
         let built = EngineBuilder::new(Quittance { chain }, settings)
-            .with_default_wal(WalContext::new(folder.join("votes.log"), Canonical))
+            .with_default_wal(WalContext::new(log.clone(), Canonical))
             .with_custom_network(network.actor.clone(), network.sender.clone())
             .with_default_sync(SyncContext::new(Canonical))
             .with_default_consensus(voter)
@@ -362,6 +393,8 @@ impl Engine {
             hub,
             timeouts: patience.timeouts(),
             pace,
+            clock,
+            log,
             channels,
             actors: Actors { node: Node(actor), ended, network },
             runtime: Handle::current(),
@@ -375,12 +408,14 @@ impl Engine {
         application: &mut A,
         bell: &Bell,
     ) -> Result<(), RunError<A::Error>> {
-        let Self { institution, key, role, store, hub, timeouts, pace, .. } = self;
+        let Self { institution, key, role, store, hub, timeouts, pace, clock, log, .. } = self;
         let Self { mut channels, mut actors, runtime, .. } = self;
         let own = host::Own { institution, key: key.verifying_key(), role };
-        let parts = host::Parts { application, own, store, hub, timeouts, pace };
+        let parts = host::Parts { application, own, store, hub, timeouts, pace, clock };
         let ended = match host::run(parts, &mut channels, &runtime, bell) {
-            Err(RunError::Ended) if !runtime.block_on(actors.have_ended()) => Err(RunError::Unsafe),
+            Err(RunError::Ended) if !runtime.block_on(actors.have_ended()) => {
+                Err(RunError::Unsafe(log))
+            }
             ended => ended,
         };
         drop(channels);

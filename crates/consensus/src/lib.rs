@@ -16,6 +16,7 @@
 
 mod application;
 mod bell;
+mod clock;
 mod engine;
 mod solo;
 pub mod store;
@@ -24,5 +25,6 @@ pub mod wire;
 
 pub use application::{Application, Moment, Occasion};
 pub use bell::Bell;
+pub use clock::Clock;
 pub use engine::{Engine, EngineConfig, Patience, Role, RunError, StartError, TooHeavy, metrics};
 pub use solo::{Pace, Solo, SoloError};

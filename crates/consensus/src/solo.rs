@@ -3,17 +3,17 @@
 #[cfg(test)]
 mod tests;
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use quittance_crypto::signature::SigningKey;
 use quittance_ledger::block::Header;
 use quittance_ledger::certificate::{
     Certificate, ValidatorSet, ValidatorSignature, Vote, VoteKind,
 };
-use quittance_ledger::ids::{InstitutionId, Timestamp};
+use quittance_ledger::ids::InstitutionId;
 use thiserror::Error;
 
-use crate::{Application, Bell, Occasion, RunError};
+use crate::{Application, Bell, Clock, Occasion, RunError};
 
 /// How fast blocks follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +51,7 @@ pub struct Solo {
     institution: InstitutionId,
     key: SigningKey,
     pace: Pace,
+    clock: Clock,
 }
 
 impl Solo {
@@ -60,8 +61,9 @@ impl Solo {
         institution: InstitutionId,
         key: SigningKey,
         pace: Pace,
+        clock: Clock,
     ) -> Result<Self, SoloError> {
-        let solo = Self { institution, key, pace };
+        let solo = Self { institution, key, pace, clock };
         solo.check(validators).map(|()| solo)
     }
 
@@ -96,7 +98,8 @@ impl Solo {
                 true => Occasion::Heartbeat,
                 false => Occasion::Work,
             };
-            let block = application.propose(now(), occasion).map_err(RunError::Application)?;
+            let block = application.propose(self.clock.now(), occasion);
+            let block = block.map_err(RunError::Application)?;
             if occasion == Occasion::Heartbeat || block.is_some() {
                 heartbeat = start + self.pace.heartbeat;
             }
@@ -131,10 +134,4 @@ impl Solo {
             signatures: vec![ValidatorSignature { institution, signature }],
         }
     }
-}
-
-/// The time of the system's clock.
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }

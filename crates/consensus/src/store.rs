@@ -106,7 +106,10 @@ impl FolderStore {
         for (of, path) in self.files()? {
             if of == height {
                 let read = Proposed::from_bytes(&fs::read(&path)?);
-                kept.push(read.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?);
+                kept.push(read.map_err(|error| {
+                    let reason = format!("{}: {error}", path.display());
+                    io::Error::new(io::ErrorKind::InvalidData, reason)
+                })?);
             }
         }
         kept.sort_by_key(|each| (each.round, each.block));

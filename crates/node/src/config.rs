@@ -31,7 +31,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use quittance_consensus::Pace;
+use quittance_consensus::{Clock, Pace};
 use quittance_crypto::signature::{Purpose, SigningKey};
 use quittance_ledger::genesis::Genesis;
 use quittance_ledger::ids::InstitutionId;
@@ -112,6 +112,9 @@ pub struct Config {
     pub(crate) others: BTreeMap<InstitutionId, Target>,
     pub(crate) listen: ListenAddress,
     pub(crate) tls: Tls,
+    /// What its proposals are dated and those of others are measured by: the system's clock, if
+    /// nobody sets another.
+    pub clock: Clock,
     /// What the process tells about itself, from the start.
     pub reporting: Reporting,
 }
@@ -163,6 +166,7 @@ impl Config {
             others,
             listen,
             tls,
+            clock: Clock::default(),
             reporting,
         }))
     }

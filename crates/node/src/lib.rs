@@ -40,7 +40,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quittance_consensus::{Bell, Engine, Pace, Role, RunError, Solo, SoloError, StartError};
+use quittance_consensus::{Bell, Clock, Engine, Pace, Role, RunError, Solo, SoloError, StartError};
 use quittance_crypto::encoding::Decode;
 use quittance_crypto::range_proof::{GeneratorError, check_generators};
 use quittance_crypto::signature::SigningKey;
@@ -174,12 +174,22 @@ impl Node {
     /// Opens the chain, begins to make blocks, and binds the listener.
     pub async fn start(config: Config) -> Result<Self, NodeError> {
         let Config {
-            institution, genesis, data, vote_keys, pace, votes, others, listen, tls, ..
+            institution,
+            genesis,
+            data,
+            vote_keys,
+            pace,
+            clock,
+            votes,
+            others,
+            listen,
+            tls,
+            ..
         } = config;
         check_generators()?;
         let (store, view) = open(&data, &genesis)?;
         let vote_key = current(vote_keys, view.state.validators().get(institution))?;
-        let way = Way::new(&view, institution, vote_key, (pace, votes), &others)?;
+        let way = Way::new(&view, institution, vote_key, (pace, clock, votes), &others)?;
         tracing::info!(height = %view.tip.height(), state_root = %view.state.root(), "chain is open");
         let core = Core::new(genesis, store, view, PoolLimits::default());
         core.count_evidence()?;
@@ -212,6 +222,7 @@ impl Node {
                     institution,
                     key,
                     pace,
+                    clock,
                     role,
                     folder,
                     others,
@@ -273,12 +284,12 @@ impl Way {
         view: &View,
         institution: InstitutionId,
         key: SigningKey,
-        (pace, votes): (Pace, bool),
+        (pace, clock, votes): (Pace, Clock, bool),
         others: &BTreeMap<InstitutionId, Target>,
     ) -> Result<Self, NodeError> {
         let validators = view.state.validators();
         if others.is_empty() {
-            let solo = Solo::new(validators, institution, key, pace);
+            let solo = Solo::new(validators, institution, key, pace, clock);
             return Ok(Self::Alone(solo.map_err(|error| match error {
                 SoloError::OtherKey(_) => NodeError::Solo(error),
                 SoloError::NotAValidator(_) | SoloError::NotAlone { .. } => NodeError::Alone(error),

@@ -18,7 +18,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use metrics::counter;
 use quittance_consensus::store::FolderStore;
 use quittance_consensus::transport::{Connection, Inbox, Peer, Transport};
-use quittance_consensus::{Engine, EngineConfig, Pace, Patience, Role};
+use quittance_consensus::{Clock, Engine, EngineConfig, Pace, Patience, Role};
 use quittance_crypto::encoding::Decode;
 use quittance_crypto::signature::SigningKey;
 use quittance_ledger::ids::InstitutionId;
@@ -49,6 +49,7 @@ pub(crate) struct Together {
     pub(crate) institution: InstitutionId,
     pub(crate) key: SigningKey,
     pub(crate) pace: Pace,
+    pub(crate) clock: Clock,
     /// Whether it votes while it is a validator.
     pub(crate) role: Role,
     /// Where the engine keeps its log, and proposed blocks.
@@ -68,7 +69,7 @@ impl Together {
         core: &Arc<Core>,
         proposer: &Proposer,
     ) -> Result<Engine, NodeError> {
-        let Self { institution, key, pace, role, folder, others, dialer, .. } = self;
+        let Self { institution, key, pace, clock, role, folder, others, dialer, .. } = self;
         let Self { connections, validators, stopping, .. } = self;
         let key = Arc::new(key);
         let own = Own { institution, key: key.clone(), chain: core.view().state.chain().id };
@@ -87,6 +88,7 @@ impl Together {
             role,
             pace,
             patience: Patience::default(),
+            clock,
             folder: folder.join("votes"),
             store: Box::new(store),
             transport: Arc::new(Sender(wire)),

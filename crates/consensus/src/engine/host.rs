@@ -3,7 +3,7 @@
 mod blocks;
 mod idle;
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use malachite_app_channel::app::consensus::VoteExtensionError;
 use malachite_app_channel::app::types::core::{HeightParams, LinearTimeouts, Round};
@@ -12,7 +12,7 @@ use malachite_app_channel::{AppMsg, Channels, NetworkMsg};
 use quittance_crypto::signature::VerifyingKey;
 use quittance_ledger::certificate::ValidatorSet;
 use quittance_ledger::evidence::Evidence;
-use quittance_ledger::ids::{Height, InstitutionId, Timestamp};
+use quittance_ledger::ids::{Height, InstitutionId};
 use tokio::runtime::Handle;
 
 pub use self::blocks::Blocks;
@@ -23,7 +23,7 @@ use super::hub::{Hub, message};
 use super::{Role, RunError};
 use crate::store::ProposalStore;
 use crate::wire::Frame;
-use crate::{Application, Bell, Pace};
+use crate::{Application, Bell, Clock, Pace};
 
 /// Everything but the application and the engine's messages.
 pub struct Host<'a, A> {
@@ -41,12 +41,6 @@ pub struct Host<'a, A> {
 
 type Result<T, A> = std::result::Result<T, RunError<<A as Application>::Error>>;
 
-/// The time of the system's clock.
-pub fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
-
 /// Who this validator is.
 pub struct Own {
     pub institution: InstitutionId,
@@ -63,6 +57,7 @@ pub struct Parts<'a, A> {
     pub hub: std::sync::Arc<Hub>,
     pub timeouts: LinearTimeouts,
     pub pace: Pace,
+    pub clock: Clock,
 }
 
 /// Answers the engine until the bell is stopped, the engine ends or the application fails.
@@ -72,12 +67,12 @@ pub fn run<A: Application>(
     runtime: &Handle,
     bell: &Bell,
 ) -> Result<(), A> {
-    let Parts { application, own, store, hub, timeouts, pace } = parts;
+    let Parts { application, own, store, hub, timeouts, pace, clock } = parts;
     let mut begun = hub.follow();
     let mut host = Host {
         application,
         own,
-        blocks: Blocks::new(store),
+        blocks: Blocks::new(store, clock),
         hub,
         network: channels.network.clone(),
         timeouts,

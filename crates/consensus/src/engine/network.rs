@@ -15,6 +15,7 @@ use super::context::Quittance;
 use super::convert::{polka_out, proposal_out, round_out, vote_out};
 use super::hub::Hub;
 use super::listener::listen;
+use super::record::{Record, Said};
 use crate::transport::Arrivals;
 use crate::wire::{Frame, Status};
 
@@ -31,9 +32,9 @@ pub struct Network {
 
 struct Outward(Arc<Hub>);
 
-/// Starts the actor, and listens to peers.
-pub async fn start(hub: Arc<Hub>, arrivals: Arrivals) -> Result<Network, SpawnErr> {
-    let (actor, _) = Actor::spawn(None, Outward(hub.clone()), ()).await?;
+/// Starts the actor, which keeps the record of what is said, and listens to peers.
+pub async fn start(hub: Arc<Hub>, arrivals: Arrivals, record: Record) -> Result<Network, SpawnErr> {
+    let (actor, _) = Actor::spawn(None, Outward(hub.clone()), record).await?;
     let (sender, mut messages) = mpsc::channel(QUEUE);
     let mut tasks = JoinSet::new();
     tasks.spawn(receive(hub, arrivals));
@@ -70,34 +71,50 @@ async fn receive(hub: Arc<Hub>, mut arrivals: Arrivals) {
 #[async_trait]
 impl Actor for Outward {
     type Msg = Msg<Quittance>;
-    type State = ();
-    type Arguments = ();
+    type State = Record;
+    type Arguments = Record;
 
-    async fn pre_start(&self, _: ActorRef<Self::Msg>, (): ()) -> Result<(), ActorProcessingErr> {
-        Ok(())
+    async fn pre_start(
+        &self,
+        _: ActorRef<Self::Msg>,
+        record: Record,
+    ) -> Result<Record, ActorProcessingErr> {
+        Ok(record)
     }
 
     async fn handle(
         &self,
         _: ActorRef<Self::Msg>,
         message: Self::Msg,
-        (): &mut (),
+        record: &mut Record,
     ) -> Result<(), ActorProcessingErr> {
-        self.act(message);
+        self.act(message, record);
         Ok(())
     }
 }
 
 impl Outward {
-    fn act(&self, message: Msg<Quittance>) {
+    /// Says what cannot be taken back, once it is noted. What cannot be noted is not said.
+    fn say(&self, frame: &Frame, said: Said, record: &mut Record) {
+        match record.note(said) {
+            Ok(()) => self.0.publish_frame(frame),
+            Err(error) => tracing::error!(%error, "a vote cannot be noted, and is not sent"),
+        }
+    }
+
+    fn act(&self, message: Msg<Quittance>, record: &mut Record) {
         let Self(hub) = self;
         match message {
             Msg::Subscribe(subscriber) => hub.subscribe(subscriber),
             Msg::PublishConsensusMsg(SignedConsensusMsg::Vote(vote)) => {
-                hub.publish_frame(&Frame::Vote(vote_out(&vote)));
+                let vote = vote_out(&vote);
+                let said = Said::vote(&vote);
+                self.say(&Frame::Vote(vote), said, record);
             }
             Msg::PublishConsensusMsg(SignedConsensusMsg::Proposal(proposal)) => {
-                hub.publish_frame(&Frame::Proposal(proposal_out(&proposal)));
+                let proposal = proposal_out(&proposal);
+                let said = Said::proposal(&proposal);
+                self.say(&Frame::Proposal(proposal), said, record);
             }
             Msg::PublishLivenessMsg(LivenessMsg::Vote(vote)) => {
                 hub.publish_frame(&Frame::VoteAgain(vote_out(&vote)));

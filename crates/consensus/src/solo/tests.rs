@@ -7,7 +7,7 @@ use quittance_crypto::signature::Suite;
 use quittance_ledger::block::{Block, transactions_root};
 use quittance_ledger::certificate::Validator;
 use quittance_ledger::evidence::Evidence;
-use quittance_ledger::ids::{BlockId, ChainId, Height};
+use quittance_ledger::ids::{BlockId, ChainId, Height, Timestamp};
 use quittance_ledger::transaction::Verified;
 
 use super::*;
@@ -127,7 +127,7 @@ fn run(
 ) -> (Bell, Told, JoinHandle<Ended>) {
     let pace = Pace { min_interval: Duration::from_millis(5), heartbeat };
     let set = validators(&[("VALAXX2A", 1, 1)]);
-    let solo = Solo::new(&set, id("VALAXX2A"), key(1), pace).unwrap();
+    let solo = Solo::new(&set, id("VALAXX2A"), key(1), pace, Clock::default()).unwrap();
     let ((tell, told), bell) = (channel(), Bell::new());
     let mut fake = Fake { tell, height: Height(0), fail_at, change };
     let own = bell.clone();
@@ -140,8 +140,9 @@ const SOON: Duration = Duration::from_secs(20);
 #[test]
 fn only_who_is_alone_decides_alone() {
     let pace = Pace { min_interval: LONG, heartbeat: LONG };
-    let of =
-        |set: &[_], who, seed| Solo::new(&validators(set), id(who), key(seed), pace).map(|_| ());
+    let of = |set: &[_], who, seed| {
+        Solo::new(&validators(set), id(who), key(seed), pace, Clock::default()).map(|_| ())
+    };
     let (one, two) = (("VALAXX2A", 1, 5), ("VALBXX2A", 2, 1));
     assert_eq!(of(&[one], "VALAXX2A", 1), Ok(()));
     assert_eq!(of(&[one], "VALAXX2A", 2), Err(SoloError::OtherKey(id("VALAXX2A"))));

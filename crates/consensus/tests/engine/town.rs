@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use quittance_consensus::store::FolderStore;
 use quittance_consensus::transport::{Inbox, Peer};
-use quittance_consensus::{Bell, Engine, EngineConfig, Pace, Patience, Role};
+use quittance_consensus::{Bell, Clock, Engine, EngineConfig, Pace, Patience, Role};
 use quittance_crypto::signature::SigningKey;
 use quittance_ledger::certificate::{Validator, ValidatorSet};
 use quittance_ledger::ids::{Height, InstitutionId};
@@ -145,6 +145,7 @@ impl Town {
             role,
             pace: self.pace,
             patience: patience(),
+            clock: Clock::default(),
             folder: house.path("engine"),
             store: Box::new(FolderStore::open(house.path("proposals")).unwrap()),
             transport,

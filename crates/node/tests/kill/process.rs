@@ -9,9 +9,13 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use quittance_consensus::Clock;
 use quittance_node::{Config, Node};
+use tracing_subscriber::EnvFilter;
 
 const CONFIG: &str = "QUITTANCE_TEST_NODE";
+/// By how many milliseconds the node's clock is ahead.
+pub const AHEAD: &str = "QUITTANCE_TEST_CLOCK";
 const LISTENS: &str = "the node listens on ";
 
 /// Longer than anything here takes, also on a busy machine.
@@ -21,15 +25,17 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[test]
 #[ignore = "run by the other tests, as a process of its own"]
 fn node_process() {
-    let Some(config) = std::env::var_os(CONFIG) else { return };
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_max_level(tracing::Level::WARN)
-        .with_ansi(false)
-        .init();
+    let Some(file) = std::env::var_os(CONFIG) else { return };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
+    log.with_writer(std::io::stderr).init();
+    let mut config = Config::load(file.as_ref()).unwrap();
+    if let Ok(ahead) = std::env::var(AHEAD) {
+        config.clock = Clock::ahead_by(ahead.parse().unwrap());
+    }
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let ended = runtime.block_on(async {
-        let node = Node::start(Config::load(config.as_ref()).unwrap()).await?;
+        let node = Node::start(config).await?;
         println!("\n{LISTENS}{}", node.address());
         node.serve(std::future::pending()).await
     });
@@ -45,33 +51,46 @@ pub struct Process {
     child: Child,
     /// Where it listens, once it has said so.
     pub address: Option<SocketAddr>,
-    /// What it has said to standard error so far, and who listens.
-    said: Arc<Mutex<String>>,
-    listener: Option<JoinHandle<()>>,
+    said: Arc<Mutex<Vec<u8>>>,
+    hearing: Option<JoinHandle<()>>,
 }
 
 impl Process {
     /// Starts a node with this configuration, and waits until it listens or has ended.
     pub fn start(config: &Path, prepare: impl FnOnce(&mut Command)) -> Self {
-        let mut command = Command::new(std::env::current_exe().unwrap());
+        Self::start_by(&[], config, prepare)
+    }
+
+    /// The same, by another program that becomes the node: `before` is its command line without the
+    /// node's own.
+    pub fn start_by(before: &[String], config: &Path, prepare: impl FnOnce(&mut Command)) -> Self {
+        let own = std::env::current_exe().unwrap();
+        let mut command = match before {
+            [] => Command::new(own),
+            [program, rest @ ..] => {
+                let mut command = Command::new(program);
+                command.args(rest).arg(own);
+                command
+            }
+        };
         command.args(["process::node_process", "--exact", "--ignored", "--nocapture"]);
         command.env(CONFIG, config).stdout(Stdio::piped()).stderr(Stdio::piped());
         prepare(&mut command);
         let mut child = command.spawn().unwrap();
-        let (stderr, said) = (child.stderr.take().unwrap(), Arc::new(Mutex::new(String::new())));
-        let hears = said.clone();
-        let listener = std::thread::spawn(move || {
-            for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
-                let mut said = hears.lock().unwrap();
-                said.push_str(&String::from_utf8_lossy(&line));
-                said.push('\n');
+        let mut stderr = child.stderr.take().unwrap();
+        let said = Arc::new(Mutex::new(vec![]));
+        let heard = said.clone();
+        let hearing = std::thread::spawn(move || {
+            let mut piece = [0; 4096];
+            while let Ok(length @ 1..) = stderr.read(&mut piece) {
+                heard.lock().unwrap().extend_from_slice(&piece[..length]);
             }
         });
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut heard = lines.map_while(Result::ok);
         let address = heard.find_map(|line| line.strip_prefix(LISTENS)?.parse().ok());
         // Nobody reads on: what it writes after that is lost, and little.
-        Self { child, address, said, listener: Some(listener) }
+        Self { child, address, said, hearing: Some(hearing) }
     }
 
     /// `SIGKILL`: nothing of the process runs after it.
@@ -96,13 +115,21 @@ impl Process {
     pub fn end(&mut self, what: &str) -> (ExitStatus, String) {
         assert!(self.ends_within(PATIENCE), "{what}: the node goes on");
         let status = self.child.wait().unwrap();
-        self.listener.take().unwrap().join().unwrap();
+        self.hearing.take().unwrap().join().unwrap();
         (status, self.said())
     }
 
-    /// What it has said to standard error so far.
+    /// What was said to standard error so far.
     pub fn said(&self) -> String {
-        self.said.lock().unwrap().clone()
+        String::from_utf8_lossy(&self.said.lock().unwrap()).into_owned()
+    }
+
+    /// The most memory that it has held, in bytes.
+    pub fn most_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+        kib << 10
     }
 }
 

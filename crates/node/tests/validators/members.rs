@@ -143,12 +143,10 @@ impl Town {
 
     /// Its configuration names the others.
     pub fn join_others(&self, at: usize) {
-        self.set_directory(at, Some("../directory.toml".into()));
+        self.set_directory(at, Some("directory.toml".into()));
     }
 
     fn set_directory(&self, at: usize, directory: Option<PathBuf>) {
-        let text = std::fs::read_to_string(self.home(at).join("config.toml")).unwrap();
-        let file: NodeFile = toml::from_str(&text).unwrap();
-        self.configure(at, &NodeFile { directory, ..file });
+        self.configure(at, |file| file.directory = directory);
     }
 }

@@ -18,7 +18,7 @@ use quittance_ledger::transaction::Transaction;
 use quittance_node::NodeFile;
 use quittance_rpc::client::Dialer;
 use quittance_rpc::config::{Listen, Target, TlsFiles, TrustedAuthority};
-use quittance_rpc::convert::TransactionStatus;
+use quittance_rpc::convert::{ChainView, FinalBlock, TransactionStatus};
 use quittance_rpc::identity::{Identity, Process as Kind, ProcessName};
 use quittance_rpc::limits::Limits;
 use quittance_rpc::ports::free_range;
@@ -29,7 +29,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::common::Client;
 use crate::common::banks::{Banks, ISSUER, SUITE, VALIDATOR, id, terms};
-use crate::process::Process;
+use crate::process::{AHEAD, Process};
 
 /// Longer than anything takes, also on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -44,11 +44,16 @@ const CREDITS: usize = 60;
 #[path = "members.rs"]
 mod members;
 
+#[allow(dead_code, reason = "each test uses its own part")]
 pub struct Town {
     banks: Banks,
     genesis: Genesis,
+    authority: Authority,
     client: Tls,
-    base_port: u16,
+    /// Where each listens.
+    addresses: Vec<String>,
+    /// How each is started.
+    pub ways: Vec<Way>,
     folder: tempfile::TempDir,
     authority: Authority,
     /// The keys of all who are or may become validators.
@@ -64,7 +69,16 @@ pub struct Town {
     acknowledged: BTreeMap<TransactionId, (Height, u32)>,
 }
 
-fn name(at: usize) -> String {
+/// How a validator's process is started.
+#[derive(Default, Clone)]
+pub struct Way {
+    /// The command line of a program that becomes the node; empty if there is none.
+    pub before: Vec<String>,
+    /// By how many milliseconds its clock is ahead.
+    pub ahead: i64,
+}
+
+pub fn name(at: usize) -> String {
     format!("VALDZZ{:02}", at + 1)
 }
 
@@ -77,6 +91,7 @@ fn write(path: &Path, content: &[u8], mode: u32) {
     std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
 }
 
+#[allow(dead_code, reason = "each test uses its own part")]
 impl Town {
     /// So many validators, all of them running.
     pub fn new(count: usize) -> Self {
@@ -86,23 +101,45 @@ impl Town {
     /// The same, and some who are not validators yet and do not run: the genesis knows neither them
     /// nor their keys.
     pub fn with(validators: usize, others: usize) -> Self {
-        let (banks, count) = (Banks::new(), validators + others);
+        let mut town = Self::among(Self::free(validators + others), validators);
+        (0..validators).for_each(|at| town.start(at));
+        town
+    }
+
+    /// So many validators on this machine, none of them running.
+    pub fn furnished(count: usize) -> Self {
+        Self::at(Self::free(count))
+    }
+
+    /// Validators that listen at these addresses, none of them running.
+    pub fn at(addresses: Vec<String>) -> Self {
+        let count = addresses.len();
+        Self::among(addresses, count)
+    }
+
+    fn free(count: usize) -> Vec<String> {
+        let base = free_range(count as u16).unwrap();
+        (0..count as u16).map(|at| format!("127.0.0.1:{}", base + at)).collect()
+    }
+
+    /// Those who listen at these addresses, the first of them validators.
+    fn among(addresses: Vec<String>, validators: usize) -> Self {
+        let (banks, count) = (Banks::new(), addresses.len());
         let rings: Vec<_> =
             (0..count).map(|at| KeyRing::generate(&name(at), SUITE).unwrap()).collect();
         let genesis = genesis(&banks, &rings[..validators]);
         let authority = Authority::create("test").unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let base_port = free_range(count as u16).unwrap();
         let root = folder.path();
         write(&root.join("genesis.json"), &serde_json::to_vec(&genesis).unwrap(), 0o644);
         write(&root.join("ca.pem"), authority.certificate_pem().as_bytes(), 0o644);
-        write(&root.join("directory.toml"), directory(base_port, count).as_bytes(), 0o644);
         let client = ProcessName { institution: id(ISSUER), process: Kind::Agent };
         let client = tls(&authority, client);
-        let mut town = Self {
+        let town = Self {
             banks,
             client,
-            base_port,
+            addresses,
+            ways: vec![Way::default(); count],
             folder,
             authority,
             sets: [(genesis.validators.digest(), genesis.validators.clone())].into(),
@@ -113,17 +150,37 @@ impl Town {
             sent: vec![],
             acknowledged: BTreeMap::new(),
         };
-        (0..count).for_each(|at| town.furnish(at));
-        (0..validators).for_each(|at| town.start(at));
+        for at in 0..count {
+            town.furnish(at);
+            town.direct(at, |to| town.addresses[to].clone());
+        }
         town
     }
 
-    fn home(&self, at: usize) -> PathBuf {
+    pub fn home(&self, at: usize) -> PathBuf {
         self.folder.path().join(name(at))
     }
 
-    fn address(&self, at: usize) -> String {
-        format!("127.0.0.1:{}", usize::from(self.base_port) + at)
+    pub fn config(&self, at: usize) -> PathBuf {
+        self.home(at).join("config.toml")
+    }
+
+    /// Has a validator look for the others at these addresses.
+    pub fn direct(&self, at: usize, address: impl Fn(usize) -> String) {
+        let text = directory((0..self.addresses.len()).map(address));
+        write(&self.home(at).join("directory.toml"), text.as_bytes(), 0o644);
+    }
+
+    /// Changes a validator's configuration, for its next start.
+    pub fn configure(&self, at: usize, change: impl FnOnce(&mut NodeFile)) {
+        let text = std::fs::read_to_string(self.config(at)).unwrap();
+        let mut file = toml::from_str(&text).unwrap();
+        change(&mut file);
+        write(&self.config(at), toml::to_string(&file).unwrap().as_bytes(), 0o644);
+    }
+
+    pub fn address(&self, at: usize) -> &str {
+        &self.addresses[at]
     }
 
     /// The folder of one validator.
@@ -142,21 +199,21 @@ impl Town {
             data: "data".into(),
             keys: "keys.age".into(),
             passphrase: "passphrase".into(),
-            directory: Some("../directory.toml".into()),
+            directory: Some("directory.toml".into()),
             votes: true,
             log: None,
             log_format: Default::default(),
             metrics: None,
             min_block_interval_ms: 5,
             heartbeat_ms: 500,
-            listen: Listen { address: self.address(at), key_exchange: KeyExchange::Hybrid },
+            listen: Listen { address: self.address(at).into(), key_exchange: KeyExchange::Hybrid },
             tls: TlsFiles {
                 certificate: "tls.pem".into(),
                 key: "tls.key".into(),
                 trust: vec![TrustedAuthority { file: "../ca.pem".into(), institutions: None }],
             },
         };
-        self.configure(at, &file);
+        write(&self.config(at), toml::to_string(&file).unwrap().as_bytes(), 0o644);
     }
 
     fn write_keys(&self, at: usize) {
@@ -164,18 +221,27 @@ impl Town {
         write(&self.home(at).join("keys.age"), &sealed, 0o644);
     }
 
-    fn configure(&self, at: usize, file: &NodeFile) {
-        let text = toml::to_string(file).unwrap();
-        write(&self.home(at).join("config.toml"), text.as_bytes(), 0o644);
-    }
-
     pub fn start(&mut self, at: usize) {
         self.start_with(at, |_| {});
     }
 
     pub fn start_with(&mut self, at: usize, prepare: impl FnOnce(&mut Command)) {
-        let process = Process::start(&self.home(at).join("config.toml"), prepare);
+        let Way { before, ahead } = &self.ways[at];
+        let process = Process::start_by(before, &self.config(at), |command| {
+            command.env(AHEAD, ahead.to_string());
+            prepare(command);
+        });
         self.processes[at] = Some(process);
+    }
+
+    /// The process of a validator that runs.
+    pub fn process(&mut self, at: usize) -> &mut Process {
+        self.processes[at].as_mut().unwrap()
+    }
+
+    /// The validators that run.
+    pub fn all_running(&self) -> Vec<usize> {
+        (0..self.processes.len()).filter(|at| self.processes[*at].is_some()).collect()
     }
 
     /// `SIGKILL`.
@@ -198,7 +264,7 @@ impl Town {
     }
 
     fn client(&self, at: usize) -> Client {
-        let target = Target { address: self.address(at), identity: node_name(at) };
+        let target = Target { address: self.address(at).into(), identity: node_name(at) };
         Client(Dialer::new(self.client.clone(), Limits::default()).node(&target).unwrap())
     }
 
@@ -274,25 +340,47 @@ impl Town {
         }
     }
 
-    /// All validators have the same chain, with every transaction that was acknowledged where it was
+    /// How far a validator is, and the state's root there; none if it does not answer.
+    pub async fn view(&self, at: usize) -> Option<(Height, Digest)> {
+        let request = quittance_rpc::proto::node::v1::ChainStatusRequest {};
+        let status = self.client(at).0.chain_status(request).await.ok()?;
+        let view = ChainView::try_from(status.get_ref()).unwrap();
+        Some((view.height, view.state_root))
+    }
+
+    /// The blocks of these heights, as a validator has them; waits for those that are not there yet.
+    pub async fn blocks(&self, at: usize, first: Height, last: Height) -> Vec<FinalBlock> {
+        self.client(at).blocks(first.0, last.0).await
+    }
+
+    /// Waits until a validator has come to this height. `false` if it has ended instead.
+    pub async fn reaches(&mut self, at: usize, height: Height) -> bool {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if self.view(at).await.is_some_and(|(reached, _)| reached >= height) {
+                return true;
+            }
+            if self.process(at).ends_within(Duration::ZERO) {
+                return false;
+            }
+            let name = name(at);
+            assert!(
+                Instant::now() < deadline,
+                "{name} does not catch up: {}",
+                self.process(at).said()
+            );
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// All validators that run have the same chain, with every transaction that was acknowledged where it was
     /// said to be, and each once. How many there are.
     pub async fn compare(&mut self) -> usize {
         let end = self.acknowledged.values().map(|(height, _)| *height).max().unwrap();
         let mut chains = BTreeSet::new();
         for at in self.all_running() {
-            let mut client = self.client(at);
-            let deadline = Instant::now() + PATIENCE;
-            while client
-                .0
-                .chain_status(quittance_rpc::proto::node::v1::ChainStatusRequest {})
-                .await
-                .map_or(0, |status| status.into_inner().height)
-                < end.0
-            {
-                assert!(Instant::now() < deadline, "{} does not catch up", name(at));
-                sleep(Duration::from_millis(50)).await;
-            }
-            let blocks = client.blocks(1, end.0).await;
+            assert!(self.reaches(at, end).await, "{} has ended", name(at));
+            let blocks = self.blocks(at, Height(1), end).await;
             let mut found = BTreeMap::new();
             for next in &blocks {
                 let validators = &self.sets[&next.block.header.validators];
@@ -333,15 +421,15 @@ fn keys(ring: &KeyRing) -> Vec<PublicKey> {
     [Purpose::Transaction, Purpose::Vote].map(public).into()
 }
 
-fn directory(base_port: u16, count: usize) -> String {
+fn directory(addresses: impl Iterator<Item = String>) -> String {
     let mut text = format!(
-        "[node]\naddress = \"127.0.0.1:{base_port}\"\nidentity = \"{}\"\n\
+        "[node]\naddress = \"127.0.0.1:1\"\nidentity = \"{}\"\n\
          [coordinator]\naddress = \"127.0.0.1:1\"\nidentity = \"urn:quittance:CORDZZ01:coordinator\"\n\
          [validators]\n",
         node_name(0)
     );
-    for at in 0..count {
-        text += &format!("{} = \"127.0.0.1:{}\"\n", name(at), usize::from(base_port) + at);
+    for (at, address) in addresses.enumerate() {
+        text += &format!("{} = \"{address}\"\n", name(at));
     }
     text
 }

@@ -14,13 +14,13 @@ use quittance_ledger::certificate::Certificate;
 use quittance_ledger::ids::{BlockId, Height, InstitutionId};
 use quittance_ledger::transaction::Verified;
 
-use super::{Result, now};
+use super::Result;
 use crate::engine::RunError;
 use crate::engine::context::{Quittance, Value, Who, Whole};
 use crate::engine::convert::block_in;
 use crate::store::{ProposalStore, Proposed};
 use crate::wire::{DecidedBlock, MAX_RESPONSE_BLOCKS, MAX_RESPONSE_BYTES};
-use crate::{Application, Moment, Occasion};
+use crate::{Application, Clock, Moment, Occasion};
 
 /// Blocks of the height after the present one that wait for it.
 const MAX_EARLY: usize = 4;
@@ -38,6 +38,7 @@ pub struct Blocks {
     early: Vec<Whole>,
     /// The last height whose block was fetched from others.
     fetched: Option<Height>,
+    clock: Clock,
 }
 
 fn value(whole: &Whole, validity: Validity) -> ProposedValue<Quittance> {
@@ -62,8 +63,8 @@ fn whole(proposed: Proposed) -> Whole {
 }
 
 impl Blocks {
-    pub fn new(store: Box<dyn ProposalStore>) -> Self {
-        Self { store, accepted: BTreeMap::new(), early: Vec::new(), fetched: None }
+    pub fn new(store: Box<dyn ProposalStore>, clock: Clock) -> Self {
+        Self { store, accepted: BTreeMap::new(), early: Vec::new(), fetched: None, clock }
     }
 
     /// A block for this place: the same one whenever it is asked for.
@@ -81,7 +82,7 @@ impl Blocks {
         if let Some(kept) = kept {
             return Ok(Some(whole(kept)));
         }
-        let made = application.propose(now(), Occasion::Heartbeat);
+        let made = application.propose(self.clock.now(), Occasion::Heartbeat);
         let Some(made) = made.map_err(RunError::Application)? else { return Ok(None) };
         let (block, bytes) = (made.id(), Bytes::from(made.to_bytes()));
         let whole = Whole { who, height, round, block, bytes };
@@ -98,7 +99,7 @@ impl Blocks {
     ) -> Result<Option<ProposedValue<Quittance>>, A> {
         let next = application.tip().next();
         if whole.height == next {
-            let fresh = Moment::Fresh(now());
+            let fresh = Moment::Fresh(self.clock.now());
             return self.check(application, &whole, fresh).map(Some);
         }
         if whole.height == next.next() && self.early.len() < MAX_EARLY {
@@ -126,7 +127,7 @@ impl Blocks {
         }
         for early in std::mem::take(&mut self.early) {
             if early.height == height {
-                values.push(self.check(application, &early, Moment::Fresh(now()))?);
+                values.push(self.check(application, &early, Moment::Fresh(self.clock.now()))?);
             }
         }
         Ok(values)

@@ -13,7 +13,7 @@ use crate::engine::RunError;
 use crate::engine::context::Whole;
 use crate::engine::host::Blocks;
 use crate::store::{FolderStore, MemoryStore, ProposalStore};
-use crate::{Application, Moment, Occasion};
+use crate::{Application, Clock, Moment, Occasion};
 
 #[derive(Debug, Error)]
 #[error("refused")]
@@ -95,13 +95,14 @@ fn certificate(height: u64, block: BlockId) -> Certificate {
 }
 
 fn memory() -> Blocks {
-    Blocks::new(Box::<MemoryStore>::default())
+    Blocks::new(Box::<MemoryStore>::default(), Clock::default())
 }
 
 #[test]
 fn the_same_block_is_proposed_whenever_it_is_asked_for_also_after_a_crash() {
     let folder = tempfile::tempdir().unwrap();
-    let open = || Blocks::new(Box::new(FolderStore::open(folder.path()).unwrap()));
+    let open =
+        || Blocks::new(Box::new(FolderStore::open(folder.path()).unwrap()), Clock::default());
     let mut fake = Fake::default();
     let mut blocks = open();
     let place = (Height(1), 0, name(0));
@@ -123,7 +124,8 @@ fn the_same_block_is_proposed_whenever_it_is_asked_for_also_after_a_crash() {
 #[test]
 fn a_block_is_kept_before_the_engine_learns_that_it_is_valid() {
     let folder = tempfile::tempdir().unwrap();
-    let mut blocks = Blocks::new(Box::new(FolderStore::open(folder.path()).unwrap()));
+    let mut blocks =
+        Blocks::new(Box::new(FolderStore::open(folder.path()).unwrap()), Clock::default());
     let mut fake = Fake::default();
     let valid = blocks.received(&mut fake, whole(1, 2)).unwrap().unwrap();
     assert!(valid.validity.is_valid());
@@ -146,7 +148,8 @@ fn a_block_is_kept_before_the_engine_learns_that_it_is_valid() {
 fn the_clock_has_a_say_in_fresh_proposals_alone() {
     let mut fake = Fake::default();
     let folder = tempfile::tempdir().unwrap();
-    let open = || Blocks::new(Box::new(FolderStore::open(folder.path()).unwrap()));
+    let open =
+        || Blocks::new(Box::new(FolderStore::open(folder.path()).unwrap()), Clock::default());
     let mut blocks = open();
     blocks.received(&mut fake, whole(1, 2)).unwrap();
     assert!(matches!(fake.moments[..], [Moment::Fresh(_)]));
