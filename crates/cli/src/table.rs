@@ -29,8 +29,13 @@ impl Table {
     }
 
     /// Adds a row; cells that are missing stay empty.
-    pub fn row<'a>(&mut self, cells: impl IntoIterator<Item = &'a str>) {
-        self.rows.push(cells.into_iter().map(str::to_owned).collect());
+    pub fn row<const N: usize>(&mut self, cells: [&str; N]) {
+        self.line(cells.map(str::to_owned).into());
+    }
+
+    /// Adds a row whose number of cells depends on what is shown.
+    pub fn line(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
     }
 
     /// Whether there is nothing to show.

@@ -39,7 +39,7 @@ pub fn text(status: &Status) -> String {
             in_hand(work),
             asked.subject.address.clone(),
         ]);
-        table.row(row.iter().map(String::as_str));
+        table.line(row);
     }
     format!("{}\n\n{table}\n{}", utc(status.at_ms), verdict(status))
 }
