@@ -1,7 +1,7 @@
 //! A node in a process of its own.
 #![allow(dead_code, reason = "each test uses its own part")]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};

@@ -10,6 +10,7 @@ use tonic_health::pb::health_client::HealthClient;
 
 use super::*;
 
+#[allow(dead_code, reason = "each test uses its own part")]
 impl Town {
     /// Who this is.
     pub fn id(&self, at: usize) -> InstitutionId {
@@ -19,10 +20,6 @@ impl Town {
     /// Where it keeps what belongs to consensus.
     pub fn consensus(&self, at: usize) -> PathBuf {
         self.home(at).join("data/consensus")
-    }
-
-    pub fn process(&mut self, at: usize) -> &mut Process {
-        self.processes[at].as_mut().unwrap()
     }
 
     /// The height of a validator; 0 while it does not answer.
@@ -55,7 +52,7 @@ impl Town {
 
     /// Whether it says that it is ready.
     pub async fn is_ready(&self, at: usize) -> bool {
-        let target = Target { address: self.address(at), identity: node_name(at) };
+        let target = Target { address: self.address(at).to_owned(), identity: node_name(at) };
         let channel = Dialer::new(self.client.clone(), Limits::default()).channel(&target).unwrap();
         let answer = HealthClient::new(channel).check(HealthCheckRequest::default()).await;
         answer.unwrap().into_inner().status == 1

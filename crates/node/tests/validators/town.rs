@@ -55,7 +55,6 @@ pub struct Town {
     /// How each is started.
     pub ways: Vec<Way>,
     folder: tempfile::TempDir,
-    authority: Authority,
     /// The keys of all who are or may become validators.
     rings: Vec<KeyRing>,
     /// Every set of validators that the tests expect, by its digest.
@@ -252,10 +251,6 @@ impl Town {
     /// All that a validator has stored is gone.
     pub fn wipe(&self, at: usize) {
         std::fs::remove_dir_all(self.home(at).join("data")).unwrap();
-    }
-
-    fn all_running(&self) -> Vec<usize> {
-        (0..self.processes.len()).filter(|at| self.processes[*at].is_some()).collect()
     }
 
     /// The first that runs.
