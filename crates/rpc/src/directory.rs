@@ -97,10 +97,14 @@ impl Directory {
         let mut nodes: Vec<Target> = Vec::new();
         for (index, name) in names.iter().enumerate() {
             let key = format!("{key}[{index}]");
-            let Some(id) = check.take(key.as_str(), name.parse::<InstitutionId>()) else { continue };
+            let Some(id) = check.take(key.as_str(), name.parse::<InstitutionId>()) else {
+                continue;
+            };
             let own = Some(&self.node).filter(|node| node.identity.institution == id);
             match self.validators.get(&id).or(own) {
-                Some(node) if nodes.contains(node) => check.problem(key, format!("{id} is named twice")),
+                Some(node) if nodes.contains(node) => {
+                    check.problem(key, format!("{id} is named twice"))
+                }
                 Some(node) => nodes.push(node.clone()),
                 None => check.problem(key, format!("the directory names no validator {id}")),
             }

@@ -174,12 +174,7 @@ impl ChainStore {
         }
     }
 
-    fn check_tip(
-        &self,
-        tip: Tip,
-        state: &State,
-        genesis: &Genesis,
-    ) -> Result<Header, ChainError> {
+    fn check_tip(&self, tip: Tip, state: &State, genesis: &Genesis) -> Result<Header, ChainError> {
         let height = tip.height.0;
         let wrong = |problem: String| ChainError::Tip { height, problem };
         let stored = self.block(tip.height)?.ok_or_else(|| wrong("it is missing".into()))?;

@@ -71,10 +71,8 @@ pub enum WrongSet {
         announced: Digest,
     },
     /// Others come.
-    #[error("announces validators {announced}, and comes with validators {found}")]
+    #[error("comes with validators {found}, and announces others")]
     Another {
-        /// The digest in the header.
-        announced: Digest,
         /// The digest of those that came.
         found: Digest,
     },
@@ -156,7 +154,7 @@ fn changed<'a>(
         (false, None) => Err(WrongSet::Missing { announced }),
         (false, Some(next)) => match next.digest() {
             found if found == announced => Ok(Some(next)),
-            found => Err(WrongSet::Another { announced, found }),
+            found => Err(WrongSet::Another { found }),
         },
     }
 }

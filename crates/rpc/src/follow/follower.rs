@@ -194,7 +194,9 @@ impl Follower {
             };
             return match timeout(GRACE, blocks.message()).await {
                 Ok(response) => Ok(response?),
-                Err(_) => Err(Over::Quiet(format!("it sends nothing after block {after}; {reason}"))),
+                Err(_) => {
+                    Err(Over::Quiet(format!("it sends nothing after block {after}; {reason}")))
+                }
             };
         }
     }
