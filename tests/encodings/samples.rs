@@ -193,7 +193,7 @@ fn wire(chain: &Chain) -> Vec<Sample> {
         pending: Vec::new(),
     };
     let (block, of_block) = smallest(chain);
-    let block = FinalBlock { block, certificate: of_block.clone() };
+    let block = FinalBlock { block, certificate: of_block.clone(), next_validators: None };
     let round = chain.state.rounds().next().map(|(_, round)| round.clone());
     let round = RoundView { round, height: header.height };
     let status = ChainView {

@@ -7,6 +7,8 @@
 //! keys = "keys.age"                 # the institution's secret keys
 //! passphrase = "passphrase"         # opens `keys`; readable by its owner only
 //! directory = "../directory.toml"   # where the other processes listen
+//! # nodes = ["VALDZZ02", "VALDZZ01"] # the validators that are used, in this order; default: all of
+//! #                                 # the directory, first its node
 //! # log = "info"                    # unless the environment says otherwise (RUST_LOG)
 //! # log_format = "text"             # or "json": one object in each line
 //! # absorb_after_ms = 200           # how long a credit may wait for a posting to take it along
@@ -71,6 +73,9 @@ pub struct AgentFile {
     pub passphrase: PathBuf,
     /// The file with the addresses of the other processes.
     pub directory: PathBuf,
+    /// The validators that are used, in this order; all of the directory if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<String>,
     /// What is logged, such as `info` or `quittance_agent=debug`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
@@ -141,6 +146,7 @@ impl Config {
             check.suite(keys, genesis);
         }
         let directory = check.directory("directory", &read.directory);
+        let directory = directory.map(|all| all.choose("nodes", &read.nodes, &mut check));
         let listen = read.listen.check("listen", &mut check);
         let listen_peers = read.listen_peers.check("listen_peers", &mut check);
         let expected =

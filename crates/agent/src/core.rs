@@ -30,6 +30,7 @@ use quittance_ledger::state::{Asset, Role, State, StateError};
 use quittance_round::book::Book;
 use quittance_rpc::client::Dialer;
 use quittance_rpc::directory::Directory;
+use quittance_rpc::nodes::Nodes;
 use quittance_rpc::submit::Submitter;
 use quittance_storage::StorageError;
 use thiserror::Error;
@@ -81,6 +82,7 @@ pub(crate) struct Setting {
     pub(crate) keys: KeyRing,
     pub(crate) directory: Directory,
     pub(crate) dialer: Dialer,
+    pub(crate) nodes: Nodes,
     pub(crate) submitter: Submitter,
     pub(crate) absorb_after: Duration,
     pub(crate) expiry_blocks: u64,

@@ -293,15 +293,16 @@ impl Core {
             if let Some(Stage::Sent(transaction, since)) = first
                 && long(since)
             {
-                questions.push((*asset, transaction.id()));
+                questions.push((*asset, transaction.clone(), since.elapsed()));
                 lane.asking = true;
             }
         }
-        for (asset, id) in questions {
-            let submitter = self.setting.submitter.clone();
-            self.spawn(async move { submitter.status(id, 0).await }, move |core, answer| {
-                core.told(asset, id, answer)
-            });
+        for (asset, transaction, since) in questions {
+            let (submitter, id) = (self.setting.submitter.clone(), transaction.id());
+            self.spawn(
+                async move { submitter.look_after(&transaction, since).await },
+                move |core, answer| core.told(asset, id, answer),
+            );
         }
     }
 

@@ -25,6 +25,7 @@ pub mod exchange;
 mod lanes;
 mod payments;
 mod peers;
+mod receipt;
 mod rounds;
 mod service;
 mod show;
@@ -43,13 +44,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quittance_crypto::range_proof::{GeneratorError, check_generators};
-use quittance_ledger::block::Tip;
 use quittance_ledger::ids::Height;
 use quittance_ledger::state::{State, StateError};
 use quittance_rpc::client::{ConnectError, Dialer};
 use quittance_rpc::convert::FinalBlock;
-use quittance_rpc::follow::{self, FollowError, Following};
+use quittance_rpc::follow::{self, ChainChecker, FollowError, Following};
 use quittance_rpc::limits::Limits;
+use quittance_rpc::nodes::Nodes;
 use quittance_rpc::server::{Bound, Health, ServeError, Server};
 use quittance_rpc::submit::Submitter;
 use quittance_rpc::tls::trust::Admission;
@@ -86,7 +87,7 @@ pub enum AgentError {
     /// The node can never be called.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// The node serves what is not this chain.
+    /// All nodes serve what is not this chain.
     #[error(transparent)]
     Follow(#[from] FollowError),
     /// A server could not start, or failed.
@@ -136,8 +137,8 @@ impl Agent {
         let Config { institution, genesis, data, listen, listen_peers, tls, .. } = config;
         check_generators()?;
         let dialer = Dialer::new(tls.clone(), Limits::default());
-        let node = config.directory.node.clone();
-        let (registry, tip) = (State::genesis(&genesis)?, Tip::genesis(&genesis));
+        let nodes = Nodes::new(&dialer, &config.directory.nodes)?;
+        let registry = State::genesis(&genesis)?;
         let store = Store::open(&data, genesis.chain_id(), institution)?;
         let setting = Arc::new(Setting {
             institution,
@@ -147,7 +148,8 @@ impl Agent {
             }),
             keys: config.keys,
             directory: config.directory,
-            submitter: Submitter::new(&dialer, &node)?,
+            submitter: Submitter::new(&nodes),
+            nodes,
             dialer,
             absorb_after: config.absorb_after,
             expiry_blocks: config.expiry_blocks,
@@ -173,7 +175,7 @@ impl Agent {
         let peers = peers.bind(&tls, &listen_peers, config::agents_only()).await?;
         peers.health().set(false).await;
 
-        let following = follow::follow(&setting.dialer, &node, &setting.genesis, tip)?;
+        let following = follow::follow(&setting.nodes, ChainChecker::genesis(&setting.genesis));
         let ended = thread("core", move || steps.run(state))?;
         let (for_bank, for_peers) = (bank.address(), peers.address());
         tracing::info!(%institution, %for_bank, %for_peers, "agent listens");

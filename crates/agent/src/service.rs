@@ -18,6 +18,7 @@ use tonic::{Code, Request, Response, Status};
 
 use crate::core::{Core, Failure, Handle, View};
 use crate::exchange;
+use crate::receipt;
 use crate::show;
 use crate::store::{Transfer, TransferReceiver};
 use crate::wallet::WalletError;
@@ -239,6 +240,14 @@ impl Agent for Service {
         };
         let lines = self.core.call(step).await?;
         Ok(Response::new(api::StatementResponse { lines }))
+    }
+
+    async fn payment_receipt(
+        &self,
+        request: Request<api::PaymentReceiptRequest>,
+    ) -> Result<Response<api::PaymentReceiptResponse>, Status> {
+        let uetr = uetr("uetr", &may_look(&request)?.uetr)?;
+        Ok(Response::new(receipt::of_payment(&self.core, &self.view, uetr).await?))
     }
 
     async fn watch(

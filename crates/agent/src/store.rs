@@ -201,6 +201,19 @@ impl Store {
         Ok(lines)
     }
 
+    /// The first line of any account with this UETR, or `None`. Reads all lines.
+    pub(crate) fn line_of(&self, uetr: &Uetr) -> Result<Option<api::StatementLine>, StorageError> {
+        let (uetr, mut found) = (uetr.to_string(), None);
+        self.each(LINES, &[], |_, value| {
+            let Stored(line): Stored<api::StatementLine> = self.database.decode(LINES, value)?;
+            if line.uetr == uetr {
+                found = Some(line);
+            }
+            Ok(found.is_none())
+        })?;
+        Ok(found)
+    }
+
     /// Events after a position, `limit` at most.
     pub(crate) fn events(&self, after: u64, limit: usize) -> Result<Vec<api::Event>, StorageError> {
         let first = after.saturating_add(1).to_be_bytes();

@@ -1,22 +1,25 @@
 //! `quittance client`: a bank's own system on the command line.
 
+mod connect;
+mod receipt;
 mod show;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use quittance_ledger::ids::{AssetId, InstitutionId, Uetr};
 use quittance_rpc::client::{ConnectError, Dialer};
-use quittance_rpc::config::Target;
-use quittance_rpc::identity::{Process, ProcessName};
+use quittance_rpc::convert::FieldError;
 use quittance_rpc::limits::Limits;
 use quittance_rpc::proto::agent::v1 as api;
 use quittance_rpc::proto::agent::v1::agent_client::AgentClient;
-use quittance_rpc::tls::trust::{Scope, Trust};
-use quittance_rpc::tls::{Credentials, Tls, TlsError};
+use quittance_rpc::tls::TlsError;
 use rand_core::{OsRng, RngCore};
 use thiserror::Error;
 use tonic::transport::Channel;
+
+use connect::address_in;
+pub use connect::{credentials, credentials_in, target};
 
 /// How long the agent may take with an instruction before it answers, in milliseconds.
 const WAIT_MS: u32 = 30_000;
@@ -86,6 +89,14 @@ pub enum Question {
     },
     /// Exchanges offered and received.
     Exchanges,
+    /// Writes a receipt of a final payment, for `quittance-audit receipt verify`.
+    Receipt {
+        /// The UETR of a transfer, an exchange or a queued payment, made or received.
+        uetr: Uetr,
+        /// The file to make. One that exists is left as it is.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
     /// Prints events as they happen, until Ctrl-C.
     Watch {
         /// Only events after this position.
@@ -176,6 +187,17 @@ pub enum ClientError {
         /// Why not.
         reason: String,
     },
+    /// A file could not be written.
+    #[error("{path}: cannot be written: {reason}", path = .path.display())]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// The agent answers with something else than was asked for.
+    #[error("the agent's answer makes no sense: {0}")]
+    Answer(#[from] FieldError),
     /// Certificates are of no use.
     #[error("certificates: {0}")]
     Tls(#[from] TlsError),
@@ -191,41 +213,6 @@ impl From<tonic::Status> for ClientError {
     fn from(status: tonic::Status) -> Self {
         Self::Refused(Box::new(status))
     }
-}
-
-/// The three files with which a bank's own system proves who it is, and whom it believes.
-pub fn credentials(certificate: &Path, key: &Path, ca: &Path) -> Result<Tls, ClientError> {
-    let read = |path: &Path| {
-        std::fs::read(path)
-            .map_err(|error| ClientError::Read { path: path.to_owned(), reason: error.to_string() })
-    };
-    let mut trust = Trust::new();
-    trust.add_pem(&read(ca)?, Scope::Any)?;
-    let own = Credentials::from_pem(&read(certificate)?, &read(key)?)?;
-    Ok(Tls::new(own, trust).of_any_suite())
-}
-
-/// The same from the folder of a trial network.
-pub fn credentials_in(directory: &Path, bank: InstitutionId) -> Result<Tls, ClientError> {
-    let file = |end: &str| directory.join("clients").join(format!("{bank}.{end}"));
-    credentials(&file("pem"), &file("key"), &directory.join("ca/ca.pem"))
-}
-
-/// The agent of `bank` at an address.
-pub fn target(bank: InstitutionId, address: String) -> Target {
-    Target { address, identity: ProcessName { institution: bank, process: Process::Agent } }
-}
-
-/// Where a bank's agent in the folder of a trial network listens, from its configuration.
-fn address_in(directory: &Path, bank: InstitutionId) -> Result<String, ClientError> {
-    let path = directory.join(format!("agent-{bank}")).join("config.toml");
-    let failed = |reason: String| ClientError::Read { path: path.clone(), reason };
-    let text = std::fs::read_to_string(&path).map_err(|error| failed(error.to_string()))?;
-    let config: toml::Table =
-        text.parse().map_err(|error: toml::de::Error| failed(error.message().to_owned()))?;
-    let address = config.get("listen").and_then(|listen| listen.get("address"));
-    let address = address.and_then(toml::Value::as_str).map(str::to_owned);
-    address.ok_or_else(|| failed("listen.address is missing".to_owned()))
 }
 
 /// Makes the call and prints the answer.
@@ -281,6 +268,7 @@ async fn ask(mut agent: AgentClient<Channel>, question: Question) -> Result<Stri
         Question::Status => {
             show::status(&agent.agent_status(api::AgentStatusRequest {}).await?.into_inner())
         }
+        Question::Receipt { uetr, out } => receipt::export(agent, uetr, &out).await?,
         Question::Watch { after } => watch(agent, after).await?,
     })
 }

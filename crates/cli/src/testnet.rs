@@ -91,7 +91,7 @@ pub fn create_within(
     let authority = authority(plan, directory)?;
     for member in members.iter() {
         if let Some(keys) = keys.get(&member.institution()) {
-            let config = configs::process(member, members.validators.is_empty());
+            let config = configs::process(member, &members);
             process(directory, member, config, keys, &authority)?;
         }
     }

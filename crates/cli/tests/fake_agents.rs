@@ -73,6 +73,7 @@ impl Agent for Script {
         cancel_payment(CancelPaymentRequest) -> Payment;
         balance(BalanceRequest) -> BalanceResponse;
         statement(StatementRequest) -> StatementResponse;
+        payment_receipt(PaymentReceiptRequest) -> PaymentReceiptResponse;
         agent_status(AgentStatusRequest) -> AgentStatusResponse;
     }
 }

@@ -6,6 +6,8 @@
 //! keys = "keys.age"                 # the transaction and round keys are in it
 //! passphrase = "passphrase"         # opens `keys`; readable by its owner only
 //! directory = "../directory.toml"
+//! # nodes = ["VALDZZ02", "VALDZZ01"] # the validators that are used, in this order; default: all of
+//! #                                 # the directory, first its node
 //! # log = "info"                    # unless the environment says otherwise (RUST_LOG)
 //! # log_format = "text"             # or "json": one object in each line
 //! # committee = 1                   # who computes; default: the first of the genesis
@@ -71,6 +73,9 @@ pub struct CoordinatorFile {
     pub passphrase: PathBuf,
     /// Where everybody is.
     pub directory: PathBuf,
+    /// The validators that are used, in this order; all of the directory if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<String>,
     /// What is logged, such as `info` or `quittance_coordinator=debug`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
@@ -167,6 +172,7 @@ impl Config {
         let genesis = check.genesis("genesis", &read.genesis);
         let keys = check.key_ring(&read.keys, &read.passphrase, institution);
         let directory = check.directory("directory", &read.directory);
+        let directory = directory.map(|all| all.choose("nodes", &read.nodes, &mut check));
         let rules = genesis.as_ref().and_then(|genesis| rules(&read, genesis, &mut check));
         let listen = read.listen.check("listen", &mut check);
         let process = Process::Coordinator;

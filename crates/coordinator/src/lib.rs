@@ -23,12 +23,12 @@ mod service;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use quittance_ledger::block::Tip;
 use quittance_ledger::state::StateError;
 use quittance_round::book::{Book, BookError, MissingKey};
 use quittance_rpc::client::{ConnectError, Dialer};
-use quittance_rpc::follow::{self, FollowError};
+use quittance_rpc::follow::{self, ChainChecker, FollowError};
 use quittance_rpc::limits::Limits;
+use quittance_rpc::nodes::Nodes;
 use quittance_rpc::server::{Bound, ServeError, Server};
 use quittance_rpc::submit::Submitter;
 use quittance_rpc::tls::trust::Admission;
@@ -87,8 +87,9 @@ impl Coordinator {
             config;
         let book = Book::new(&genesis)?;
         let dialer = Dialer::new(tls.clone(), Limits::default());
-        let chain = follow::follow(&dialer, &directory.node, &genesis, Tip::genesis(&genesis))?;
-        let submitter = Submitter::new(&dialer, &directory.node)?;
+        let nodes = Nodes::new(&dialer, &directory.nodes)?;
+        let chain = follow::follow(&nodes, ChainChecker::genesis(&genesis));
+        let submitter = Submitter::new(&nodes);
 
         let admitted = Arc::new(Admitted::new(book.registry(), rules.committee));
         let (events, inbox) = mpsc::channel(EVENTS);

@@ -7,6 +7,8 @@
 //! keys = "keys.age"                 # the round and receipt keys are in it
 //! passphrase = "passphrase"         # opens `keys`; readable by its owner only
 //! directory = "../directory.toml"   # where the other processes listen
+//! # nodes = ["VALDZZ02", "VALDZZ01"] # the validators that are used, in this order; default: all of
+//! #                                 # the directory, first its node
 //! # log = "info"                    # unless the environment says otherwise (RUST_LOG)
 //! # log_format = "text"             # or "json": one object in each line
 //! # compute_ms = 240000             # the longest computation; less than at the coordinator
@@ -72,6 +74,9 @@ pub struct PartyFile {
     pub passphrase: PathBuf,
     /// The file with the addresses of the other processes.
     pub directory: PathBuf,
+    /// The validators that are used, in this order; all of the directory if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<String>,
     /// What is logged, such as `info` or `quittance_mpc_party=debug`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
@@ -105,7 +110,7 @@ pub struct Config {
     pub(crate) genesis: Genesis,
     pub(crate) data: PathBuf,
     pub(crate) keys: KeyRing,
-    pub(crate) node: Target,
+    pub(crate) nodes: Vec<Target>,
     pub(crate) coordinator: Target,
     /// The other parties.
     pub(crate) others: BTreeMap<InstitutionId, Target>,
@@ -130,6 +135,7 @@ impl Config {
         let genesis = check.genesis("genesis", &read.genesis);
         let keys = check.key_ring(&read.keys, &read.passphrase, institution);
         let directory = check.directory("directory", &read.directory);
+        let directory = directory.map(|all| all.choose("nodes", &read.nodes, &mut check));
         let listen = read.listen.check("listen", &mut check);
         let process = Process::Party;
         let expected = institution.map(|institution| ProcessName { institution, process });
@@ -156,14 +162,14 @@ impl Config {
         let parts = institution.zip(genesis).zip(keys).zip(directory).zip(others);
         check.finish(parts.zip(listen).zip(tls).map(|((parts, listen), tls)| {
             let ((((institution, genesis), keys), directory), others) = parts;
-            let Directory { node, coordinator, .. } = directory;
+            let Directory { nodes, coordinator, .. } = directory;
             let compute = Duration::from_millis(read.compute_ms);
             Self {
                 institution,
                 genesis,
                 data,
                 keys,
-                node,
+                nodes,
                 coordinator,
                 others,
                 compute,

@@ -32,17 +32,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use quittance_crypto::keyfile::KeyRing;
-use quittance_ledger::block::Tip;
 use quittance_ledger::genesis::Genesis;
 use quittance_ledger::ids::InstitutionId;
 use quittance_ledger::state::StateError;
 use quittance_round::book::{Book, BookError, MissingKey};
 use quittance_rpc::client::{ConnectError, Dialer};
 use quittance_rpc::config::Target;
-use quittance_rpc::follow::{self, FollowError, Following};
+use quittance_rpc::follow::{self, ChainChecker, FollowError, Following};
 use quittance_rpc::frames::Frames;
 use quittance_rpc::identity::Process;
 use quittance_rpc::limits::Limits;
+use quittance_rpc::nodes::Nodes;
 use quittance_rpc::server::{Bound, Health, ServeError, Server};
 use quittance_rpc::tls::trust::Admission;
 use quittance_storage::StorageError;
@@ -125,7 +125,7 @@ impl Party {
     /// Opens the store, begins to follow the chain, and binds the listener. Needs a tokio runtime.
     pub async fn start(config: Config) -> Result<Self, PartyError> {
         let Config { institution, genesis, data, keys, listen, tls, .. } = config;
-        let Config { node, coordinator, others, compute, preprocessing, .. } = config;
+        let Config { nodes, coordinator, others, compute, preprocessing, .. } = config;
         let book = Book::new(&genesis)?;
         let receipts = Receipts::open(&data, book.chain(), institution, MAX_ROUNDS)?;
         let making = match preprocessing {
@@ -133,7 +133,8 @@ impl Party {
             None => None,
         };
         let dialer = Dialer::new(tls.clone(), Limits::default());
-        let chain = follow::follow(&dialer, &node, &genesis, Tip::genesis(&genesis))?;
+        let nodes = Nodes::new(&dialer, &nodes)?;
+        let chain = follow::follow(&nodes, ChainChecker::genesis(&genesis));
         let (server, connections) = Server::new(Limits::default()).frames();
         let stopping = server.stopping();
         let frames = Frames::new(dialer.clone(), others.clone(), connections, &stopping)

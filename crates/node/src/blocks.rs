@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use quittance_crypto::encoding::Encode;
 use quittance_ledger::ids::Height;
 use quittance_rpc::proto::node::v1::BlocksResponse;
 use quittance_storage::StoredBlock;
@@ -65,7 +66,9 @@ async fn send_all(
             let stored = core.store.block(height).map_err(internal)?;
             let StoredBlock { block, certificate } =
                 stored.ok_or_else(|| internal(format_args!("block {height} is missing")))?;
-            let item = Ok(BlocksResponse { block, certificate });
+            let next = core.store.set_after(height).map_err(internal)?;
+            let next_validators = next.as_ref().map(Encode::to_bytes).unwrap_or_default();
+            let item = Ok(BlocksResponse { block, certificate, next_validators });
             match timeout(patience, blocks.send(item)).await {
                 Ok(Ok(())) => height = height.next(),
                 Ok(Err(_)) => return Ok(()),

@@ -1,10 +1,10 @@
 //! Receipts of what is final.
 
-use quittance_crypto::encoding::{Decode, Reader};
+use quittance_crypto::encoding::{Decode, Encode, Reader};
 use quittance_ledger::block::{Block, Header};
 use quittance_ledger::certificate::Certificate;
 use quittance_ledger::ids::{AccountId, Height, TransactionId};
-use quittance_ledger::receipt::{Claim, Receipt};
+use quittance_ledger::receipt::{Claim, MAX_RECEIPT_BYTES, MAX_SET_CHANGES, Receipt, SetChange};
 use quittance_rpc::receipt::{Query, Subject};
 use quittance_storage::StoredBlock;
 use tonic::Status;
@@ -21,8 +21,39 @@ pub(crate) fn make(core: &Core, query: &Query) -> Result<Receipt, Status> {
         Subject::Transaction { id, complete } => of_transaction(core, &id, complete)?,
         Subject::Account(id) => of_account(core, id)?,
     };
-    check_root(core, query.from, &header)?;
-    Ok(Receipt::new(Vec::new(), header, certificate, vec![claim]))
+    if query.from >= header.height {
+        let text = format!("from_height: the receipt is of block {}", header.height);
+        return Err(Status::invalid_argument(text));
+    }
+    let changes = set_changes(core, query.from, header.height)?;
+    let receipt = Receipt::new(changes, header, certificate, vec![claim]);
+    match receipt.to_bytes().len() {
+        0..=MAX_RECEIPT_BYTES => Ok(receipt),
+        _ => Err(too_many_changes(query.from)),
+    }
+}
+
+/// The changes of the validators after one block and before another: whoever knows the first block
+/// learns from them who decided the second.
+fn set_changes(core: &Core, after: Height, before: Height) -> Result<Vec<SetChange>, Status> {
+    let changes = core.store.set_changes(after, before, MAX_SET_CHANGES + 1).map_err(internal)?;
+    if changes.len() > MAX_SET_CHANGES {
+        return Err(too_many_changes(after));
+    }
+    let with_proof = changes.into_iter().map(|(height, validators)| {
+        let stored = stored(core, height)?;
+        let header = Header::decode(&mut Reader::new(&stored.block)).map_err(internal)?;
+        let certificate = Certificate::from_bytes(&stored.certificate).map_err(internal)?;
+        Ok(SetChange { header, certificate, validators })
+    });
+    with_proof.collect()
+}
+
+fn too_many_changes(from: Height) -> Status {
+    Status::failed_precondition(format!(
+        "the validators have changed more often since block {from} than a receipt can show \
+         ({MAX_SET_CHANGES} changes and {MAX_RECEIPT_BYTES} bytes): begin from a later checkpoint"
+    ))
 }
 
 fn of_transaction(
@@ -52,30 +83,6 @@ fn of_account(core: &Core, id: AccountId) -> Result<(Header, Certificate, Claim)
     let claim = Claim::of_account(&view.state, id);
     let claim = claim.ok_or_else(|| Status::internal("accounts have leaves"))?;
     Ok((header, certificate, claim))
-}
-
-/// Whoever knows the block at `from` must know from it who decided the receipt's block: changes of
-/// the validators in between are not kept where they could be found again.
-fn check_root(core: &Core, from: Height, header: &Header) -> Result<(), Status> {
-    if from >= header.height {
-        let text = format!("from_height: the receipt is of block {}", header.height);
-        return Err(Status::invalid_argument(text));
-    }
-    let known = match from {
-        Height::GENESIS => core.genesis.validators.digest(),
-        from => {
-            let stored = stored(core, from)?;
-            Header::decode(&mut Reader::new(&stored.block)).map_err(internal)?.next_validators
-        }
-    };
-    match known == header.validators {
-        true => Ok(()),
-        false => Err(Status::failed_precondition(format!(
-            "the validators have changed between blocks {from} and {}: \
-             begin from a checkpoint after that",
-            header.height
-        ))),
-    }
 }
 
 fn stored(core: &Core, height: Height) -> Result<StoredBlock, Status> {

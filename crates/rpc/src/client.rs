@@ -41,6 +41,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Why there is no connection.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ConnectError {
+    /// There is nobody to call.
+    #[error("no node is named")]
+    Nobody,
     /// Not `host:port`.
     #[error("{target}: the address is malformed: {reason}")]
     Address {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, Encode};
 use quittance_ledger::block::{Block, Header};
-use quittance_ledger::certificate::Certificate;
+use quittance_ledger::certificate::{Certificate, ValidatorSet};
 use quittance_ledger::ids::{AccountId, ChainId, Height, Timestamp, Uetr};
 use quittance_ledger::state::{Account, Key, PendingCredit, Round};
 use quittance_ledger::{merkle, tree};
@@ -178,22 +178,29 @@ pub struct FinalBlock {
     pub block: Block,
     /// Its certificate.
     pub certificate: Certificate,
+    /// Who decides from the next block on, if they are others than those who decided this one.
+    pub next_validators: Option<ValidatorSet>,
 }
 
 impl From<&FinalBlock> for node::BlocksResponse {
     fn from(of: &FinalBlock) -> Self {
-        Self { block: of.block.to_bytes(), certificate: of.certificate.to_bytes() }
+        Self {
+            block: of.block.to_bytes(),
+            certificate: of.certificate.to_bytes(),
+            next_validators: of.next_validators.as_ref().map(Encode::to_bytes).unwrap_or_default(),
+        }
     }
 }
 
 impl TryFrom<&node::BlocksResponse> for FinalBlock {
     type Error = FieldError;
 
-    /// Decodes; neither the block nor its certificate is verified.
+    /// Decodes; nothing of it is verified.
     fn try_from(response: &node::BlocksResponse) -> Result<Self, FieldError> {
         Ok(Self {
             block: decode("block", &response.block)?,
             certificate: decode("certificate", &response.certificate)?,
+            next_validators: decode_option("next_validators", &response.next_validators)?,
         })
     }
 }

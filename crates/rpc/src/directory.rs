@@ -1,7 +1,7 @@
 //! Where everybody listens: the file `directory.toml`.
 //!
 //! ```toml
-//! [node]
+//! [node]                            # the validator that is used first
 //! address = "127.0.0.1:7000"
 //! identity = "urn:quittance:VALDZZ01:node"
 //!
@@ -9,7 +9,8 @@
 //! address = "127.0.0.1:7001"
 //! identity = "urn:quittance:COORZZ01:coordinator"
 //!
-//! # [validators]                    # all of them, if there are several; the node is one
+//! # [validators]                    # all of them, if there are several; the node is one, and the
+//! #                                 # others take its place when it is away
 //! # VALDZZ01 = "127.0.0.1:7000"
 //!
 //! [parties]
@@ -35,11 +36,12 @@ use crate::identity::{Process, ProcessName};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DirectoryFile {
-    /// The validator that the others use.
+    /// The validator that the others use first.
     pub node: Remote,
     /// The coordinator of rounds.
     pub coordinator: Remote,
-    /// Addresses of all validators by institution, if there are several.
+    /// Addresses of all validators by institution, if there are several. They take the place of the
+    /// node when it is away.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub validators: BTreeMap<String, String>,
     /// Addresses of MPC parties by institution.
@@ -53,8 +55,11 @@ pub struct DirectoryFile {
 /// The file, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Directory {
-    /// The validator that the others use.
+    /// The validator that the others use first.
     pub node: Target,
+    /// The validators that this process uses, in this order: the node, and then the others in the
+    /// order of their names, unless [`Directory::choose`] has said otherwise.
+    pub nodes: Vec<Target>,
     /// The coordinator of rounds.
     pub coordinator: Target,
     /// All validators, if there are several.
@@ -77,6 +82,7 @@ impl Directory {
         let agents = addresses(&read.agents, "agents", Process::Agent, &mut check);
         let directory = node.zip(coordinator);
         check.finish(directory.map(|(node, coordinator)| Self {
+            nodes: all_from(&node, &validators),
             node,
             coordinator,
             validators,
@@ -84,6 +90,39 @@ impl Directory {
             agents,
         }))
     }
+
+    /// The process uses the validators with these names, in this order. Nothing changes if there
+    /// are none; a name that is wrong is noted at `key`.
+    pub fn choose(mut self, key: &str, names: &[String], check: &mut Check) -> Self {
+        let mut nodes: Vec<Target> = Vec::new();
+        for (index, name) in names.iter().enumerate() {
+            let key = format!("{key}[{index}]");
+            let Some(id) = check.take(key.as_str(), name.parse::<InstitutionId>()) else {
+                continue;
+            };
+            let own = Some(&self.node).filter(|node| node.identity.institution == id);
+            match self.validators.get(&id).or(own) {
+                Some(node) if nodes.contains(node) => {
+                    check.problem(key, format!("{id} is named twice"))
+                }
+                Some(node) => nodes.push(node.clone()),
+                None => check.problem(key, format!("the directory names no validator {id}")),
+            }
+        }
+        if !nodes.is_empty() {
+            self.nodes = nodes;
+        }
+        self
+    }
+}
+
+/// A validator, and then the others: those after it, and those before.
+fn all_from(first: &Target, validators: &BTreeMap<InstitutionId, Target>) -> Vec<Target> {
+    let name = first.identity.institution;
+    let after = validators.iter().filter(|(id, _)| **id > name);
+    let before = validators.iter().filter(|(id, _)| **id < name);
+    let others = after.chain(before).map(|(_, target)| target);
+    std::iter::once(first).chain(others).cloned().collect()
 }
 
 impl Check {

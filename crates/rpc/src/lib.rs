@@ -11,10 +11,11 @@
 //! - [`directory`]: where everybody listens.
 //! - [`peers`]: validators among themselves.
 //! - [`ports`]: free ports for processes on this machine.
-//! - [`follow`]: certified blocks from a node, whatever becomes of the connection.
+//! - [`nodes`]: the validators that a process uses, in order.
+//! - [`follow`]: certified blocks from one of them, whatever becomes of a connection.
 //! - [`frames`]: joint computations over the streams between MPC parties.
 //! - [`genesis`]: the genesis of a node's chain, in parts.
-//! - [`submit`]: transactions to a node, and what became of them.
+//! - [`submit`]: transactions to one of them, and what became of them.
 //! - [`pushback`]: refusing what there is no room for now.
 //! - [`decimal`]: amounts as people write them, exactly.
 //! - [`convert`]: canonical bytes and ledger types in protobuf fields.
@@ -31,6 +32,7 @@ pub mod genesis;
 pub mod identity;
 pub mod limits;
 pub mod metrics;
+pub mod nodes;
 pub mod peers;
 pub mod ports;
 pub mod proto;

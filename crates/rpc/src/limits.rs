@@ -157,6 +157,7 @@ pub const METHODS: &[MethodLimit] = &[
     unary("quittance.agent.v1.Agent/ListExchanges", SMALL, MIB),
     unary("quittance.agent.v1.Agent/ListPayments", SMALL, 8 * MIB),
     unary("quittance.agent.v1.Agent/Statement", SMALL, 8 * MIB),
+    unary("quittance.agent.v1.Agent/PaymentReceipt", SMALL, 8 * MIB + FRAMING),
     unary("quittance.peer.v1.Peer/JoinExchange", MIB, MIB + FRAMING),
     unary("quittance.peer.v1.Peer/CompleteExchange", MIB, MIB + FRAMING),
     unary("quittance.peer.v1.Peer/AnnouncePayments", 4 * MIB, SMALL),
@@ -257,9 +258,13 @@ mod tests {
         // ML-DSA-87 signatures have 4627 bytes.
         let certificate = certificate::MAX_VALIDATORS * (4627 + 64) + 256;
         let blocks = of_path("/quittance.node.v1.Node/Blocks").response;
-        assert!(blocks > block::MAX_BLOCK_BYTES + certificate);
-        let receipt = of_path("/quittance.node.v1.Node/Receipt").response;
-        assert!(receipt > receipt::MAX_RECEIPT_BYTES + 16);
+        // Of ML-DSA-87, the keys have 2592 bytes.
+        let set = certificate::MAX_VALIDATORS * (2592 + 64) + 256;
+        assert!(blocks > block::MAX_BLOCK_BYTES + certificate + set);
+        for method in ["node.v1.Node/Receipt", "agent.v1.Agent/PaymentReceipt"] {
+            let receipt = of_path(&format!("/quittance.{method}")).response;
+            assert!(receipt > receipt::MAX_RECEIPT_BYTES + 128);
+        }
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! Receipts over the wire: what is asked of a node, and whether it answers that.
 
+use std::sync::Arc;
+
 use quittance_crypto::encoding::Encode;
 use quittance_ledger::ids::{AccountId, Height, TransactionId};
-use quittance_ledger::receipt::{Claim, NamedTransaction, Receipt};
+use quittance_ledger::receipt::{self, Checkpoint, Claim, NamedTransaction, Receipt};
 use thiserror::Error;
 use tonic::Status;
 use tonic::transport::Channel;
 
 use crate::convert::{FieldError, decode, text};
+use crate::nodes::{Node, Nodes};
 use crate::proto::node::v1 as node;
 use crate::proto::node::v1::node_client::NodeClient;
 use crate::proto::node::v1::receipt_request as wire;
@@ -47,6 +50,9 @@ pub enum ReceiptError {
     /// It is of something else.
     #[error("the node sends a receipt of something else")]
     Another,
+    /// It does not prove it.
+    #[error("the node sends a receipt that does not hold: {0}")]
+    Unproven(#[from] receipt::ReceiptError),
 }
 
 impl From<Status> for ReceiptError {
@@ -119,6 +125,42 @@ pub async fn fetch(
         true => Ok(receipt),
         false => Err(ReceiptError::Another),
     }
+}
+
+/// A receipt that proves what was asked for to whoever trusts `root`, whose height is that of the
+/// query: from the first node that sends one.
+pub async fn fetch_verified(
+    nodes: &Nodes,
+    query: Query,
+    root: Checkpoint,
+) -> Result<Receipt, ReceiptError> {
+    let root = Arc::new(root);
+    let mut failure = ReceiptError::from(Status::unavailable("no node is named"));
+    for node in nodes.starting_at(0) {
+        match fetch_from(&node, &query, &root).await {
+            Ok(receipt) => return Ok(receipt),
+            Err(error) => {
+                tracing::warn!(node = %node.target(), %error, "no receipt");
+                failure = error;
+            }
+        }
+    }
+    Err(failure)
+}
+
+async fn fetch_from(
+    node: &Node,
+    query: &Query,
+    root: &Arc<Checkpoint>,
+) -> Result<Receipt, ReceiptError> {
+    let (receipt, root) = (fetch(&mut node.client(), query).await?, root.clone());
+    let verify = move || -> Result<Receipt, ReceiptError> {
+        receipt.verify(&root)?;
+        Ok(receipt)
+    };
+    let verified = tokio::task::spawn_blocking(verify);
+    let failed = |_| Status::internal("the verification has panicked");
+    verified.await.map_err(failed)?
 }
 
 #[cfg(test)]

@@ -150,7 +150,7 @@ fn every_field_of_an_account_is_decoded_strictly() {
 fn blocks_and_rounds_come_through() {
     let block = Block { header: header(Digest([9; 32])), transactions: Vec::new() };
     let certificate = certificate(&block.header);
-    let whole = FinalBlock { block, certificate };
+    let whole = FinalBlock { block, certificate, next_validators: None };
     let mut response = node::BlocksResponse::from(&whole);
     assert_eq!(FinalBlock::try_from(&response), Ok(whole));
     response.block.push(0);

@@ -58,6 +58,38 @@ fn everybody_is_found_under_the_name_they_must_have() {
     assert_eq!(directory.agents[&bank], target("127.0.0.1:7101", "BANKZZ01", Process::Agent));
 }
 
+/// The validators that are used, as their names, with what is wrong.
+fn chosen(names: &[&str]) -> (Vec<String>, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let several = "[validators]\nVALDZZ03 = \"127.0.0.1:7003\"\nVALDZZ01 = \"127.0.0.1:7000\"\n\
+                   AVALZZ01 = \"127.0.0.1:7005\"\nVALDZZ02 = \"127.0.0.1:7002\"\n\n[agents]";
+    std::fs::write(folder.path().join("directory.toml"), GOOD.replace("[agents]", several))
+        .unwrap();
+    let file = folder.path().join("config.toml");
+    std::fs::write(&file, "").unwrap();
+    let (_, mut check): (Nothing, _) = config::read(&file).unwrap();
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let directory = check.directory("directory", "directory.toml".as_ref()).unwrap();
+    let directory = directory.choose("nodes", &names, &mut check);
+    let used = directory.nodes.iter().map(|node| node.identity.institution.to_string()).collect();
+    let problems = check.finish(Some(())).err().map_or(vec![], |error| error.problems);
+    let problems = problems.iter().map(|it| format!("{}: {}", it.key, it.reason)).collect();
+    (used, problems)
+}
+
+#[test]
+fn validators_are_used_in_the_order_that_is_asked_for() {
+    assert_eq!(load(GOOD).unwrap().nodes, [load(GOOD).unwrap().node]);
+    let (all, none) = chosen(&[]);
+    assert_eq!(all, ["VALDZZ01", "VALDZZ02", "VALDZZ03", "AVALZZ01"]);
+    assert_eq!(none, [""; 0]);
+    assert_eq!(chosen(&["VALDZZ03", "VALDZZ01"]).0, ["VALDZZ03", "VALDZZ01"]);
+    let (_, problems) = chosen(&["VALDZZ03", "VALDZZ09", "VALDZZ03", "x"]);
+    assert_eq!(problems[0], "nodes[1]: the directory names no validator VALDZZ09");
+    assert_eq!(problems[1], "nodes[2]: VALDZZ03 is named twice");
+    assert!(problems[2].starts_with("nodes[3]: "), "{problems:?}");
+}
+
 #[test]
 fn everything_that_is_wrong_is_named_at_once() {
     let bad = GOOD

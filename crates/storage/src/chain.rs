@@ -1,5 +1,5 @@
-//! A validator's chain: blocks with their certificates, the state after the last one, and where
-//! each transaction is.
+//! A validator's chain: blocks with their certificates, the state after the last one, where each
+//! transaction is, and where the validators changed.
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -8,7 +8,7 @@ use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};
 use quittance_crypto::planted;
 use quittance_ledger::block::{Block, Header};
-use quittance_ledger::certificate::Certificate;
+use quittance_ledger::certificate::{Certificate, ValidatorSet};
 use quittance_ledger::genesis::Genesis;
 use quittance_ledger::ids::{BlockId, Height, TransactionId};
 use quittance_ledger::state::{Changes, Key, Record, State, StateError};
@@ -24,11 +24,13 @@ const TRANSACTIONS: Table = Table("transactions");
 const STATE: Table = Table("state");
 const TIP: Table = Table("tip");
 pub(crate) const EVIDENCE: Table = Table("evidence");
-const TABLES: [Table; 6] = [BLOCKS, CERTIFICATES, TRANSACTIONS, STATE, TIP, EVIDENCE];
+/// By the height of a block after which others decide, who they are.
+const SETS: Table = Table("sets");
+const TABLES: [Table; 7] = [BLOCKS, CERTIFICATES, TRANSACTIONS, STATE, TIP, EVIDENCE, SETS];
 const TIP_KEY: &[u8] = b"tip";
 
 /// The version of what the tables hold.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// A chain on disk.
 pub struct ChainStore {
@@ -89,6 +91,9 @@ pub enum ChainError {
         /// The height of the tip.
         tip: u64,
     },
+    /// A block announces other validators, and what it changes does not name them.
+    #[error("block {0} announces validators that it does not name")]
+    NextSet(Height),
 }
 
 /// The last block by height and id; height 0 and zeros before the first.
@@ -125,7 +130,7 @@ impl ChainStore {
                 store.check_root(tip.height, initial.root(), &state)?;
                 None
             }
-            _ => Some(store.check_tip(tip, &state)?),
+            _ => Some(store.check_tip(tip, &state, genesis)?),
         };
         Ok((store, Recovered { state, tip }))
     }
@@ -174,7 +179,7 @@ impl ChainStore {
         }
     }
 
-    fn check_tip(&self, tip: Tip, state: &State) -> Result<Header, ChainError> {
+    fn check_tip(&self, tip: Tip, state: &State, genesis: &Genesis) -> Result<Header, ChainError> {
         let height = tip.height.0;
         let wrong = |problem: String| ChainError::Tip { height, problem };
         let stored = self.block(tip.height)?.ok_or_else(|| wrong("it is missing".into()))?;
@@ -187,13 +192,25 @@ impl ChainStore {
         }
         block.check_transactions_root().map_err(|error| wrong(error.to_string()))?;
         self.check_root(tip.height, block.header.state_root, state)?;
-        // The set that decided the tip is in the state only while it has not changed since.
-        if block.header.validators == state.validators().digest() {
-            certificate
-                .verify(state.chain().id, state.validators())
-                .map_err(|error| wrong(error.to_string()))?;
+        let validators = self.decided_by(tip.height, genesis)?;
+        let next = self.set_after(tip.height)?;
+        let next = next.as_ref().unwrap_or(&validators);
+        if validators.digest() != block.header.validators
+            || next.digest() != block.header.next_validators
+        {
+            return Err(wrong("the validators are not those of its header".into()));
         }
+        certificate
+            .verify(state.chain().id, &validators)
+            .map_err(|error| wrong(error.to_string()))?;
         Ok(block.header)
+    }
+
+    /// Who decided on the block at `height`: whom the last change before it names, or the genesis.
+    fn decided_by(&self, height: Height, genesis: &Genesis) -> Result<ValidatorSet, ChainError> {
+        let changes = self.set_changes(Height::GENESIS, height, usize::MAX)?;
+        let last = changes.into_iter().next_back();
+        Ok(last.map_or_else(|| genesis.validators.clone(), |(_, validators)| validators))
     }
 
     /// Appends a block with all that it changes: one atomic write, on the disk when this returns.
@@ -216,6 +233,10 @@ impl ChainStore {
             let location = Location { height, index };
             batch.put(TRANSACTIONS, &transaction.id().to_bytes(), &location);
         }
+        if block.header.next_validators != block.header.validators {
+            let next = next_set(&block.header, changes).ok_or(ChainError::NextSet(height))?;
+            batch.put(SETS, &height.to_bytes(), next);
+        }
         put_changes(&mut batch, changes);
         batch.put(TIP, TIP_KEY, &Tip { height, block: block.id() });
         Ok(self.database.write(batch)?)
@@ -233,6 +254,40 @@ impl ChainStore {
     pub fn transaction(&self, id: &TransactionId) -> Result<Option<(Height, u32)>, ChainError> {
         let location = self.database.get::<Location>(TRANSACTIONS, &id.to_bytes())?;
         Ok(location.map(|Location { height, index }| (height, index)))
+    }
+
+    /// Who decides from the block after `height` on, if they are others than those who decided on
+    /// that block.
+    pub fn set_after(&self, height: Height) -> Result<Option<ValidatorSet>, ChainError> {
+        Ok(self.database.get(SETS, &height.to_bytes())?)
+    }
+
+    /// The heights above `after` and below `before` at which the validators changed, with those who
+    /// decide from then on; in ascending order, the first `limit` of them.
+    pub fn set_changes(
+        &self,
+        after: Height,
+        before: Height,
+        limit: usize,
+    ) -> Result<Vec<(Height, ValidatorSet)>, ChainError> {
+        let rows = self.database.scan(SETS, &after.next().to_bytes(), limit)?;
+        let mut changes = Vec::new();
+        for (key, value) in rows {
+            let height: Height = self.database.decode(SETS, &key)?;
+            if height >= before {
+                break;
+            }
+            changes.push((height, self.database.decode(SETS, &value)?));
+        }
+        Ok(changes)
+    }
+}
+
+/// The set that a header announces, among what its block changes.
+fn next_set<'a>(header: &Header, changes: &'a Changes) -> Option<&'a ValidatorSet> {
+    match changes.get(&Key::Validators)? {
+        Some(Record::Validators(next)) if next.digest() == header.next_validators => Some(next),
+        _ => None,
     }
 }
 

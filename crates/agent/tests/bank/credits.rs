@@ -10,6 +10,7 @@ use quittance_ledger::ids::{AccountId, Height, Uetr};
 use quittance_ledger::payload::Particulars;
 use quittance_ledger::transaction::{Side, Transaction};
 use quittance_rpc::identity::{Identity, Process, ProcessName};
+use quittance_rpc::nodes::Nodes;
 use quittance_rpc::submit::{Outcome, Submitter};
 use rand_core::OsRng;
 
@@ -52,7 +53,7 @@ async fn a_credit_that_cannot_be_opened_is_told_of_and_sent_back() {
     let mut one = site.agent(ONE).await.caught_up().await;
     let (institution, process) = (CENTRAL.parse().unwrap(), Process::Agent);
     let dialer = site.dialer(Identity::Process(ProcessName { institution, process }));
-    let submitter = Submitter::new(&dialer, &site.node_target()).unwrap();
+    let submitter = Submitter::new(&Nodes::new(&dialer, &[site.node_target()]).unwrap());
     let outcome = submitter.settle(&sealed_to_another(&site)).await.unwrap();
     assert!(matches!(outcome, Outcome::Final { .. }), "{outcome:?}");
     let refused = |event: &What| matches!(event, What::Warning(text) if text.contains(CENTRAL) && text.contains("refused"));

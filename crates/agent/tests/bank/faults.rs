@@ -44,6 +44,7 @@ struct Faulty {
 impl Node for Faulty {
     type BlocksStream = Streaming<node::BlocksResponse>;
     type GenesisStream = Streaming<node::GenesisResponse>;
+    type EvidenceStream = Streaming<node::EvidenceResponse>;
 
     async fn submit(
         &self,
@@ -89,6 +90,13 @@ impl Node for Faulty {
         request: Request<node::ReceiptRequest>,
     ) -> Result<Response<node::ReceiptResponse>, Status> {
         self.node.clone().receipt(request.into_inner()).await
+    }
+
+    async fn evidence(
+        &self,
+        request: Request<node::EvidenceRequest>,
+    ) -> Result<Response<Self::EvidenceStream>, Status> {
+        self.node.clone().evidence(request.into_inner()).await
     }
 
     async fn round(

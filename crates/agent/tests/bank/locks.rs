@@ -13,6 +13,7 @@ use quittance_ledger::ids::{CommitteeId, Height, InstitutionId, RoundId};
 use quittance_ledger::state::{Committee, PublicKey, Role};
 use quittance_ledger::transaction::{Action, RoundJoin, RoundOpen, Transaction};
 use quittance_rpc::identity::{Identity, Process, ProcessName};
+use quittance_rpc::nodes::Nodes;
 use quittance_rpc::submit::{Outcome, Submitter};
 use site::TWO;
 
@@ -63,7 +64,7 @@ async fn a_transfer_from_a_locked_account_is_accepted_and_carried_out_afterwards
     let (node, central, mut one) = funded(&site).await;
     let (institution, process) = (ONE.parse().unwrap(), Process::Agent);
     let dialer = site.dialer(Identity::Process(ProcessName { institution, process }));
-    let submitter = Submitter::new(&dialer, &site.node_target()).unwrap();
+    let submitter = Submitter::new(&Nodes::new(&dialer, &[site.node_target()]).unwrap());
 
     let balance = one.client.balance(api::BalanceRequest::default()).await.unwrap();
     let height = balance.get_ref().height;

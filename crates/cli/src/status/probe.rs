@@ -263,7 +263,8 @@ fn failure(error: &ConnectError, target: &Target) -> (State, String) {
         | ConnectError::Closed { .. }
         | ConnectError::Tls { .. }
         | ConnectError::NoFrames { .. }
-        | ConnectError::Ours { .. } => State::Refused,
+        | ConnectError::Ours { .. }
+        | ConnectError::Nobody => State::Refused,
     };
     let text = error.to_string();
     let reason = text.strip_prefix(&format!("{target}: ")).unwrap_or(&text);

@@ -204,7 +204,7 @@ impl Subjects {
     }
 
     fn add_remotes(&mut self, directory: &Directory, caller: &Tls) {
-        let Directory { node, coordinator, validators, parties, agents } = directory;
+        let Directory { node, coordinator, validators, parties, agents, .. } = directory;
         let others = validators.values().chain(parties.values()).chain(agents.values());
         let targets = [node, coordinator].into_iter().chain(others);
         for target in targets {

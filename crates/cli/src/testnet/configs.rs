@@ -39,8 +39,9 @@ pub fn directory(members: &Members) -> String {
     text
 }
 
-/// `config.toml` of one process, in a network where a validator decides `alone` or not.
-pub fn process(member: &Member, alone: bool) -> String {
+/// `config.toml` of one process of a network with these members.
+pub fn process(member: &Member, members: &Members) -> String {
+    let alone = members.validators.is_empty();
     let institution = member.institution();
     let what = match member.name.process {
         Process::Node => format!("The validator {institution}."),
@@ -70,6 +71,9 @@ pub fn process(member: &Member, alone: bool) -> String {
     if member.name.process != Process::Node || !alone {
         text += "# Where the other processes listen.\ndirectory = \"../directory.toml\"\n";
     }
+    if member.name.process != Process::Node && !alone {
+        text += &nodes(member, members);
+    }
     text += settings(member.name.process);
     text += &match member.peer_address {
         None => listen("listen", "Where everybody reaches this process.", member.address),
@@ -91,6 +95,21 @@ pub fn process(member: &Member, alone: bool) -> String {
              [[tls.trust]]\n\
              file = \"../ca/ca.pem\"\n";
     text
+}
+
+/// Which validators a process uses: each begins with another one, so that they share the work.
+fn nodes(member: &Member, members: &Members) -> String {
+    let mut names: Vec<_> =
+        members.nodes().map(|node| format!("\"{}\"", node.institution())).collect();
+    let users = members.iter().filter(|user| user.name.process != Process::Node);
+    let place = users.take_while(|user| *user != member).count();
+    let first = place.checked_rem(names.len()).unwrap_or(0);
+    names.rotate_left(first);
+    format!(
+        "# The validators that this process uses: the first one, and the next when it is away.\n\
+         nodes = [{}]\n",
+        names.join(", ")
+    )
 }
 
 /// What may be set besides; commented out where the value is the default.

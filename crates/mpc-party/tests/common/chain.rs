@@ -122,7 +122,7 @@ impl Chain {
             Certificate { height, round: 0, block: id_of_block, signatures: vec![] };
         let signature = certificate.vote(self.genesis.chain_id()).sign(vote);
         certificate.signatures.push(ValidatorSignature { institution: id(NODE), signature });
-        FinalBlock { block, certificate }
+        FinalBlock { block, certificate, next_validators: None }
     }
 
     pub fn round_key(&self, who: InstitutionId) -> VerifyingKey {

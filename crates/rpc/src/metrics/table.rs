@@ -111,7 +111,7 @@ metrics! {
     VALIDATORS_HELLOS_REFUSED: Counter "quittance_validators_hellos_refused_total" ["reason"] of NODE;
     /// The last block that the node is known to have.
     NODE_HEIGHT: Gauge "quittance_node_height" [] of FOLLOWERS;
-    /// 1 while blocks come from the node, else 0.
+    /// 1 while blocks come from a node, else 0.
     NODE_CONNECTED: Gauge "quittance_node_connected" [] of FOLLOWERS;
     /// Time between two blocks that became final here, one after the other.
     NODE_BLOCK_INTERVAL: Histogram "quittance_block_interval_seconds" [] of NODE;
@@ -137,6 +137,8 @@ metrics! {
     NODE_VERIFYING_TIME: Histogram "quittance_verifying_seconds" [] of NODE;
     /// Contradictions of validators that are stored here as evidence.
     NODE_EVIDENCE: Gauge "quittance_evidence" [] of NODE;
+    /// How often a node has served what is not the chain. Look into the log.
+    NODE_WRONG_CHAINS: Counter "quittance_node_wrong_chains_total" [] of FOLLOWERS;
     /// Transactions that other validators have passed on.
     NODE_RELAYED: Counter "quittance_node_relayed_total" [] of NODE;
     /// Those of them that were not taken.

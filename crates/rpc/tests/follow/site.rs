@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -14,17 +15,20 @@ use quittance_ledger::genesis::{Genesis, GenesisInstitution};
 use quittance_ledger::ids::Timestamp;
 use quittance_ledger::state::{Limits as ChainLimits, PublicKey, Role};
 use quittance_ledger::transaction::Unverified;
-use quittance_rpc::convert::FinalBlock;
-use quittance_rpc::follow::{self, FollowError, Following, WrongChain};
+use quittance_rpc::client::Dialer;
+use quittance_rpc::config::Target;
+use quittance_rpc::convert::{FinalBlock, TransactionStatus};
+use quittance_rpc::follow::{self, ChainChecker, FollowError, Following, WrongChain};
 use quittance_rpc::identity::Identity;
 use quittance_rpc::limits::Limits;
+use quittance_rpc::nodes::Nodes;
 use quittance_rpc::proto::node::v1 as node;
 use quittance_rpc::server::Server;
 use quittance_rpc::tls::issue::Authority;
 use quittance_rpc::tls::trust::Admission;
 use tokio::time::timeout;
 use tokio_stream::{Stream, StreamExt};
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 use crate::common::{Running, agent, loopback, the_node, tls};
 
@@ -55,7 +59,7 @@ pub fn genesis(name: &str) -> Genesis {
 
 /// The block after `tip`; `salt` makes it differ from others.
 pub fn block(tip: &Tip, genesis: &Genesis, salt: u8) -> Block {
-    let validators = genesis.validators.digest();
+    let validators = tip.validators();
     let header = Header {
         suite: SUITE,
         chain: genesis.chain_id(),
@@ -80,7 +84,36 @@ pub fn certify(block: Block, genesis: &Genesis, key: &SigningKey) -> FinalBlock 
     let signature = certificate.vote(genesis.chain_id()).sign(key);
     let institution = VALIDATOR.parse().unwrap();
     certificate.signatures.push(ValidatorSignature { institution, signature });
-    FinalBlock { block, certificate }
+    FinalBlock { block, certificate, next_validators: None }
+}
+
+/// The only validator with another key.
+pub fn set(seed: u8) -> ValidatorSet {
+    let (institution, key) = (VALIDATOR.parse().unwrap(), vote_key(seed).verifying_key());
+    ValidatorSet::new(vec![Validator { institution, key, power: 1 }]).unwrap()
+}
+
+/// The block after `tip`, signed with the key `by`, after which the key `next` decides.
+pub fn change(tip: &Tip, genesis: &Genesis, by: u8, next: u8) -> FinalBlock {
+    let mut block = block(tip, genesis, 0);
+    block.header.next_validators = set(next).digest();
+    let certified = certify(block, genesis, &vote_key(by));
+    FinalBlock { next_validators: Some(set(next)), ..certified }
+}
+
+/// Nine blocks; the keys 1, 2 and 3 decide on three each.
+pub fn changing_chain(genesis: &Genesis) -> Vec<FinalBlock> {
+    let mut tip = Tip::genesis(genesis);
+    let next = |height: u8| {
+        let by = (height + 2) / 3;
+        let made = match height % 3 {
+            0 => change(&tip, genesis, by, by + 1),
+            _ => certify(block(&tip, genesis, 0), genesis, &vote_key(by)),
+        };
+        tip = Tip::after(&made.block.header);
+        made
+    };
+    (1..=9).map(next).collect()
 }
 
 pub fn chain(genesis: &Genesis, length: usize) -> Vec<FinalBlock> {
@@ -103,6 +136,12 @@ pub struct StandIn {
     pub asked: Arc<Mutex<Vec<u64>>>,
     /// Blocks of one stream before it breaks.
     pub breaks_after: usize,
+    /// It says that it has so many blocks at least.
+    pub promises: u64,
+    /// What it says of every transaction, if it is asked at all.
+    pub verdict: Result<TransactionStatus, Code>,
+    /// How many transactions it got.
+    pub submitted: Arc<AtomicUsize>,
 }
 
 impl StandIn {
@@ -113,7 +152,17 @@ impl StandIn {
             blocks: Arc::new(Mutex::new(blocks)),
             asked: Arc::default(),
             breaks_after: usize::MAX,
+            promises: 0,
+            verdict: Ok(TransactionStatus::Unknown),
+            submitted: Arc::default(),
         }
+    }
+}
+
+impl StandIn {
+    fn status(&self) -> Result<node::Status, Status> {
+        let status = self.verdict.clone().map_err(|code| Status::new(code, "as it was told"))?;
+        Ok(status.into())
     }
 }
 
@@ -129,14 +178,17 @@ impl node::node_server::Node for StandIn {
         &self,
         _: Request<node::SubmitRequest>,
     ) -> Result<Response<node::SubmitResponse>, Status> {
-        Err(Status::unimplemented("not here"))
+        self.submitted.fetch_add(1, Ordering::SeqCst);
+        let status = self.status()?;
+        Ok(Response::new(node::SubmitResponse { transaction_id: vec![], status: Some(status) }))
     }
 
     async fn transaction_status(
         &self,
         _: Request<node::TransactionStatusRequest>,
     ) -> Result<Response<node::TransactionStatusResponse>, Status> {
-        Err(Status::unimplemented("not here"))
+        let status = Some(self.status()?);
+        Ok(Response::new(node::TransactionStatusResponse { status }))
     }
 
     async fn account(
@@ -181,8 +233,13 @@ impl node::node_server::Node for StandIn {
         _: Request<node::ChainStatusRequest>,
     ) -> Result<Response<node::ChainStatusResponse>, Status> {
         let chain_id = self.genesis.chain_id().to_bytes();
-        let height = self.blocks.lock().unwrap().len() as u64;
-        Ok(Response::new(node::ChainStatusResponse { chain_id, height, ..Default::default() }))
+        let height = self.promises.max(self.blocks.lock().unwrap().len() as u64);
+        Ok(Response::new(node::ChainStatusResponse {
+            chain_id,
+            height,
+            state_root: vec![0; 32],
+            ..Default::default()
+        }))
     }
 
     async fn evidence(
@@ -218,16 +275,26 @@ impl Site {
         Running::start(server.bind(&tls, &listen, Admission::everybody()).await.unwrap())
     }
 
-    pub fn follow(&self, running: &Running, tip: Tip) -> Following {
+    pub fn nodes(&self, targets: &[Target]) -> Nodes {
         let tls = tls(&self.authority, agent("BANKDEFF"));
-        let dialer = quittance_rpc::client::Dialer::new(tls, Limits::default());
-        follow::follow(&dialer, &running.target, &self.genesis, tip).unwrap()
+        Nodes::new(&Dialer::new(tls, Limits::default()), targets).unwrap()
+    }
+
+    /// From the first block on.
+    pub fn follow(&self, targets: &[Target]) -> Following {
+        follow::follow(&self.nodes(targets), ChainChecker::genesis(&self.genesis))
+    }
+
+    /// A node at which nobody listens.
+    pub fn away(&self) -> Target {
+        let address = format!("127.0.0.1:{}", quittance_rpc::ports::free_range(1).unwrap());
+        Target { address, identity: the_node() }
     }
 
     /// What following this node ends with, after how many blocks.
     pub async fn wrong(&self, stand_in: StandIn) -> (usize, WrongChain) {
         let running = self.serve(stand_in, "127.0.0.1:0").await;
-        let mut following = self.follow(&running, Tip::genesis(&self.genesis));
+        let mut following = self.follow(std::slice::from_ref(&running.target));
         let mut good = 0;
         loop {
             match next(&mut following).await {

@@ -10,7 +10,7 @@ use quittance_ledger::certificate::{
 use quittance_ledger::execute::{BlockContext, Executor, Outcome};
 use quittance_ledger::genesis::{Genesis, GenesisInstitution};
 use quittance_ledger::ids::{BlockId, Height, InstitutionId, Timestamp};
-use quittance_ledger::state::{Changes, Limits, PublicKey, Role, State};
+use quittance_ledger::state::{Changes, Key, Limits, PublicKey, Record, Role, State};
 use quittance_ledger::transaction::Verified;
 
 const SUITE: Suite = Suite::MlDsa65MlKem768;
@@ -42,10 +42,29 @@ pub fn genesis(name: &str) -> Genesis {
 
 /// The block after `parent` without transactions, with its certificate and what it changes.
 pub fn next(state: &State, parent: Option<&Header>) -> (Block<Verified>, Certificate, Changes) {
+    let (block, certificate, changes, _) = next_with(state, parent, None);
+    (block, certificate, changes)
+}
+
+/// The same; after it the validator has this power, if there is one. With the state after it.
+pub fn next_with(
+    state: &State,
+    parent: Option<&Header>,
+    power: Option<u64>,
+) -> (Block<Verified>, Certificate, Changes, State) {
     let height = Height(parent.map_or(1, |header| header.height.0 + 1));
     let time = Timestamp(1_000 + height.0);
     let context = BlockContext { height, time };
-    let Outcome { changes, state: after } = Executor::new(state, context).finish().unwrap();
+    let Outcome { mut changes, state: mut after } = Executor::new(state, context).finish().unwrap();
+    if let Some(power) = power {
+        let key = key(Purpose::Vote).verifying_key();
+        let set = vec![Validator { institution: validator(), key, power }];
+        changes.put(Record::Validators(ValidatorSet::new(set).unwrap()));
+        let mut all = after.to_changes();
+        all.put(changes.get(&Key::Validators).unwrap().unwrap().clone());
+        let records = all.iter().filter_map(|(_, record)| record.cloned());
+        after = State::from_records(records).unwrap();
+    }
     let header = Header {
         suite: SUITE,
         chain: state.chain().id,
@@ -58,7 +77,8 @@ pub fn next(state: &State, parent: Option<&Header>) -> (Block<Verified>, Certifi
         next_validators: after.validators().digest(),
     };
     let block = Block { header, transactions: Vec::new() };
-    (block.clone(), certificate(&block), changes)
+    let certificate = certificate(&block);
+    (block, certificate, changes, after)
 }
 
 fn certificate(block: &Block<Verified>) -> Certificate {
