@@ -46,8 +46,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use self::codec::Canonical;
-pub use self::context::TooHeavy;
-use self::context::{Members, Quittance, Who};
+use self::context::{Quittance, Who};
 use self::guard::{Guard, HEIGHTS_AHEAD, ROUNDS_AHEAD};
 use self::hub::{Hub, Own};
 use self::network::Network;
@@ -142,9 +141,6 @@ pub enum StartError {
     /// The folder cannot be used.
     #[error("the folder of the consensus engine: {0}")]
     Folder(io::Error),
-    /// The validators are too powerful for the engine to count.
-    #[error(transparent)]
-    Power(#[from] TooHeavy),
     /// The engine says why.
     #[error("the consensus engine has not started: {0}")]
     Engine(String),
@@ -167,9 +163,6 @@ pub enum RunError<E: std::error::Error> {
         /// Which block.
         block: BlockId,
     },
-    /// The next validators are too powerful for the engine to count.
-    #[error(transparent)]
-    Power(#[from] TooHeavy),
     /// One of the engine's actors has ended; its log says why.
     #[error("the consensus engine has ended by itself")]
     Ended,
@@ -293,7 +286,6 @@ impl Engine {
         let EngineConfig { chain, institution, key, role, pace, patience, folder, store, .. } =
             config;
         let (height, validators) = (application.tip().next(), application.validators());
-        Members::try_from(&validators)?;
         let guard = Arc::new(Guard::new(chain, height, validators));
         let own = Own { institution, key: key.clone() };
         let hub = Arc::new(Hub::new(guard, config.transport, own));

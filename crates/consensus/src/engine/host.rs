@@ -170,7 +170,7 @@ impl<A: Application> Host<'_, A> {
     fn next(&self) -> Result<(At, HeightParams<Quittance>), A> {
         let height = self.application.tip().next();
         let validators: ValidatorSet = self.application.validators();
-        let members = Members::try_from(&validators)?;
+        let members = Members::from(&validators);
         self.hub.guard().begin(height, validators);
         Ok((height.into(), HeightParams::new(members, self.timeouts, None)))
     }
