@@ -54,7 +54,7 @@ impl Originals {
         let bytes: Vec<Vec<u8>> = transactions.map(Encode::to_bytes).collect();
         let all: Vec<_> = bytes.iter().map(|it| Transaction::from_bytes(it).unwrap()).collect();
         let kinds: BTreeSet<_> = all.iter().map(kind).collect();
-        assert_eq!(kinds.len(), 7, "{kinds:?}");
+        assert_eq!(kinds.len(), 9, "{kinds:?}");
         Self { all, bytes }
     }
 
@@ -173,8 +173,19 @@ fn change(body: &mut Body, other: &Body, rng: &mut ChaCha20Rng) {
         Action::Return(back) => back.credit.0.0[number(rng, 32)] ^= 1,
         Action::RoundOpen(open) => open.deadline = Height(open.deadline.0 + 1),
         Action::RoundJoin(join) => join.queue_root.0[number(rng, 32)] ^= 1,
-        Action::Governance(decision) => decision.number ^= 1,
-        Action::KeyRotation(rotation) => rotation.effective = rotation.effective.next(),
+        Action::Governance(decision) => match (number(rng, 5), &other.action) {
+            (0, _) => decision.effective = decision.effective.next(),
+            (1, Action::Governance(other)) => decision.changes = other.changes.clone(),
+            (2, _) => drop(decision.changes.pop()),
+            (3, _) => decision.approvals[0].key_fingerprint.0[number(rng, 32)] ^= 1,
+            _ => decision.number ^= 1,
+        },
+        Action::KeyRotation(rotation) => match number(rng, 4) {
+            0 => rotation.possession = None,
+            1 => rotation.key_fingerprint.0[number(rng, 32)] ^= 1,
+            2 => rotation.institution = chain::id(chain::BANKS[0]),
+            _ => rotation.effective = rotation.effective.next(),
+        },
     }
 }
 
@@ -187,7 +198,7 @@ struct Fates {
 }
 
 fn run(mutants: usize) -> Fates {
-    let chain = chain::eventful();
+    let chain = chain::Chain::eventful();
     let originals = Originals::of(&chain);
     let mut rng = ChaCha20Rng::seed_from_u64(1);
     let mut fates = Fates::default();

@@ -1,6 +1,9 @@
 //! Every decoder, with what must hold of whatever it accepts. The tests of the workspace run
 //! this list, and it is laid out for fuzzers: see [`TARGETS`].
 
+#[path = "decoders/replicated.rs"]
+mod replicated;
+
 use std::io::Read;
 
 use age::secrecy::SecretString;
@@ -22,9 +25,12 @@ use quittance_ledger::certificate::{Certificate, Validator, ValidatorSet, Vote};
 use quittance_ledger::genesis::{Genesis, GenesisInstitution};
 use quittance_ledger::ids::{AccountId, AssetId, InstitutionId};
 use quittance_ledger::payload::{CreditPayload, Particulars, SelfNote};
+use quittance_ledger::proposal::Proposal;
+use quittance_ledger::receipt::{self as ledger_receipt, Checkpoint, Claim, SetChange};
 use quittance_ledger::state::{Account, Changes, Event, Key, PendingCredit, Record, Round, State};
 use quittance_ledger::transaction::{
-    Body, Credit, Entry, InstitutionSignature, Posting, Transaction,
+    Approval, Body, Change, Credit, Entry, Governance, InstitutionSignature, KeyRotation, Posting,
+    Transaction,
 };
 use quittance_ledger::verify::Directory;
 use quittance_ledger::{merkle, tree};
@@ -63,6 +69,29 @@ pub const TARGETS: &[(&str, &[Decoder])] = &[
             ("posting", canonical::<Posting>),
             ("credit", canonical::<Credit>),
             ("institution-signature", canonical::<InstitutionSignature>),
+            ("governance", canonical::<Governance>),
+            ("change", canonical::<Change>),
+            ("approval", canonical::<Approval>),
+            ("key-rotation", canonical::<KeyRotation>),
+        ],
+    ),
+    (
+        "receipt",
+        &[
+            ("ledger-receipt", canonical::<ledger_receipt::Receipt>),
+            ("rooted-receipt", replicated::rooted_receipt),
+            ("receipt-file", replicated::receipt_file),
+            ("receipt-claim", canonical::<Claim>),
+            ("set-change", canonical::<SetChange>),
+            ("checkpoint", canonical::<Checkpoint>),
+        ],
+    ),
+    (
+        "consensus",
+        &[
+            ("consensus-frame", replicated::consensus_frame),
+            ("proposal", canonical::<Proposal>),
+            ("equivocation", replicated::equivocation),
         ],
     ),
     (

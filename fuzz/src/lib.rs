@@ -3,6 +3,10 @@
 #![forbid(unsafe_code)]
 
 pub mod decoders;
+// Without the engine, which would be built with the instrumentation of the fuzzer.
+#[allow(dead_code, unused_imports, reason = "the engine uses the rest")]
+#[path = "../../crates/consensus/src/wire/mod.rs"]
+mod wire;
 
 use decoders::TARGETS;
 

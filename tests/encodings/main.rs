@@ -22,6 +22,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use decoders::TARGETS;
+use quittance_consensus::wire;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{RngCore, SeedableRng};
 

@@ -1,9 +1,14 @@
 //! A small chain in memory with everything that this version of the ledger executes: a central
 //! bank, three banks, a coordinator and a committee, each with real keys.
 
+#[path = "chain/eventful.rs"]
+mod eventful;
+#[path = "chain/rounds.rs"]
+mod rounds;
+
 use std::collections::BTreeMap;
 
-use quittance_crypto::commitment::{Blinding, Opening};
+use quittance_crypto::commitment::Opening;
 use quittance_crypto::digest::Digest;
 use quittance_crypto::note::NoteKey;
 use quittance_crypto::range_proof;
@@ -17,14 +22,12 @@ use quittance_ledger::certificate::{
 use quittance_ledger::execute::{BlockContext, Executor};
 use quittance_ledger::genesis::{Genesis, GenesisInstitution};
 use quittance_ledger::ids::{
-    AccountId, AssetId, BlockId, CommitteeId, CreditId, Height, InstitutionId, RoundId, Timestamp,
-    Uetr,
+    AccountId, AssetId, BlockId, CommitteeId, CreditId, Height, InstitutionId, Timestamp, Uetr,
 };
 use quittance_ledger::payload::{CreditPayload, Particulars};
 use quittance_ledger::state::{Asset, Committee, Limits, PublicKey, Role, State};
 use quittance_ledger::transaction::{
-    Action, Body, CreditReturn, ReturnReason, RoundJoin, RoundOpen, Settlement, Side, Transaction,
-    Verified,
+    Action, Body, CreditReturn, ReturnReason, Side, Transaction, Verified,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -38,7 +41,8 @@ pub const BANKS: [&str; 3] = ["AAAABE01", "BBBBDE01", "CCCCFR01"];
 /// Opens rounds.
 pub const COORDINATOR: &str = "CORDZZ01";
 const PARTIES: [&str; 3] = ["MPCAZZ01", "MPCBZZ01", "MPCCZZ01"];
-const VALIDATOR: &str = "VALDZZ01";
+/// Decides.
+pub const VALIDATOR: &str = "VALDZZ01";
 
 struct Member {
     signing: SigningKey,
@@ -268,98 +272,6 @@ impl Chain {
         self.sign(body, Vec::new())
     }
 
-    /// A whole round in four blocks: opening, joining, waiting, settlement of these nets.
-    pub fn round(&mut self, code: &str, nets: &[(&str, i64)]) {
-        let round = self.open_round(self.opening_of(code));
-        self.close();
-        for (who, _) in nets {
-            self.join(round, who, code);
-        }
-        self.close();
-        self.close();
-        self.settle(round, code, nets, |_| {});
-        self.close();
-    }
-
-    /// The opening of a round, to be joined in two blocks.
-    pub fn opening_of(&self, code: &str) -> RoundOpen {
-        let height = self.height();
-        RoundOpen {
-            salt: [5; 16],
-            opener: id(COORDINATOR),
-            key_fingerprint: self.fingerprint(COORDINATOR),
-            asset: asset(code),
-            program: Digest::of("test program", &[]),
-            committee: CommitteeId(1),
-            minimum_roster: 2,
-            attempts: 1,
-            join_until: height.plus(2),
-            deadline: height.plus(20),
-        }
-    }
-
-    /// Opens a round.
-    pub fn open_round(&mut self, open: RoundOpen) -> RoundId {
-        let opened = self.act(Action::RoundOpen(open));
-        RoundId::of(self.state.chain().id, &opened.body_digest())
-    }
-
-    /// Joins a round, with an empty account if it has none.
-    pub fn join(&mut self, round: RoundId, who: &str, code: &str) {
-        let account = account(who, code);
-        let sequence = self.sequence(&account) + 1;
-        let join = RoundJoin {
-            round,
-            institution: id(who),
-            key_fingerprint: self.fingerprint(who),
-            sequence,
-            queue_root: Digest::of("test queue", &[who.as_bytes()]),
-            bucket: 8,
-            note: vec![1, 2, 3],
-        };
-        self.act(Action::RoundJoin(join));
-        let opening = self.opening(&account);
-        self.balances.insert(account, (opening, sequence));
-    }
-
-    /// Settles a round by these nets. The settlement is changed before it is proven and signed.
-    pub fn settle(
-        &mut self,
-        round: RoundId,
-        code: &str,
-        nets: &[(&str, i64)],
-        change: impl FnOnce(&mut Settlement),
-    ) {
-        let mut nets = nets.to_vec();
-        nets.sort_by_key(|(who, _)| id(who));
-        let mut rng = self.rng.clone();
-        let mut blindings: Vec<_> =
-            nets.iter().skip(1).map(|_| Blinding::random(&mut rng)).collect();
-        let sum: Blinding = blindings.iter().sum();
-        blindings.push(-&sum);
-        let (mut postings, mut openings) = (Vec::new(), Vec::new());
-        for ((who, net), blinding) in nets.iter().zip(&blindings) {
-            let balance = self.opening(&account(who, code));
-            let (gets, pays) =
-                (u128::from(net.max(&0).unsigned_abs()), u128::from(net.min(&0).unsigned_abs()));
-            let draft = self.poster(who, code, &balance).settle(gets, pays, blinding, 1, &mut rng);
-            let draft = draft.expect("the tests settle what they have");
-            let account = account(who, code);
-            self.balances.insert(account, (draft.opening.clone(), draft.posting.sequence));
-            postings.push(draft.posting);
-            openings.push(draft.opening);
-        }
-        let body = self.terms().settlement(round, 0, asset(code), postings, None);
-        let mut body = body.expect("a well-formed body");
-        if let Action::Settlement(settlement) = &mut body.action {
-            change(settlement);
-        }
-        let context = body.proof_context(&body.digest(), 0);
-        let proof = range_proof::prove(&context, &openings, &mut rng).expect("provable");
-        self.rng = rng;
-        self.sign(body, vec![proof]);
-    }
-
     /// Ends the block at work; the receivers of its credits open them.
     pub fn close(&mut self) {
         let height = self.height().next();
@@ -416,32 +328,4 @@ pub fn certify(header: &Header) -> Certificate {
     let signature = vote.sign(&key(VALIDATOR, Purpose::Vote));
     let signatures = vec![ValidatorSignature { institution: id(VALIDATOR), signature }];
     Certificate { height, round: 0, block, signatures }
-}
-
-/// A chain with every kind of transaction in it.
-pub fn eventful() -> Chain {
-    let [one, two, three] = BANKS;
-    let mut chain = Chain::new();
-    chain.pay(CENTRAL, "EUR", &[(one, 1_000), (two, 500), (three, 0)]);
-    chain.pay(CENTRAL, "USD", &[(two, 700)]);
-    chain.close();
-    chain.pay(one, "EUR", &[(two, 100), (three, 0)]);
-    chain.pay(one, "EUR", &[(three, 50)]);
-    chain.pay(two, "USD", &[]);
-    chain.close();
-    chain.exchange(one, 20, two, 30);
-    chain.close();
-    chain.give_back(three, "EUR", CENTRAL, ReturnReason::Rejected);
-    chain.give_back(three, "EUR", one, ReturnReason::Refunded);
-    chain.close();
-    chain.pay(one, "EUR", &[]);
-    chain.pay(two, "EUR", &[]);
-    chain.pay(three, "EUR", &[]);
-    chain.close();
-    chain.round("EUR", &[(one, -40), (two, 70), (three, -30)]);
-    chain.pay(two, "EUR", &[(CENTRAL, 10)]);
-    chain.close();
-    chain.pay(CENTRAL, "EUR", &[]);
-    chain.close();
-    chain
 }

@@ -2,6 +2,7 @@
 
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Encode, Writer};
+use quittance_crypto::planted;
 use quittance_crypto::signature::Purpose;
 use quittance_ledger::certificate::{Certificate, Validator, ValidatorSet};
 use quittance_ledger::ids::{ChainId, Height};
@@ -29,6 +30,13 @@ pub(crate) fn set_digest(validators: &ValidatorSet) -> Digest {
     Digest::of("quittance/v1/validators", &[&validators.to_bytes()])
 }
 
+/// Checks that nobody counting in 64 bits is led astray: three times the power of all fits them.
+pub(crate) fn check_power(validators: &[Validator]) -> Result<(), Fault> {
+    let total: u128 = validators.iter().map(|each| u128::from(each.power)).sum();
+    let fits = 3 * total <= u128::from(u64::MAX);
+    require(planted!("auditor-takes-any-power", true, fits), "total power", || total.to_string())
+}
+
 /// Checks that `validators`, the set of this height, made the block final.
 pub(crate) fn verify(
     chain: ChainId,
@@ -38,7 +46,7 @@ pub(crate) fn verify(
     certificate: &Certificate,
 ) -> Result<Signed, Fault> {
     let same = certificate.block.0 == block && certificate.height == height;
-    require(same, RULE, || {
+    require(planted!("auditor-takes-another-block", true, same), RULE, || {
         format!("it is for block {} at height {}", certificate.block, certificate.height)
     })?;
     let digest = vote_digest(chain, certificate);
@@ -46,6 +54,7 @@ pub(crate) fn verify(
     require(signers.is_sorted_by(|one, two| one < two), RULE, || {
         format!("signers out of order: {signers:?}")
     })?;
+    check_power(validators.validators())?;
     let (mut signed, mut total) = (0u128, 0u128);
     for validator in validators.validators() {
         total += u128::from(validator.power);
@@ -62,7 +71,8 @@ pub(crate) fn verify(
             .map_err(|error| Fault::new(RULE, format!("{}: {error}", by.institution)))?;
         signed += u128::from(validator.power);
     }
-    let quorum = 3 * signed > 2 * total;
+    let quorum =
+        planted!("auditor-counts-two-thirds", 3 * signed >= 2 * total, 3 * signed > 2 * total);
     require(quorum, RULE, || format!("power {signed} of {total} is not more than two thirds"))?;
     // A set's total fits 64 bits, and nobody signs twice.
     let power = |sum: u128| u64::try_from(sum).unwrap_or(u64::MAX);

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use quittance_crypto::encoding::{Encode, Writer};
+use quittance_crypto::planted;
 use quittance_crypto::signature::Purpose;
 use quittance_ledger::certificate::{Validator, ValidatorSet};
 use quittance_ledger::ids::{AssetId, CommitteeId, Height, InstitutionId};
@@ -14,6 +15,7 @@ use quittance_ledger::transaction::{Change, Governance, KeyRotation};
 
 use crate::books::Books;
 use crate::books::Institution;
+use crate::certificate::check_power;
 use crate::fault::{Fault, require};
 
 /// Blocks between inclusion and effect, at most.
@@ -57,7 +59,8 @@ pub(crate) fn decide(
         let decides = governed.validators.get(by.institution).is_some();
         require(decides, "validators approve", || by.institution.to_string())?;
     }
-    require(3 * approving > 2 * total, "quorum of the decision", || {
+    let quorum = planted!("auditor-decides-without-quorum", true, 3 * approving > 2 * total);
+    require(quorum, "quorum of the decision", || {
         format!("power {approving} of {total} is not more than two thirds")
     })?;
     require(governed.waiting.len() < 32, "waiting decisions", || "32 wait".to_owned())?;
@@ -244,6 +247,7 @@ impl Governed {
         let others = self.validators.validators().iter().filter(|one| one.institution != id);
         let mut all: Vec<_> = others.cloned().chain(with).collect();
         all.sort_by_key(|one| one.institution);
+        check_power(&all)?;
         self.validators = ValidatorSet::new(all).map_err(|why| Fault::new("validator set", why))?;
         Ok(())
     }

@@ -26,6 +26,8 @@ mod paths;
 pub mod receipt;
 mod root;
 mod rounds;
+#[cfg(test)]
+mod tests;
 mod transaction;
 
 pub use audit::{Audit, Totals};

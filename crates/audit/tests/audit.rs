@@ -16,9 +16,9 @@ use quittance_ledger::ids::{BlockId, Height, Timestamp};
 #[allow(dead_code, reason = "the chain of the tests across crates, of which these use a part")]
 mod chain;
 
-use chain::{Chain, certify, eventful};
+use chain::{Chain, certify};
 
-static CHAIN: LazyLock<Chain> = LazyLock::new(eventful);
+static CHAIN: LazyLock<Chain> = LazyLock::new(Chain::eventful);
 
 fn blocks() -> Vec<(Block, Certificate)> {
     let read = |bytes: Vec<u8>| Block::from_bytes(&bytes).unwrap();

@@ -47,8 +47,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use self::codec::Canonical;
-pub use self::context::TooHeavy;
-use self::context::{Members, Quittance, Who};
+use self::context::{Quittance, Who};
 use self::guard::{Guard, HEIGHTS_AHEAD, ROUNDS_AHEAD};
 use self::hub::{Hub, Own};
 use self::network::Network;
@@ -160,9 +159,6 @@ pub enum StartError {
          without voting (votes = false) until the chain has gone on by a height"
     )]
     Signed(String),
-    /// The validators are too powerful for the engine to count.
-    #[error(transparent)]
-    Power(#[from] TooHeavy),
     /// The engine says why.
     #[error("the consensus engine has not started: {0}")]
     Engine(String),
@@ -185,9 +181,6 @@ pub enum RunError<E: std::error::Error> {
         /// Which block.
         block: BlockId,
     },
-    /// The next validators are too powerful for the engine to count.
-    #[error(transparent)]
-    Power(#[from] TooHeavy),
     /// The chain has another vote key for this validator: what it signs with the one that it has
     /// counts no more.
     #[error("from height {height} on the chain has another vote key for {institution}")]
@@ -361,7 +354,6 @@ impl Engine {
         };
         let record = record.map_err(StartError::Signed)?;
         let (height, validators) = (application.tip().next(), application.validators());
-        Members::try_from(&validators)?;
         let guard = Arc::new(Guard::new(chain, height, validators));
         let own = Own { institution, key: key.clone() };
         let hub = Arc::new(Hub::new(guard, config.transport, own));

@@ -26,5 +26,5 @@ pub mod wire;
 pub use application::{Application, Moment, Occasion};
 pub use bell::Bell;
 pub use clock::Clock;
-pub use engine::{Engine, EngineConfig, Patience, Role, RunError, StartError, TooHeavy, metrics};
+pub use engine::{Engine, EngineConfig, Patience, Role, RunError, StartError, metrics};
 pub use solo::{Pace, Solo, SoloError};

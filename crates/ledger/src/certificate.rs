@@ -19,6 +19,9 @@ use crate::ids::{BlockId, ChainId, Height, InstitutionId};
 /// Validators of one set.
 pub const MAX_VALIDATORS: usize = 128;
 
+/// All voting power of a set together: three times as much still fits 64 bits.
+pub const MAX_TOTAL_POWER: u64 = u64::MAX / 3;
+
 /// The version of the certificate's format; its first byte.
 pub const CERTIFICATE_VERSION: u8 = 1;
 
@@ -36,7 +39,7 @@ pub struct Validator {
 }
 
 /// Who decides at a height: at least one validator, in strict order of institution, each with
-/// power, no key twice, all powers together below 2^64.
+/// power, no key twice, all powers together at most [`MAX_TOTAL_POWER`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Validator>", into = "Vec<Validator>")]
 pub struct ValidatorSet {
@@ -59,9 +62,9 @@ pub enum ValidatorSetError {
     /// Two validators with one key.
     #[error("validator {0} has the key of another")]
     SharedKey(InstitutionId),
-    /// All powers together do not fit 64 bits.
-    #[error("the total voting power exceeds 64 bits")]
-    Overflow,
+    /// All powers together are more than [`MAX_TOTAL_POWER`].
+    #[error("the validators have more voting power together than {MAX_TOTAL_POWER}")]
+    TooMuchPower,
 }
 
 impl ValidatorSet {
@@ -83,7 +86,11 @@ impl ValidatorSet {
             if validator.power == 0 {
                 return Err(ValidatorSetError::NoPower(institution));
             }
-            total = total.checked_add(validator.power).ok_or(ValidatorSetError::Overflow)?;
+            let sum = total.checked_add(validator.power).ok_or(ValidatorSetError::TooMuchPower)?;
+            if planted!("power-not-bounded", false, sum > MAX_TOTAL_POWER) {
+                return Err(ValidatorSetError::TooMuchPower);
+            }
+            total = sum;
         }
         Ok(Self { validators, total })
     }
@@ -163,7 +170,7 @@ impl Decode for ValidatorSet {
                 ValidatorSetError::OutOfOrder(_) => "validators out of order",
                 ValidatorSetError::NoPower(_) => "a validator without power",
                 ValidatorSetError::SharedKey(_) => "two validators with one key",
-                ValidatorSetError::Overflow => "total power exceeds 64 bits",
+                ValidatorSetError::TooMuchPower => "too much power together",
             };
             input.error_at(offset, "validators", Problem::Invalid(why))
         })

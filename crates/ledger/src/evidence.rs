@@ -10,6 +10,7 @@ mod tests;
 
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};
+use quittance_crypto::planted;
 use quittance_crypto::signature::{Purpose, Signature, SignatureError, VerifyingKey};
 use thiserror::Error;
 
@@ -191,10 +192,13 @@ impl Evidence {
 
     fn check_contradiction(&self) -> Result<(), EvidenceError> {
         let [first, second] = &self.statements;
-        if first.statement == second.statement {
+        let same = first.statement == second.statement;
+        if planted!("evidence-of-one-statement", false, same) {
             return Err(EvidenceError::NoContradiction);
         }
-        match first.statement.place() == second.statement.place() {
+        let (one, other) = (first.statement.place(), second.statement.place());
+        let same = one == other;
+        match planted!("evidence-across-rounds", one == Place { round: one.round, ..other }, same) {
             true => Ok(()),
             false => Err(EvidenceError::DifferentPlaces),
         }

@@ -282,7 +282,8 @@ fn verify_possession(body: &Body) -> Result<(), VerificationError> {
     let Action::KeyRotation(rotation) = &body.action else { return Ok(()) };
     let institution = rotation.institution;
     let verdict = rotation.verify_possession(body.chain);
-    verdict.map_err(|source| VerificationError::Possession { institution, source })
+    planted!("possession-not-verified", Ok(()), verdict)
+        .map_err(|source| VerificationError::Possession { institution, source })
 }
 
 fn verify_signatures(
@@ -306,7 +307,15 @@ fn verify_signatures(
             due.remove(&institution).ok_or(VerificationError::UnexpectedSignature(institution))?;
         verify_signature(transaction, signature, expected, directory)?;
     }
-    match planted!("signature-missing", None, due.into_keys().next()) {
+    let missing = planted!(
+        "rotation-without-old-key",
+        match transaction.body().action {
+            Action::KeyRotation(_) => None,
+            _ => due.into_keys().next(),
+        },
+        due.into_keys().next(),
+    );
+    match planted!("signature-missing", None, missing) {
         Some(institution) => Err(VerificationError::MissingSignature(institution)),
         None => Ok(()),
     }

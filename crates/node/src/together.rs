@@ -22,7 +22,7 @@ use quittance_consensus::{Clock, Engine, EngineConfig, Pace, Patience, Role};
 use quittance_crypto::encoding::Decode;
 use quittance_crypto::signature::SigningKey;
 use quittance_ledger::ids::InstitutionId;
-use quittance_ledger::transaction::{Transaction, Verified};
+use quittance_ledger::transaction::{MAX_TRANSACTION_BYTES, Transaction, Verified};
 use quittance_rpc::client::Dialer;
 use quittance_rpc::config::Target;
 use quittance_rpc::metrics::{NODE_RELAYED, NODE_RELAYS_REFUSED};
@@ -147,7 +147,7 @@ async fn listen(core: Arc<Core>, mut arrived: mpsc::Receiver<Arrived>, inbox: In
 }
 
 /// Hands over what one peer sends; returns when its connection is to end.
-async fn hear(core: &Core, mut peer: Arrived, connection: &Connection) {
+async fn hear(core: &Arc<Core>, mut peer: Arrived, connection: &Connection) {
     loop {
         let frame = tokio::select! {
             frame = peer.frames.recv() => frame,
@@ -156,7 +156,7 @@ async fn hear(core: &Core, mut peer: Arrived, connection: &Connection) {
         let Some(frame) = frame else { return };
         let taken = match frame.split_first() {
             Some((&ENGINE, _)) => connection.deliver(frame.slice(1..)).await.is_ok(),
-            Some((&TRANSACTION, bytes)) => take(core, peer.name.institution, bytes),
+            Some((&TRANSACTION, _)) => take_in(core, peer.name.institution, frame.slice(1..)).await,
             _ => false,
         };
         if !taken {
@@ -165,6 +165,20 @@ async fn hear(core: &Core, mut peer: Arrived, connection: &Connection) {
             return;
         }
     }
+}
+
+/// The same, for a task. A long transaction takes milliseconds to decode, in which nothing else would
+/// be done on its thread: votes of others, for one.
+async fn take_in(core: &Arc<Core>, validator: InstitutionId, bytes: Bytes) -> bool {
+    if bytes.len() > MAX_TRANSACTION_BYTES {
+        return false;
+    }
+    if bytes.len() <= SMALL {
+        return take(core, validator, &bytes);
+    }
+    let core = core.clone();
+    let taking = tokio::task::spawn_blocking(move || take(&core, validator, &bytes));
+    taking.await.unwrap_or(false)
 }
 
 /// Takes in a transaction that another validator has verified. `false` if it is none.

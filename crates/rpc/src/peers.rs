@@ -19,15 +19,16 @@
 //! | bound, for each peer | value | above it |
 //! | --- | --- | --- |
 //! | connections | 1 | the later one replaces the earlier |
-//! | bytes of a frame | 35 MiB | the connection ends |
+//! | bytes of a frame, of an urgent one | 35 MiB, 64 KiB | the connection ends |
 //! | frames, bytes of urgent ones that wait to be sent | 1024, 8 MiB | the frame is dropped and counted |
 //! | frames, bytes of others that wait to be sent | 1024, 76 MiB | the same |
-//! | frames that were received and not taken | 4, and one of each priority | nothing more is read |
+//! | frames, bytes that were received and not taken | 64, 40 MiB | nothing more is read |
 //! | time for hellos, for a piece in and out, without a word | 15 s, 15 s, 30 s | the connection ends |
 
 mod hello;
 mod link;
 mod queue;
+mod untaken;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -50,10 +51,14 @@ use crate::server::Connections;
 use queue::Queue;
 
 pub use hello::{EXPORTER_LABEL, Hello, Refused, Side, Statement};
+pub use untaken::Frames;
 pub use wire::Reason;
 
 /// The longest frame: 32 MiB of transactions, with certificates and what belongs to a block besides.
 pub const MAX_FRAME_BYTES: usize = 35 << 20;
+
+/// The longest urgent frame, which is one piece: a vote has some 4 KiB.
+pub const MAX_URGENT_FRAME_BYTES: usize = 64 << 10;
 
 /// Peers whose first frames wait to be taken.
 const ARRIVALS: usize = 16;
@@ -113,7 +118,8 @@ impl Validators {
 /// What goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
-    /// Votes and what is as small: before all else, also in the middle of it.
+    /// Votes and what is as small: before all else, also in the middle of it. A frame that is longer
+    /// than [`MAX_URGENT_FRAME_BYTES`] goes with the others all the same.
     Urgent,
     /// Blocks and whatever is large, or can wait.
     Bulk,
@@ -142,9 +148,8 @@ pub struct Own {
 pub struct Arrived {
     /// Who.
     pub name: PeerName,
-    /// Its frames, until its connection ends. Whoever takes none makes this peer wait, and no other;
-    /// dropping it ends the connection.
-    pub frames: mpsc::Receiver<Bytes>,
+    /// Its frames, until its connection ends.
+    pub frames: Frames,
 }
 
 /// One validator's connections with all others. Cheap to clone.

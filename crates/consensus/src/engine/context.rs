@@ -12,10 +12,9 @@ use malachite_app_channel::app::types::core::{self as engine, NilOrVal, Round};
 use malachite_app_channel::app::types::core::{Context, LinearTimeouts};
 use quittance_crypto::encoding::{Decode, DecodeError, Encode};
 use quittance_crypto::signature::{Signature, VerifyingKey};
-use quittance_ledger::certificate::{Validator, ValidatorSet, Vote, VoteKind};
+use quittance_ledger::certificate::{MAX_TOTAL_POWER, Validator, ValidatorSet, Vote, VoteKind};
 use quittance_ledger::ids::{BlockId, ChainId, Height, InstitutionId};
 use quittance_ledger::proposal::Proposal;
-use thiserror::Error;
 
 pub use ballots::{Ballot, Offer};
 
@@ -166,23 +165,12 @@ impl engine::Validator<Quittance> for Member {
     }
 }
 
-/// All power that validators may have together: the engine multiplies it by 3 in 64 bits, and panics
-/// if it does not fit.
-pub const MAX_POWER: u64 = u64::MAX / 3;
+// The engine multiplies their power by 3 in 64 bits, and panics if it does not fit.
+const _: () = assert!(MAX_TOTAL_POWER <= u64::MAX / 3);
 
-/// More power than [`MAX_POWER`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the validators have voting power {0}, with more than {MAX_POWER} the engine cannot count")]
-pub struct TooHeavy(pub u64);
-
-impl TryFrom<&ValidatorSet> for Members {
-    type Error = TooHeavy;
-
-    fn try_from(set: &ValidatorSet) -> Result<Self, TooHeavy> {
-        match set.total_power() {
-            total if total > MAX_POWER => Err(TooHeavy(total)),
-            _ => Ok(Self(set.validators().iter().map(Member::from).collect())),
-        }
+impl From<&ValidatorSet> for Members {
+    fn from(set: &ValidatorSet) -> Self {
+        Self(set.validators().iter().map(Member::from).collect())
     }
 }
 
@@ -192,7 +180,7 @@ impl engine::ValidatorSet<Quittance> for Members {
     }
 
     fn total_voting_power(&self) -> u64 {
-        // At most MAX_POWER.
+        // At most MAX_TOTAL_POWER.
         self.0.iter().map(|member| member.power).sum()
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use quittance_crypto::planted;
 use quittance_crypto::signature::{Purpose, SignatureError, VerifyingKey};
 use quittance_ledger::certificate::ValidatorSet;
 use quittance_ledger::evidence::{Evidence, EvidenceError};
@@ -96,7 +97,7 @@ impl Guard {
         let SignedVote { institution, vote, signature } = vote;
         let key = self.key(vote.chain, vote.height, vote.round, HEIGHTS_AHEAD, *institution)?;
         let verified = key.verify(Purpose::Vote, &vote.digest(), signature);
-        verified.map_err(Refusal::from)
+        planted!("vote-emitted-unverified", Ok(()), verified.map_err(Refusal::from))
     }
 
     /// Lets a proposal through: by the validator whose turn it is.
@@ -105,7 +106,8 @@ impl Guard {
         let (height, round) = (proposal.height, proposal.round);
         let key = self.key(proposal.chain, height, round, HEIGHTS_AHEAD, *institution)?;
         self.expect_proposer(height, round, *institution)?;
-        Ok(key.verify(Purpose::Vote, &proposal.digest(), signature)?)
+        let verified = key.verify(Purpose::Vote, &proposal.digest(), signature);
+        planted!("proposal-emitted-unverified", Ok(()), verified.map_err(Refusal::from))
     }
 
     /// Lets a piece of a block through: by the validator whose turn it is, for the present height
@@ -115,7 +117,7 @@ impl Guard {
         let (height, round) = (content.height, content.round);
         let key = self.key(content.chain, height, round, 1, *institution)?;
         self.expect_proposer(height, round, *institution)?;
-        part.verify(&key).map_err(Refusal::from)
+        planted!("part-emitted-unverified", Ok(()), part.verify(&key).map_err(Refusal::from))
     }
 
     /// Lets prevotes for one block through, whose signatures the engine verifies: by validators,
@@ -150,7 +152,7 @@ impl Guard {
             if now.validators.get(signer).is_none() {
                 return Err(Refusal::Stranger(signer));
             }
-            if !seen.insert(signer) {
+            if planted!("prevoter-counted-twice", false, !seen.insert(signer)) {
                 return Err(Refusal::Twice(signer));
             }
         }
@@ -170,7 +172,8 @@ impl Guard {
         if chain != self.chain {
             return Err(Refusal::Chain(chain));
         }
-        if height < now.height || height.0 > now.height.0.saturating_add(ahead) {
+        let far = height < now.height || height.0 > now.height.0.saturating_add(ahead);
+        if planted!("vote-of-any-height", false, far) {
             return Err(Refusal::Height(height));
         }
         let present = match height == now.height {
@@ -194,7 +197,7 @@ impl Guard {
         let validators = now.validators.validators();
         let expected = validators.get(turn(height, round, validators.len()));
         let other = expected.is_none_or(|expected| expected.institution != institution);
-        match other {
+        match planted!("part-by-anybody", false, other) {
             true => Err(Refusal::NotProposer(institution)),
             false => Ok(()),
         }

@@ -192,7 +192,7 @@ impl<A: Application> Host<'_, A> {
         let height = self.application.tip().next();
         let validators: ValidatorSet = self.application.validators();
         self.own.check(height, &validators)?;
-        let members = Members::try_from(&validators)?;
+        let members = Members::from(&validators);
         self.hub.guard().begin(height, validators);
         Ok((height.into(), HeightParams::new(members, self.timeouts, None)))
     }

@@ -13,6 +13,7 @@ use malachite_app_channel::app::streaming::{StreamContent, StreamId, StreamMessa
 use malachite_app_channel::app::types::PeerId;
 use malachite_network::Channel;
 use malachite_sync::{InboundRequestId, OutboundRequestId};
+use quittance_crypto::planted;
 use quittance_crypto::signature::SigningKey;
 use quittance_ledger::ids::{BlockId, Height, InstitutionId};
 use tokio::sync::{oneshot, watch};
@@ -206,7 +207,7 @@ impl Hub {
     fn requested(&self, peer: Peer, request: Request) {
         let mut state = self.lock();
         let waiting = state.answering.values().filter(|(of, _)| *of == peer).count();
-        if waiting < MAX_REQUESTS {
+        if planted!("requests-not-bounded", true, waiting < MAX_REQUESTS) {
             let id = InboundRequestId::new(state.next());
             state.answering.insert(id.clone(), (peer, request.id));
             state.emit(&NetworkEvent::SyncRequest(id, id_of(peer), request_in(request)));
@@ -216,7 +217,8 @@ impl Hub {
     /// Only the peer that was asked answers, and once.
     fn responded(&self, peer: Peer, response: Response) {
         let mut state = self.lock();
-        if state.asked.get(&response.id).is_none_or(|(_, of)| *of != peer) {
+        let other = state.asked.get(&response.id).is_none_or(|(_, of)| *of != peer);
+        if planted!("answer-by-anybody", false, other) {
             return;
         }
         if let Some((id, _)) = state.asked.remove(&response.id) {

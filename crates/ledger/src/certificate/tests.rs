@@ -43,9 +43,10 @@ fn more_than_two_thirds_are_a_quorum() {
     assert_eq!(verify(&[1, 3], &[1, 1, 1, 1]), short(2, 4));
     assert_eq!(verify(&[0], &[201, 100]), Ok(()));
     assert_eq!(verify(&[0], &[200, 100]), short(200, 300));
-    // Sums that would pass 64 bits if they were multiplied in 64 bits.
-    assert_eq!(verify(&[0], &[u64::MAX / 3 * 2, u64::MAX / 3]), short(u64::MAX / 3 * 2, u64::MAX));
-    assert_eq!(verify(&[0], &[u64::MAX / 3 * 2 + 1, u64::MAX / 3 - 1]), Ok(()));
+    // About the greatest total there may be.
+    let third = MAX_TOTAL_POWER / 3;
+    assert_eq!(verify(&[0], &[2 * third, third]), short(2 * third, 3 * third));
+    assert_eq!(verify(&[0], &[2 * third + 1, third - 1]), Ok(()));
 }
 
 #[test]
@@ -119,8 +120,11 @@ fn sets_are_ordered_weighted_and_have_a_key_each() {
     assert_eq!(new(&[&a, &powerless]), Err(ValidatorSetError::NoPower(b.institution)));
     let shared = Validator { key: a.key.clone(), ..b.clone() };
     assert_eq!(new(&[&a, &shared]), Err(ValidatorSetError::SharedKey(b.institution)));
-    let heavy = Validator { power: u64::MAX, ..b };
-    assert_eq!(new(&[&a, &heavy]), Err(ValidatorSetError::Overflow));
+    let with = |power| new(&[&a, &Validator { power, ..b.clone() }]);
+    assert_eq!(with(MAX_TOTAL_POWER - 1).unwrap().total_power(), MAX_TOTAL_POWER);
+    for power in [MAX_TOTAL_POWER, u64::MAX - 1, u64::MAX] {
+        assert_eq!(with(power), Err(ValidatorSetError::TooMuchPower), "{power}");
+    }
 
     let good = set(&[1, 2]);
     assert_eq!(ValidatorSet::from_bytes(&good.to_bytes()), Ok(good.clone()));

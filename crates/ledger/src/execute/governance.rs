@@ -1,5 +1,7 @@
 //! Decisions of the validators, and keys that institutions replace themselves.
 
+use quittance_crypto::planted;
+
 use super::ExecutionError;
 use super::registry::{Obstacle, Registry};
 use crate::ids::Height;
@@ -18,7 +20,7 @@ impl Registry<'_> {
         let Governance { number, effective, changes, approvals: _ } = governance;
         let (number, effective) = (*number, *effective);
         let expected = self.last_decision().saturating_add(1);
-        if number != expected {
+        if planted!("decision-replayed", false, number != expected) {
             return Err(ExecutionError::DecisionNumber { expected, found: number });
         }
         check_effective(effective, height)?;
@@ -51,7 +53,7 @@ impl Registry<'_> {
             // At most the total of the set, which fits: nobody approves twice.
             power = power.saturating_add(validator.power);
         }
-        match validators.is_quorum(power) {
+        match planted!("decision-without-quorum", true, validators.is_quorum(power)) {
             true => Ok(()),
             false => Err(ExecutionError::NoQuorum { power, total: validators.total_power() }),
         }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use quittance_crypto::digest::Digest;
+use quittance_crypto::planted;
 use quittance_crypto::signature::Purpose;
 
 use crate::certificate::{Validator, ValidatorSet};
@@ -228,7 +229,8 @@ impl<'a> Registry<'a> {
     /// Each decision was rehearsed when it was included, and so was whatever came after it. If one
     /// could not take effect all the same, it would lapse as a whole.
     pub(super) fn turn(&mut self, next: Height) {
-        let due = self.scheduled().into_iter().filter(|(effective, _)| *effective <= next);
+        let until = planted!("decision-early", next.next(), next);
+        let due = self.scheduled().into_iter().filter(|(effective, _)| *effective <= until);
         for place in due.collect::<Vec<_>>() {
             drop(self.decide(place));
         }

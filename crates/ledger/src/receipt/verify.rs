@@ -1,6 +1,7 @@
 //! Whether a receipt proves what it claims.
 
 use quittance_crypto::encoding::Encode;
+use quittance_crypto::planted;
 use thiserror::Error;
 
 use super::{Checkpoint, Claim, Receipt, SetChange};
@@ -112,7 +113,8 @@ impl<'a> Link<'a> {
         if header.next_validators == header.validators {
             return Err(ReceiptError::NoChange(header.height));
         }
-        if header.next_validators != validators.digest() {
+        let other = header.next_validators != validators.digest();
+        if planted!("receipt-set-not-announced", false, other) {
             return Err(ReceiptError::Announced(header.height));
         }
         Ok(Self { height: header.height, block: header.id(), time: header.time, validators })
@@ -131,7 +133,8 @@ impl<'a> Link<'a> {
         }
         self.check_header(root, header)
             .map_err(|source| ReceiptError::Header { height, source })?;
-        if certificate.height != height || certificate.block != header.id() {
+        let other = certificate.height != height || certificate.block != header.id();
+        if planted!("receipt-of-another-block", false, other) {
             return Err(ReceiptError::OtherBlock(height));
         }
         certificate
@@ -154,7 +157,7 @@ impl<'a> Link<'a> {
             return Err(HeaderError::Time { before: self.time, found: header.time });
         }
         let expected = self.validators.digest();
-        match header.validators == expected {
+        match planted!("receipt-set-not-named", true, header.validators == expected) {
             true => Ok(()),
             false => Err(HeaderError::Validators { expected, found: header.validators }),
         }

@@ -4,8 +4,8 @@ use quittance_crypto::digest::Digest;
 use quittance_crypto::signature::Purpose;
 use quittance_ledger::block::{Header, HeaderError, Tip};
 use quittance_ledger::certificate::{
-    Certificate, CertificateError, ValidatorSet, ValidatorSetError, ValidatorSignature, Vote,
-    VoteKind,
+    Certificate, CertificateError, MAX_TOTAL_POWER, ValidatorSet, ValidatorSetError,
+    ValidatorSignature, Vote, VoteKind,
 };
 use quittance_ledger::execute::{ApplyError, ExecutionError, apply};
 use quittance_ledger::ids::Height;
@@ -130,8 +130,13 @@ fn a_set_is_never_empty_without_power_or_too_powerful() {
     let error = |index, source| ExecutionError::ChangeRefused { index, source };
     let all = vec![remove(ONE), remove(TWO), remove(THREE)];
     assert_eq!(refused(all), error(2, ValidatorSetError::Count(0).into()));
-    let overflow = refused(vec![put(SPARE, 1), put(THREE, u64::MAX - 5)]);
-    assert_eq!(overflow, error(1, ValidatorSetError::Overflow.into()));
+    // Beside the powers 3 and 2 of the first two, and 1 of the spare one.
+    for power in [MAX_TOTAL_POWER - 5, u64::MAX - 5, u64::MAX] {
+        let heavy = refused(vec![put(SPARE, 1), put(THREE, power)]);
+        assert_eq!(heavy, error(1, ValidatorSetError::TooMuchPower.into()), "{power}");
+    }
+    let heaviest = vec![put(SPARE, 1), put(THREE, MAX_TOTAL_POWER - 6)];
+    assert_eq!(decide(&mut net.clone(), Height(6), heaviest), Ok(()));
     let role = quittance_ledger::state::Role::Validator;
     let bank = id(BANKS[0]);
     let stranger = ChangeError::MissingRole { institution: bank, role };

@@ -9,7 +9,7 @@ use quittance_ledger::merkle;
 use quittance_ledger::receipt::{Checkpoint, Claim, NamedTransaction, Receipt, SetChange};
 use quittance_ledger::tree;
 
-use crate::world::{
+use super::world::{
     TIP, World, account_id, asset, certify, deciders, key, resigned, set, weighted,
 };
 

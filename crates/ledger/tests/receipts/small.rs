@@ -2,7 +2,7 @@
 
 use quittance_ledger::receipt::{Checkpoint, Claim, Receipt, SetChange};
 
-use crate::world::{World, certify, set};
+use super::world::{World, certify, set};
 
 /// One receipt for each kind of claim, on a chain of one validator who is followed by another.
 pub fn receipts(world: &World) -> Vec<(Receipt, Checkpoint)> {

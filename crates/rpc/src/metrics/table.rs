@@ -109,6 +109,8 @@ metrics! {
     VALIDATORS_FRAMES_DROPPED: Counter "quittance_validators_frames_dropped_total" ["priority"] of NODE;
     /// Connections of validators refused before they counted, by reason.
     VALIDATORS_HELLOS_REFUSED: Counter "quittance_validators_hellos_refused_total" ["reason"] of NODE;
+    /// Connections of validators that have counted and ended, by reason.
+    VALIDATORS_ENDED: Counter "quittance_validators_connections_ended_total" ["reason"] of NODE;
     /// The last block that the node is known to have.
     NODE_HEIGHT: Gauge "quittance_node_height" [] of FOLLOWERS;
     /// 1 while blocks come from a node, else 0.

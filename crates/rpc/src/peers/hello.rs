@@ -2,6 +2,7 @@
 
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};
+use quittance_crypto::planted;
 use quittance_crypto::signature::{Purpose, Signature, SignatureError, SigningKey};
 use quittance_ledger::ids::{ChainId, InstitutionId};
 use thiserror::Error;
@@ -140,7 +141,8 @@ pub(super) struct Encounter {
 
 impl Encounter {
     fn statement(&self, side: Side, key: Digest) -> Statement {
-        let Self { chain, dialler, listener, exporter } = *self;
+        let Self { chain, dialler, listener, .. } = *self;
+        let exporter = planted!("hello-not-bound-to-its-connection", [0; 32], self.exporter);
         Statement { chain, side, dialler, listener, key, exporter }
     }
 
@@ -168,7 +170,7 @@ impl Encounter {
     ) -> Result<PeerName, Refused> {
         let Hello { institution, key, signature } = Hello::from_bytes(bytes)?;
         let certificate = self.institution(side);
-        if institution != certificate {
+        if planted!("certificate-of-another-process", false, institution != certificate) {
             return Err(Refused::Institution { certificate, hello: institution });
         }
         if !validators.contains(institution) {
@@ -176,7 +178,8 @@ impl Encounter {
         }
         let found = validators.key(institution, &key);
         let found = found.ok_or(Refused::Key { institution, key })?;
-        found.verify(Purpose::Vote, &self.statement(side, key).digest(), &signature)?;
+        let verified = found.verify(Purpose::Vote, &self.statement(side, key).digest(), &signature);
+        planted!("hello-not-verified", Ok(()), verified)?;
         Ok(PeerName { institution, key })
     }
 }

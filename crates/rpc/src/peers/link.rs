@@ -3,33 +3,32 @@
 use std::io;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use metrics::counter;
 use quittance_crypto::encoding::Encode;
+use quittance_crypto::planted;
 use quittance_ledger::ids::InstitutionId;
 use thiserror::Error;
 use tokio::io::{
     AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufWriter, ReadHalf, WriteHalf,
     split,
 };
-use tokio::sync::mpsc;
 use tokio::time::{Duration, sleep, timeout};
 
 use super::hello::{EXPORTER_LABEL, Encounter, Refused, Side};
+use super::untaken::{Held, Untaken, Unwanted, untaken};
 use super::wire::{self, Kind, MAX_PIECE_BYTES, Reason};
 use super::{Arrived, Hub, MAX_FRAME_BYTES, PeerName, Place, Priority, Validators};
 use crate::client::ConnectError;
 use crate::config::Target;
 use crate::identity::Process;
 use crate::limits::Limits;
-use crate::metrics::{VALIDATORS_FRAME_BYTES, VALIDATORS_FRAMES, VALIDATORS_HELLOS_REFUSED};
+use crate::metrics::{
+    VALIDATORS_ENDED, VALIDATORS_FRAME_BYTES, VALIDATORS_FRAMES, VALIDATORS_HELLOS_REFUSED,
+};
 use crate::server::Connection;
 
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LONGEST_RETRY: Duration = Duration::from_secs(2);
-
-/// Frames of a peer that wait to be taken.
-const UNTAKEN: usize = 4;
 
 /// Why a connection has ended, or never counted.
 #[derive(Debug, Error)]
@@ -40,6 +39,8 @@ enum Ended {
     Exporter(#[from] rustls::Error),
     #[error("refused: {0}")]
     Refused(#[from] Refused),
+    #[error("refused: it is to be called, and not to call")]
+    Direction,
     #[error("it refuses us: {}", .0.explain())]
     RefusesUs(Reason),
     #[error("it says what has no place here")]
@@ -67,12 +68,41 @@ impl Ended {
     fn reason(&self) -> Option<Reason> {
         match self {
             Self::Refused(Refused::Malformed(_)) | Self::Unexpected => Some(Reason::Malformed),
-            Self::Refused(Refused::Stranger(_) | Refused::Key { .. }) => Some(Reason::Stranger),
+            Self::Refused(Refused::Stranger(_) | Refused::Key { .. }) | Self::Direction => {
+                Some(Reason::Stranger)
+            }
             Self::Refused(_) => Some(Reason::Hello),
             Self::Slow => Some(Reason::Slow),
             Self::Replaced => Some(Reason::Stopping),
             _ => None,
         }
+    }
+
+    /// The label in the metrics.
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Connect(_) => "connect",
+            Self::Exporter(_) => "exporter",
+            Self::Refused(refused) => refused.label(),
+            Self::Direction => "direction",
+            Self::RefusesUs(_) => "refuses_us",
+            Self::Unexpected => "unexpected",
+            Self::Slow => "slow",
+            Self::Deaf => "deaf",
+            Self::Silent => "silent",
+            Self::TooLong => "too_long",
+            Self::Replaced => "replaced",
+            Self::Removed => "removed",
+            Self::Unwanted => "unwanted",
+            Self::Io(error) if error.kind() == io::ErrorKind::InvalidData => "no_unit",
+            Self::Io(_) => "io",
+        }
+    }
+}
+
+impl From<Unwanted> for Ended {
+    fn from(_: Unwanted) -> Self {
+        Self::Unwanted
     }
 }
 
@@ -101,12 +131,7 @@ pub(super) async fn accepted(hub: Arc<Hub>, mut connection: Connection) {
 }
 
 fn refused(peer: InstitutionId, ended: &Ended) {
-    let label = match ended {
-        Ended::Refused(refused) => refused.label(),
-        Ended::Slow => "slow",
-        _ => "other",
-    };
-    counter!(VALIDATORS_HELLOS_REFUSED, "reason" => label).increment(1);
+    counter!(VALIDATORS_HELLOS_REFUSED, "reason" => ended.label()).increment(1);
     tracing::warn!(%peer, reason = %ended, "no connection with a validator");
 }
 
@@ -116,22 +141,27 @@ async fn refuse(connection: &mut Connection, reason: Reason) -> io::Result<()> {
     connection.shutdown().await
 }
 
-/// Meets a caller: the called side speaks first.
+/// Meets a caller: the called side speaks first, but to a validator only. So nobody else makes it
+/// sign.
 async fn answer(
     hub: &Hub,
     connection: &mut Connection,
     caller: InstitutionId,
 ) -> Result<PeerName, Ended> {
+    let known = hub.validators.borrow().contains(caller);
+    if planted!("stranger-greeted", false, !known) {
+        return Err(Refused::Stranger(caller).into());
+    }
+    // Of two validators the first calls; nobody calls itself.
+    if caller >= hub.own.institution {
+        return Err(Ended::Direction);
+    }
     let encounter = Encounter {
         chain: hub.own.chain,
         dialler: caller,
         listener: hub.own.institution,
         exporter: connection.export(EXPORTER_LABEL)?,
     };
-    // Of two validators the first calls; nobody calls itself.
-    if caller >= hub.own.institution {
-        return Err(Refused::Stranger(caller).into());
-    }
     let meeting = async {
         let own = encounter.hello(Side::Listener, &hub.own.key).to_bytes();
         wire::write_unit(connection, Kind::Hello, &own).await?;
@@ -159,7 +189,9 @@ pub(super) async fn call(hub: Arc<Hub>, institution: InstitutionId, target: Targ
                         pause = FIRST_RETRY;
                         run(&hub, name, stream).await;
                     }
-                    Err(Ended::Refused(error)) => refused(institution, &Ended::Refused(error)),
+                    Err(ended @ (Ended::Refused(_) | Ended::Unexpected | Ended::Slow)) => {
+                        refused(institution, &ended);
+                    }
                     Err(ended) => {
                         tracing::debug!(peer = %institution, reason = %ended, "not connected yet");
                     }
@@ -214,23 +246,26 @@ fn turned_down(kind: Kind, content: &[u8]) -> Ended {
 /// Carries frames both ways until the connection ends.
 async fn run(hub: &Arc<Hub>, name: PeerName, stream: impl AsyncRead + AsyncWrite + Send + 'static) {
     let place = hub.open(name);
-    let (frames, receiver) = mpsc::channel(UNTAKEN);
+    let (untaken, frames) = untaken();
     let (from, to) = split(stream);
     let limits = hub.dialer.limits();
     let reading = async {
-        let arrived = hub.arrived.send(Arrived { name, frames: receiver }).await;
+        let arrived = hub.arrived.send(Arrived { name, frames }).await;
         arrived.map_err(|_| Ended::Unwanted)?;
         tracing::info!(peer = %name, "a validator has connected");
-        read(from, &frames, limits).await
+        read(from, &untaken, limits).await
     };
     let ended = tokio::select! {
         ended = reading => ended,
         ended = write(to, &place, limits) => ended,
         () = place.replaced.cancelled() => Err(Ended::Replaced),
         () = removed(hub, &name) => Err(Ended::Removed),
-        () = frames.closed() => Err(Ended::Unwanted),
+        () = untaken.unwanted() => Err(Ended::Unwanted),
     };
-    let reason = ended.err().map(|ended| ended.to_string());
+    let reason = ended.err().map(|ended| {
+        counter!(VALIDATORS_ENDED, "reason" => ended.label()).increment(1);
+        ended.to_string()
+    });
     tracing::info!(peer = %name, reason, "a connection with a validator has ended");
 }
 
@@ -238,39 +273,40 @@ async fn run(hub: &Arc<Hub>, name: PeerName, stream: impl AsyncRead + AsyncWrite
 async fn removed(hub: &Hub, name: &PeerName) {
     let mut validators = hub.validators.clone();
     // Whoever tells of validators has ended: then so does this node.
-    let gone = |validators: &Validators| !validators.has(name);
+    let gone = |validators: &Validators| {
+        planted!("removed-validator-stays-connected", false, !validators.has(name))
+    };
     let _ = validators.wait_for(gone).await;
 }
 
 async fn read(
     from: ReadHalf<impl AsyncRead>,
-    frames: &mpsc::Sender<Bytes>,
+    untaken: &Untaken,
     limits: &Limits,
 ) -> Result<(), Ended> {
     let silence = limits.keepalive_interval + limits.keepalive_time;
     let mut from = BufReader::with_capacity(MAX_PIECE_BYTES, from);
-    let mut partial = [Vec::new(), Vec::new()];
+    let mut partial = Held::default();
     loop {
         let head = timeout(silence, wire::read_head(&mut from)).await;
-        let (priority, last, length) = match head.map_err(|_| Ended::Silent)?? {
+        let mut urgent = Held::default();
+        let (frame, last, length) = match head.map_err(|_| Ended::Silent)?? {
             (Kind::Ping, _) => continue,
-            (Kind::Piece { priority, last }, length) => (priority, last, length),
+            (Kind::Urgent, length) => (&mut urgent, true, length),
+            (Kind::Bulk { last }, length) => (&mut partial, last, length),
             _ => return Err(Ended::Unexpected),
         };
-        let [urgent, bulk] = &mut partial;
-        let frame = if priority == Priority::Urgent { urgent } else { bulk };
-        let start = frame.len();
-        if start + length > MAX_FRAME_BYTES {
+        let long = frame.len() + length > MAX_FRAME_BYTES;
+        if planted!("frame-of-pieces-not-bounded", false, long) {
             return Err(Ended::TooLong);
         }
-        frame.resize(start + length, 0);
-        let piece = frame.get_mut(start..).unwrap_or_default();
+        let piece = untaken.grow(frame, length).await?;
         timeout(limits.body_time, from.read_exact(piece)).await.map_err(|_| Ended::Slow)??;
         if last {
-            let frame = Bytes::from(std::mem::take(frame));
+            let frame = std::mem::take(frame);
             counter!(VALIDATORS_FRAMES, "direction" => "in").increment(1);
             counter!(VALIDATORS_FRAME_BYTES, "direction" => "in").increment(frame.len() as u64);
-            frames.send(frame).await.map_err(|_| Ended::Unwanted)?;
+            untaken.put(frame).await?;
         }
     }
 }
@@ -283,7 +319,10 @@ async fn write(
     let mut to = BufWriter::with_capacity(MAX_PIECE_BYTES, to);
     loop {
         while let Some(piece) = place.queue.next() {
-            let kind = Kind::Piece { priority: piece.priority, last: piece.last };
+            let kind = match piece.priority {
+                Priority::Urgent => Kind::Urgent,
+                Priority::Bulk => Kind::Bulk { last: piece.last },
+            };
             let writing = wire::write_unit(&mut to, kind, &piece.bytes);
             timeout(limits.body_time, writing).await.map_err(|_| Ended::Deaf)??;
         }

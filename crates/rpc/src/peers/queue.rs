@@ -8,7 +8,7 @@ use metrics::counter;
 use tokio::sync::Notify;
 
 use super::wire::MAX_PIECE_BYTES;
-use super::{MAX_FRAME_BYTES, Priority};
+use super::{MAX_FRAME_BYTES, MAX_URGENT_FRAME_BYTES, Priority};
 use crate::metrics::{VALIDATORS_FRAME_BYTES, VALIDATORS_FRAMES, VALIDATORS_FRAMES_DROPPED};
 
 /// Frames of one priority that wait.
@@ -77,6 +77,10 @@ impl Queue {
     /// Adds a frame, or drops it if there is no room, if it is empty or too long.
     pub(super) fn push(&self, frame: Bytes, priority: Priority) {
         let length = frame.len();
+        let priority = match priority {
+            Priority::Urgent if length > MAX_URGENT_FRAME_BYTES => Priority::Bulk,
+            other => other,
+        };
         let taken = (1..=MAX_FRAME_BYTES).contains(&length) && {
             let mut state = self.lock();
             match priority {
@@ -151,9 +155,15 @@ mod tests {
         queue.push(frame(MAX_FRAME_BYTES + 1), Priority::Bulk);
         queue.push(frame(0), Priority::Bulk);
         assert_eq!(queue.lock().bulk.bytes, 2 * MAX_FRAME_BYTES);
-        let urgent = Queue::default();
-        urgent.push(frame(MAX_URGENT_BYTES), Priority::Urgent);
+        let (urgent, most) = (Queue::default(), MAX_URGENT_BYTES / MAX_URGENT_FRAME_BYTES);
+        for _ in 0..most {
+            urgent.push(frame(MAX_URGENT_FRAME_BYTES), Priority::Urgent);
+        }
         urgent.push(frame(1), Priority::Urgent);
-        assert_eq!(urgent.lock().urgent.frames.len(), 1);
+        assert_eq!(urgent.lock().urgent.frames.len(), most);
+        // One that is too long to be urgent goes with the others.
+        urgent.push(frame(MAX_URGENT_FRAME_BYTES + 1), Priority::Urgent);
+        assert_eq!(urgent.lock().urgent.frames.len(), most);
+        assert_eq!(urgent.lock().bulk.frames.len(), 1);
     }
 }

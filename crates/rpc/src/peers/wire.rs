@@ -11,17 +11,19 @@
 //! | 2 | `Accepted` | nothing: the caller's hello was accepted |
 //! | 3 | `Refused` | one byte, a [`Reason`] |
 //! | 4 | `Ping` | nothing: a sign of life |
-//! | 5, 6 | `Urgent` | a piece of an urgent frame; 6 is the last one |
-//! | 7, 8 | `Bulk` | a piece of any other frame; 8 is the last one |
+//! | 5 | `Urgent` | an urgent frame |
+//! | 6, 7 | `Bulk` | a piece of any other frame; 7 is the last one |
 //!
 //! The first three come before a connection counts, the others after. Frames go in pieces so that
-//! an urgent one need not wait for the end of a block; of each priority one frame is under way.
+//! an urgent one need not wait for the end of a block; one frame of pieces is under way.
 
 use std::io;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::Priority;
+use quittance_crypto::planted;
+
+use super::MAX_URGENT_FRAME_BYTES;
 
 /// The largest hello: a signature of ML-DSA-87 has 4,627 bytes.
 pub(super) const MAX_HELLO_BYTES: usize = 8 << 10;
@@ -35,19 +37,19 @@ pub(super) enum Kind {
     Accepted,
     Refused,
     Ping,
-    Piece { priority: Priority, last: bool },
+    Urgent,
+    Bulk { last: bool },
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 7] = [
         Self::Hello,
         Self::Accepted,
         Self::Refused,
         Self::Ping,
-        Self::Piece { priority: Priority::Urgent, last: false },
-        Self::Piece { priority: Priority::Urgent, last: true },
-        Self::Piece { priority: Priority::Bulk, last: false },
-        Self::Piece { priority: Priority::Bulk, last: true },
+        Self::Urgent,
+        Self::Bulk { last: false },
+        Self::Bulk { last: true },
     ];
 
     fn of(byte: u8) -> Option<Self> {
@@ -60,8 +62,8 @@ impl Kind {
             Self::Accepted => 2,
             Self::Refused => 3,
             Self::Ping => 4,
-            Self::Piece { priority: Priority::Urgent, last } => 5 + u8::from(last),
-            Self::Piece { priority: Priority::Bulk, last } => 7 + u8::from(last),
+            Self::Urgent => 5,
+            Self::Bulk { last } => 6 + u8::from(last),
         }
     }
 
@@ -71,7 +73,12 @@ impl Kind {
             Self::Hello => (1..=MAX_HELLO_BYTES).contains(&length),
             Self::Accepted | Self::Ping => length == 0,
             Self::Refused => length == 1,
-            Self::Piece { .. } => (1..=MAX_PIECE_BYTES).contains(&length),
+            Self::Urgent => {
+                let most =
+                    planted!("urgent-frame-of-any-length", usize::MAX, MAX_URGENT_FRAME_BYTES);
+                (1..=most).contains(&length)
+            }
+            Self::Bulk { .. } => (1..=MAX_PIECE_BYTES).contains(&length),
         }
     }
 }
@@ -163,9 +170,9 @@ mod tests {
                     false => assert_eq!(read.unwrap_err().kind(), io::ErrorKind::InvalidData),
                 }
             }
-            assert!(!kind.allows(MAX_PIECE_BYTES + 1));
+            assert!(!kind.allows(MAX_PIECE_BYTES + 1) && !kind.allows(u32::MAX as usize));
         }
-        for unknown in [0, 9, 255] {
+        for unknown in [0, 8, 255] {
             let read = read_unit(&mut &[unknown, 0, 0, 0, 0][..]).await;
             assert_eq!(read.unwrap_err().kind(), io::ErrorKind::InvalidData);
         }

@@ -3,6 +3,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod floods;
+mod relay;
 mod strangers;
 mod town;
 

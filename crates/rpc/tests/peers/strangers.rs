@@ -18,13 +18,13 @@ use crate::common::{agent, process};
 use crate::town::{CHAIN, LONG, Town, id, key};
 
 /// A connection as bytes.
-struct Caller {
-    stream: ValidatorStream,
+pub struct Caller {
+    pub stream: ValidatorStream,
     exporter: [u8; 32],
 }
 
 impl Caller {
-    async fn call(town: &Town, holder: Identity) -> Result<Self, ConnectError> {
+    pub async fn call(town: &Town, holder: Identity) -> Result<Self, ConnectError> {
         let stream = town.dialer(holder).validator(&town.targets[&id(1)]).await?;
         let tls = stream.get_ref().1;
         let exporter = tls.export_keying_material([0; 32], EXPORTER_LABEL, None).unwrap();
@@ -32,11 +32,11 @@ impl Caller {
     }
 
     /// With a certificate of this validator's node.
-    async fn node(town: &Town, number: u8) -> Self {
+    pub async fn node(town: &Town, number: u8) -> Self {
         Self::call(town, node(number)).await.unwrap()
     }
 
-    async fn write(&mut self, kind: u8, content: &[u8]) {
+    pub async fn write(&mut self, kind: u8, content: &[u8]) {
         let length = (content.len() as u32).to_be_bytes();
         let unit = [&[kind], &length[..], content].concat();
         // It may have been refused meanwhile.
@@ -45,7 +45,7 @@ impl Caller {
     }
 
     /// The next unit; none at the end.
-    async fn read(&mut self) -> Option<(u8, Vec<u8>)> {
+    pub async fn read(&mut self) -> Option<(u8, Vec<u8>)> {
         let reading = async {
             let kind = self.stream.read_u8().await.ok()?;
             let length = self.stream.read_u32().await.ok()?;
@@ -54,6 +54,14 @@ impl Caller {
             Some((kind, content))
         };
         timeout(LONG, reading).await.expect("an answer or an end")
+    }
+
+    /// A, which B has accepted.
+    pub async fn accepted(town: &Town) -> Self {
+        let mut caller = Self::node(town, 0).await;
+        let right = hello(id(0), &caller.statement(), &key(0));
+        assert_eq!(caller.greet(&right).await, Some((ACCEPTED, vec![])));
+        caller
     }
 
     /// What a hello of A is about, on this connection.
@@ -72,7 +80,7 @@ impl Caller {
     }
 }
 
-fn node(number: u8) -> Identity {
+pub fn node(number: u8) -> Identity {
     Identity::Process(process(id(number).as_str(), Process::Node))
 }
 
@@ -82,13 +90,17 @@ fn hello(institution: InstitutionId, statement: &Statement, signer: &SigningKey)
 }
 
 const ACCEPTED: u8 = 2;
+/// Kinds of frames.
+pub const URGENT: u8 = 5;
+pub const PIECE: u8 = 6;
+pub const LAST_PIECE: u8 = 7;
 
 fn refused(reason: Reason) -> Option<(u8, Vec<u8>)> {
     Some((3, vec![reason as u8]))
 }
 
 /// A town of B and C; A is played by the test.
-async fn town() -> Town {
+pub async fn town() -> Town {
     let mut town = Town::new(3).await;
     town.connected(2).await;
     // The real A is gone.
@@ -140,11 +152,20 @@ async fn only_the_validator_itself_is_let_in() {
     statement.dialler = "AAAAXX2A".parse().unwrap();
     statement.key = key(7).verifying_key().fingerprint();
     let stranger = hello(statement.dialler, &statement, &key(7));
-    assert_eq!(caller.greet(&stranger).await, refused(Reason::Stranger));
-    // It names a validator that it is not.
+    caller.write(1, &stranger.to_bytes()).await;
+    // It hears no hello: nothing is signed for it.
+    assert_eq!(caller.read().await, refused(Reason::Stranger));
+    // Nor if it names a validator that it is not.
     let mut caller =
         Caller::call(&town, Identity::Process(process("AAAAXX2A", Process::Node))).await.unwrap();
     let named = hello(id(0), &caller.statement(), &key(0));
+    caller.write(1, &named.to_bytes()).await;
+    assert_eq!(caller.read().await, refused(Reason::Stranger));
+    // A validator in the name of another.
+    let mut caller = Caller::node(&town, 0).await;
+    let mut statement = caller.statement();
+    (statement.dialler, statement.key) = (id(2), key(2).verifying_key().fingerprint());
+    let named = hello(id(2), &statement, &key(2));
     assert_eq!(caller.greet(&named).await, refused(Reason::Hello));
     // A validator with a key that is not on the chain.
     let mut caller = Caller::node(&town, 0).await;
@@ -165,7 +186,7 @@ async fn only_the_validator_itself_is_let_in() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn garbage_and_silence_end_a_connection() {
     let mut town = town().await;
-    let garbage: [(u8, &[u8]); 4] = [(1, &[7; 100]), (2, &[]), (9, &[1]), (7, &[1, 2, 3])];
+    let garbage: [(u8, &[u8]); 4] = [(1, &[7; 100]), (2, &[]), (9, &[1]), (PIECE, &[1, 2, 3])];
     for (kind, content) in garbage {
         let mut caller = Caller::node(&town, 0).await;
         caller.read().await.unwrap();
@@ -184,12 +205,11 @@ async fn garbage_and_silence_end_a_connection() {
     let _ = caller.stream.flush().await;
     assert_eq!(caller.read().await, refused(Reason::Slow));
     // A frame that has no end.
-    let mut caller = Caller::node(&town, 0).await;
-    let right = hello(id(0), &caller.statement(), &key(0));
-    assert_eq!(caller.greet(&right).await, Some((ACCEPTED, vec![])));
+    let mut caller = Caller::accepted(&town).await;
     let piece = vec![7; 64 << 10];
-    for _ in 0..=MAX_FRAME_BYTES / piece.len() {
-        caller.write(7, &piece).await;
+    for _ in 0..3 * MAX_FRAME_BYTES / piece.len() {
+        let writing = timeout(LONG, caller.write(PIECE, &piece)).await;
+        writing.expect("it is read until it is too long, and then the connection ends");
     }
     // Pings may come before the end.
     while let Some((kind, _)) = caller.read().await {

@@ -13,7 +13,7 @@ use quittance_rpc::client::Dialer;
 use quittance_rpc::config::{ListenAddress, Target};
 use quittance_rpc::identity::{Identity, Process};
 use quittance_rpc::limits::Limits;
-use quittance_rpc::peers::{Arrived, Own, Peers, Validators};
+use quittance_rpc::peers::{Arrived, Frames, Own, Peers, Validators};
 use quittance_rpc::server::{Bound, Connections, ServeError, Server};
 use quittance_rpc::tls::KeyExchange;
 use quittance_rpc::tls::issue::Authority;
@@ -58,7 +58,7 @@ pub struct House {
     pub peers: Peers,
     pub arrivals: mpsc::Receiver<Arrived>,
     /// By institution, what the last connection of each brings.
-    pub frames: BTreeMap<InstitutionId, mpsc::Receiver<Bytes>>,
+    pub frames: BTreeMap<InstitutionId, Frames>,
     stopping: CancellationToken,
     stop: oneshot::Sender<()>,
     ended: JoinHandle<Result<(), ServeError>>,
@@ -90,7 +90,7 @@ impl Town {
         town
     }
 
-    async fn bind(&self, number: u8, address: ListenAddress) -> (Bound, Connections) {
+    pub async fn bind(&self, number: u8, address: ListenAddress) -> (Bound, Connections) {
         let identity = Identity::Process(process(id(number).as_str(), Process::Node));
         let tls = tls(&self.authority, identity);
         let (server, connections) = Server::new(self.limits.clone()).validators();
@@ -102,7 +102,7 @@ impl Town {
         Dialer::new(tls(&self.authority, holder), self.limits.clone())
     }
 
-    fn house(&self, number: u8, bound: Bound, connections: Connections) -> House {
+    pub fn house(&self, number: u8, bound: Bound, connections: Connections) -> House {
         let identity = Identity::Process(process(id(number).as_str(), Process::Node));
         let own = Own { institution: id(number), key: Arc::new(key(number)), chain: CHAIN };
         let (mut book, stopping) = (self.targets.clone(), CancellationToken::new());

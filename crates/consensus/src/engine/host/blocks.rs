@@ -9,6 +9,7 @@ use malachite_app_channel::app::types::ProposedValue;
 use malachite_app_channel::app::types::core::{Round, Validity};
 use malachite_app_channel::app::types::sync::RawDecidedValue;
 use quittance_crypto::encoding::{Decode, Encode};
+use quittance_crypto::planted;
 use quittance_ledger::block::Block;
 use quittance_ledger::certificate::Certificate;
 use quittance_ledger::ids::{BlockId, Height, InstitutionId};
@@ -79,7 +80,7 @@ impl Blocks {
         }
         let mine = |kept: &Proposed| kept.round == round && kept.proposer == who;
         let kept = self.store.list(height)?.into_iter().find(mine);
-        if let Some(kept) = kept {
+        if let Some(kept) = planted!("another-block-when-asked-again", None, kept) {
             return Ok(Some(whole(kept)));
         }
         let made = application.propose(self.clock.now(), Occasion::Heartbeat);

@@ -1,18 +1,26 @@
 //! `quittance-audit receipt` as a program.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../../../../tests/src/chain.rs"]
+#[allow(dead_code, reason = "the chain of the tests across crates, of which these use a part")]
+mod chain;
+#[path = "../../../ledger/tests/receipts/world.rs"]
+#[allow(dead_code, reason = "shared with the ledger's tests")]
+mod world;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::LazyLock;
 
 use quittance_crypto::encoding::{Decode, Encode};
 use quittance_ledger::receipt::{Claim, Receipt, ReceiptFile};
 use serde_json::Value;
 
-use crate::WORLD;
+use world::World;
 
-#[path = "../../../../tests/src/chain.rs"]
-#[allow(dead_code, reason = "the chain of the tests across crates, of which these use a part")]
-mod chain;
+static WORLD: LazyLock<World> = LazyLock::new(World::new);
 
 /// A folder that is deleted in the end.
 struct Folder(PathBuf);
@@ -59,7 +67,7 @@ fn paid(chain: &chain::Chain) -> Receipt {
 #[test]
 fn a_receipt_is_verified_from_the_genesis_and_shown() {
     let folder = Folder::new("genesis");
-    let chain = chain::eventful();
+    let chain = chain::Chain::eventful();
     let genesis = folder.write("genesis.json", &chain.genesis);
     let receipt = paid(&chain);
     let file = folder.write("receipt.json", &ReceiptFile::new(receipt.clone()));

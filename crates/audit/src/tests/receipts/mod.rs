@@ -1,25 +1,23 @@
 //! The auditor's verification of receipts: it agrees with the ledger's on honest ones and on all
-//! attacks, and on the command line.
+//! attacks.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-#[path = "../../../ledger/tests/receipts/attacks.rs"]
+#[path = "../../../../ledger/tests/receipts/attacks.rs"]
 #[allow(dead_code, reason = "shared with the ledger's tests")]
 mod attacks;
-mod command;
-#[path = "../../../ledger/tests/receipts/small.rs"]
+#[path = "../../../../ledger/tests/receipts/small.rs"]
 mod small;
-#[path = "../../../ledger/tests/receipts/world.rs"]
+#[path = "../../../../ledger/tests/receipts/world.rs"]
 #[allow(dead_code, reason = "shared with the ledger's tests")]
 mod world;
 
 use std::sync::LazyLock;
 
-use quittance_audit::receipt::{verify, verify_file};
 use quittance_crypto::encoding::{Decode, Encode};
 use quittance_ledger::ids::Height;
 use quittance_ledger::receipt::{Receipt, ReceiptFile, Summary, SummaryClaim};
 use world::{TIP, World, account_id, deciders};
+
+use crate::receipt::{verify, verify_file};
 
 static WORLD: LazyLock<World> = LazyLock::new(World::new);
 

@@ -1,9 +1,7 @@
 //! Each rule broken by itself, in a block that a corrupt validator adds to an honest chain: the
 //! auditor names the rule. What the transaction is otherwise, it is rightly proven and signed.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-#[path = "../../../../tests/src/chain.rs"]
+#[path = "../../../../../tests/src/chain.rs"]
 #[allow(dead_code, reason = "the chain of the tests across crates, of which these use a part")]
 mod chain;
 mod execution;
@@ -14,7 +12,6 @@ mod rounds;
 use std::sync::LazyLock;
 
 use chain::{BANKS, CENTRAL, COORDINATOR, Chain, account, asset, certify, id, key};
-use quittance_audit::{Audit, Fault};
 use quittance_crypto::commitment::Opening;
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, Encode};
@@ -27,6 +24,8 @@ use quittance_ledger::transaction::{
     Action, Body, CreditReturn, Entry, InstitutionSignature, ReturnReason, RoundJoin, RoundOpen,
     Settlement, Transaction,
 };
+
+use crate::{Audit, Fault};
 
 const ONE: &str = BANKS[0];
 const TWO: &str = BANKS[1];

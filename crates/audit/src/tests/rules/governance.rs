@@ -126,6 +126,50 @@ fn random_decisions_are_judged_alike() {
     assert!(accepted > 20 && refused > 20, "{accepted} accepted, {refused} refused");
 }
 
+/// Two validators, of which the first is just enough to decide.
+fn two_validators() -> Chain {
+    let mut chain = base();
+    let roles = [Role::Participant, Role::Validator].into();
+    let changes = vec![
+        Change::PutValidator { institution: id(VALIDATOR), power: 101 },
+        Change::SetRoles { institution: id(ONE), roles },
+        Change::PutValidator { institution: id(ONE), power: 50 },
+    ];
+    decides(&mut chain, changes);
+    chain.close();
+    chain
+}
+
+#[test]
+fn more_than_two_thirds_of_the_power_decide() {
+    let chain = two_validators();
+    let change = Change::RetireAsset { asset: asset("USD") };
+    let by = |names: &[&str]| {
+        let mut decision = decision(&chain, chain.height().plus(2), vec![change.clone()]);
+        let approval =
+            |who: &&str| Approval { institution: id(who), key_fingerprint: chain.fingerprint(who) };
+        decision.approvals = names.iter().map(approval).collect();
+        broken(&chain, vec![signed(body(&chain, Action::Governance(decision)), names)])
+    };
+    assert_eq!(by(&[ONE, VALIDATOR]), None);
+    assert_eq!(by(&[VALIDATOR]), None);
+    assert_eq!(by(&[ONE]), Some("quorum of the decision"));
+    assert_eq!(by(&[TWO]), Some("validators approve"));
+}
+
+#[test]
+fn three_times_the_power_of_all_fits_64_bits() {
+    let chain = base();
+    let heavy = |power| {
+        let change = Change::PutValidator { institution: id(VALIDATOR), power };
+        let decision = decision(&chain, chain.height().plus(3), vec![change]);
+        broken(&chain, vec![signed(body(&chain, Action::Governance(decision)), &[VALIDATOR])])
+    };
+    assert_eq!(heavy(u64::MAX / 3), None);
+    assert_eq!(heavy(u64::MAX / 3 + 1), Some("total power"));
+    assert_eq!(heavy(u64::MAX), Some("total power"));
+}
+
 #[test]
 fn what_was_decided_binds_the_auditor() {
     let mut chain = base();
