@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use quittance_ledger::block::{Block, Tip};
+use quittance_ledger::block::Block;
 use quittance_ledger::ids::{Height, InstitutionId, RoundId, TransactionId};
 use quittance_ledger::transaction::{Action, Transaction};
-use quittance_rpc::follow::follow;
+use quittance_rpc::follow::{ChainChecker, follow};
+use quittance_rpc::nodes::Nodes;
 use tokio::time::sleep;
 
 use crate::network::{Network, POLL};
@@ -41,9 +42,8 @@ impl Tape {
     /// Begins to record.
     pub fn record(network: &Network) -> Self {
         let genesis = network.genesis();
-        let tip = Tip::genesis(&genesis);
-        let chain = follow(&network.auditor(), &network.node(), &genesis, tip);
-        let mut chain = chain.expect("a node to follow");
+        let nodes = Nodes::new(&network.auditor(), &[network.node()]).expect("a node to follow");
+        let mut chain = follow(&nodes, ChainChecker::genesis(&genesis));
         let blocks = Arc::new(Mutex::new(Vec::new()));
         let recorded = blocks.clone();
         let task = tokio::spawn(async move {

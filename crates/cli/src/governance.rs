@@ -314,7 +314,7 @@ fn join(file: &Path, others: &[PathBuf]) -> Result<String, GovernanceError> {
 }
 
 async fn submit(file: &Path, within: u64, chain: &Chain) -> Result<String, GovernanceError> {
-    let (dialer, node) = chain.node().ok_or(GovernanceError::NoNode)?;
+    let node = chain.node()?;
     let (proposal, register) = read(file, chain).await?;
     check_signed(&proposal, &register.state)?;
     check_window(&proposal, &register)?;
@@ -323,7 +323,7 @@ async fn submit(file: &Path, within: u64, chain: &Chain) -> Result<String, Gover
     let transaction = proposal.transaction()?;
     transaction.clone().verify(&register.state)?;
     let id = transaction.id();
-    let height = settle(&Submitter::new(dialer, node)?, &transaction, within).await?;
+    let height = settle(&Submitter::new(&node), &transaction, within).await?;
     let effective = describe::effective(action);
     Ok(format!(
         "final in block {height}, as transaction {id}; it takes effect at height {effective}\n"

@@ -142,7 +142,7 @@ fn changing(path: &Path) -> (ChainStore, Vec<(Block<Verified>, Certificate)>) {
 }
 
 fn heights(changes: Vec<(Height, ValidatorSet)>) -> Vec<(u64, u64)> {
-    let power = |set: &ValidatorSet| set.iter().map(|validator| validator.power).sum();
+    let power = |set: &ValidatorSet| set.validators().iter().map(|validator| validator.power).sum();
     changes.iter().map(|(height, set)| (height.0, power(set))).collect()
 }
 

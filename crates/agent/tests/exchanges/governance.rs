@@ -11,6 +11,7 @@ use quittance_ledger::state::Asset;
 use quittance_ledger::transaction::{Approval, Body, Change};
 use quittance_rpc::client::Dialer;
 use quittance_rpc::identity::{Identity, Process, ProcessName};
+use quittance_rpc::nodes::Nodes;
 use quittance_rpc::proto::agent::v1 as api;
 use quittance_rpc::proto::agent::v1::exchange::State;
 use quittance_rpc::proto::node::v1::ChainStatusRequest;
@@ -57,7 +58,7 @@ async fn submit(site: &Site, body: Body, who: &str, ring: &KeyRing) {
     let key = ring.signing_key(Purpose::Transaction, &named).unwrap();
     let signature = unsigned.sign(id(who), key).unwrap();
     let transaction = unsigned.assemble(vec![signature]).unwrap();
-    let submitter = Submitter::new(&dialer(site), &site.node_target()).unwrap();
+    let submitter = Submitter::new(&Nodes::new(&dialer(site), &[site.node_target()]).unwrap());
     let outcome = submitter.settle(&transaction).await.unwrap();
     assert!(matches!(outcome, Outcome::Final { .. }), "{outcome:?}");
 }

@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::{ArgGroup, Args};
-use quittance_ledger::block::Tip;
 use quittance_ledger::execute::follow as carry_out;
 use quittance_ledger::genesis::Genesis;
 use quittance_ledger::ids::{ChainId, Height};
 use quittance_ledger::state::State;
 use quittance_rpc::client::Dialer;
 use quittance_rpc::config::{self, Listen, Target, TlsFiles};
-use quittance_rpc::follow;
+use quittance_rpc::follow::{self, ChainChecker};
 use quittance_rpc::identity::{Identity, Process, ProcessName};
 use quittance_rpc::limits::Limits;
+use quittance_rpc::nodes::Nodes;
 use serde::Deserialize;
 
 use super::GovernanceError;
@@ -161,8 +161,9 @@ impl Chain {
     }
 
     /// The node to submit to.
-    pub fn node(&self) -> Option<(&Dialer, &Target)> {
-        self.node.as_ref().map(|(dialer, node)| (dialer, node))
+    pub fn node(&self) -> Result<Nodes, GovernanceError> {
+        let (dialer, node) = self.node.as_ref().ok_or(GovernanceError::NoNode)?;
+        Ok(Nodes::new(dialer, std::slice::from_ref(node))?)
     }
 
     /// The register after the last block that the node has; that of the genesis if there is none.
@@ -173,8 +174,7 @@ impl Chain {
         let Some((dialer, node)) = &self.node else { return Ok(Register { state, height }) };
         // What is wrong with the connection shows here, in words.
         dialer.connect(node).await?;
-        let tip = Tip::genesis(&self.genesis);
-        let mut chain = follow::follow(dialer, node, &self.genesis, tip)?;
+        let mut chain = follow::follow(&self.node()?, ChainChecker::genesis(&self.genesis));
         let mut node_height = chain.watch_node_height();
         let mut reported = Instant::now();
         while !chain.has_caught_up(height) {
