@@ -63,7 +63,8 @@ fn chosen(names: &[&str]) -> (Vec<String>, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     let several = "[validators]\nVALDZZ03 = \"127.0.0.1:7003\"\nVALDZZ01 = \"127.0.0.1:7000\"\n\
                    AVALZZ01 = \"127.0.0.1:7005\"\nVALDZZ02 = \"127.0.0.1:7002\"\n\n[agents]";
-    std::fs::write(folder.path().join("directory.toml"), GOOD.replace("[agents]", several)).unwrap();
+    std::fs::write(folder.path().join("directory.toml"), GOOD.replace("[agents]", several))
+        .unwrap();
     let file = folder.path().join("config.toml");
     std::fs::write(&file, "").unwrap();
     let (_, mut check): (Nothing, _) = config::read(&file).unwrap();

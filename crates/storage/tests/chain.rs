@@ -141,7 +141,7 @@ fn changing(path: &Path) -> (ChainStore, Vec<(Block<Verified>, Certificate)>) {
 }
 
 fn heights(changes: Vec<(Height, ValidatorSet)>) -> Vec<(u64, u64)> {
-    let power = |set: &ValidatorSet| set.iter().map(|validator| validator.power).sum();
+    let power = |set: &ValidatorSet| set.validators().iter().map(|validator| validator.power).sum();
     changes.iter().map(|(height, set)| (height.0, power(set))).collect()
 }
 
@@ -214,7 +214,8 @@ fn an_index_of_validators_that_does_not_fit_the_last_block_is_refused() {
     let sets = Table("sets");
     let gone = refused(&|batch| batch.delete(sets, &Height(5).to_bytes()));
     assert!(gone.contains("the validators are not those of its header"), "{gone}");
-    let more = |batch: &mut Batch| batch.put(sets, &Height(6).to_bytes(), &genesis("one").validators);
+    let more =
+        |batch: &mut Batch| batch.put(sets, &Height(6).to_bytes(), &genesis("one").validators);
     let more = refused(&more);
     assert!(more.contains("the validators are not those of its header"), "{more}");
     let torn = refused(&|batch| batch.put_bytes(sets, &Height(5).to_bytes(), vec![1]));

@@ -155,6 +155,7 @@ impl Site {
             keys: "keys.age".into(),
             passphrase: "passphrase".into(),
             directory: "../directory.toml".into(),
+            nodes: Vec::new(),
             log: None,
             log_format: Default::default(),
             metrics: None,

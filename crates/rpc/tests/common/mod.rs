@@ -137,7 +137,13 @@ impl node::node_server::Node for Fake {
         let block = vec![7; request.get_ref().from_height as usize];
         let blocks = tokio_stream::iter(std::iter::repeat(block))
             .throttle(Duration::from_millis(5))
-            .map(|block| Ok(node::BlocksResponse { block, certificate: Vec::new() }));
+            .map(|block| {
+                Ok(node::BlocksResponse {
+                    block,
+                    certificate: Vec::new(),
+                    next_validators: Vec::new(),
+                })
+            });
         Ok(Response::new(Box::pin(blocks)))
     }
 
