@@ -155,7 +155,7 @@ async fn damage_files(cases: usize, seed: u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_validator_with_damaged_files_recovers_or_says_which() {
-    damage_files(8, 1).await;
+    damage_files(5, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
