@@ -159,7 +159,7 @@ async fn a_validator_with_damaged_files_recovers_or_says_which() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "many minutes: `make slow`"]
+#[ignore = "up to an hour: `make slow`"]
 async fn a_validator_with_damaged_files_recovers_or_says_which_in_200_cases() {
     damage_files(200, 2).await;
 }
