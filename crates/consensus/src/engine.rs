@@ -153,6 +153,14 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
+    /// The engine says why: of its files, it reads its log of votes.
+    #[error("the consensus engine has not started with its log of votes, {}: {reason}", log.display())]
+    Log {
+        /// The log.
+        log: PathBuf,
+        /// In the engine's words.
+        reason: String,
+    },
     /// What this validator has said is not known any more.
     #[error(
         "{0}: it could contradict itself, and may vote again only after it has followed the others \
@@ -375,8 +383,8 @@ impl Engine {
             .with_default_request(RequestContext::new(1))
             .build()
             .await;
-        let (channels, EngineHandle { actor, handle: ended }) =
-            built.map_err(|error| StartError::Engine(error.to_string()))?;
+        let (channels, EngineHandle { actor, handle: ended }) = built
+            .map_err(|error| StartError::Log { log: log.clone(), reason: error.to_string() })?;
         Ok(Self {
             institution,
             key,

@@ -88,8 +88,9 @@ impl Process {
         });
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut heard = lines.map_while(Result::ok);
-        let address = heard.find_map(|line| line.strip_prefix(LISTENS)?.parse().ok());
-        // Nobody reads on: what it writes after that is lost, and little.
+        let address = heard.by_ref().find_map(|line| line.strip_prefix(LISTENS)?.parse().ok());
+        // The test that it is says now and then that it takes long, and ends if nobody reads that.
+        std::thread::spawn(move || heard.for_each(drop));
         Self { child, address, said, hearing: Some(hearing) }
     }
 

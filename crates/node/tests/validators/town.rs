@@ -238,6 +238,11 @@ impl Town {
         self.processes[at].as_mut().unwrap()
     }
 
+    /// What a validator has said to standard error.
+    fn said(&self, at: usize) -> String {
+        self.processes[at].as_ref().map(Process::said).unwrap_or_default()
+    }
+
     /// The validators that run.
     pub fn all_running(&self) -> Vec<usize> {
         (0..self.processes.len()).filter(|at| self.processes[*at].is_some()).collect()
@@ -282,7 +287,9 @@ impl Town {
             let taken = self.client(at).submit_bytes(transaction.to_bytes()).await;
             match taken {
                 Ok(_) => return,
-                Err(status) if Instant::now() > deadline => panic!("{}: {status}", name(at)),
+                Err(status) if Instant::now() > deadline => {
+                    panic!("{}: {status}: {}", name(at), self.said(at))
+                }
                 Err(_) => sleep(Duration::from_millis(50)).await,
             }
         }
@@ -301,7 +308,9 @@ impl Town {
             match self.client(at).try_status(transaction.id(), 1_000).await {
                 Ok(TransactionStatus::Final { height, index }) => break (height, index),
                 Ok(TransactionStatus::Rejected { code, reason }) => panic!("{code}: {reason}"),
-                answer if Instant::now() > deadline => panic!("{}: {answer:?}", name(at)),
+                answer if Instant::now() > deadline => {
+                    panic!("{}: {answer:?}: {}", name(at), self.said(at))
+                }
                 // It was not on the way to a block, and is forgotten.
                 Ok(TransactionStatus::Unknown) => self.submit(at, transaction).await,
                 Ok(_) | Err(_) => sleep(Duration::from_millis(20)).await,

@@ -200,8 +200,9 @@ impl Liar {
         self.replay();
         self.cross();
         self.gossip();
-        if height.0 % 5 == 4 {
-            self.talk_nonsense((height.0 / 5) as usize);
+        // Not when it proposes: nobody would hear that.
+        if height.0 % 4 == 2 {
+            self.talk_nonsense((height.0 / 4) as usize);
         }
         if self.chain.proposer(height, 0) == self.institution {
             if let Some(attack) = self.attacks.pop_front() {
