@@ -105,7 +105,7 @@ pub fn change(tip: &Tip, genesis: &Genesis, by: u8, next: u8) -> FinalBlock {
 pub fn changing_chain(genesis: &Genesis) -> Vec<FinalBlock> {
     let mut tip = Tip::genesis(genesis);
     let next = |height: u8| {
-        let by = (height + 2) / 3;
+        let by = height.div_ceil(3);
         let made = match height % 3 {
             0 => change(&tip, genesis, by, by + 1),
             _ => certify(block(&tip, genesis, 0), genesis, &vote_key(by)),
