@@ -313,7 +313,10 @@ fn key_ring(contents: &[u8]) -> bool {
         decryptor.decrypt(std::iter::once(&identity as &dyn age::Identity)).expect("our own");
     let mut written = Vec::new();
     reader.read_to_end(&mut written).expect("memory gives it");
-    assert_eq!(written, contents, "accepted, and encoded to other bytes");
+    // A file of version 1, which has one key for each use, is written as one of version 2.
+    if contents.first() != Some(&1) {
+        assert_eq!(written, contents, "accepted, and encoded to other bytes");
+    }
     true
 }
 

@@ -109,10 +109,9 @@ fn the_node_names_everything_at_once() {
 #[test]
 fn the_coordinator_names_everything_at_once() {
     let site = Site::new();
-    let settings = "committee = 9\njoin_blocks = 0\ndeadline_blocks = 0\nminimum_roster = 1\n\
+    let settings = "join_blocks = 0\ndeadline_blocks = 0\nminimum_roster = 1\n\
                     gather_ms = 0\ncompute_ms = 0\nprove_ms = 0";
     let keys = [
-        "committee",
         "join_blocks",
         "deadline_blocks",
         "minimum_roster",

@@ -186,15 +186,15 @@ async fn a_bank_goes_over_to_its_new_keys_and_others_take_them() {
     // The agent has both before the height, and signs with the old one until then.
     one.stop().await;
     let mut one = site.agent(ONE).await.caught_up().await;
-    one.pay(1, TWO, "EUR", "1").await;
+    one.pay(11, TWO, "EUR", "1").await;
     register(&site, ONE, &before, KeyUse::Sealing).await;
     let effective = register(&site, ONE, &before, uses[0]).await;
-    one.pay(2, TWO, "EUR", "1").await;
+    one.pay(12, TWO, "EUR", "1").await;
     for bank in [&mut one, &mut two] {
         reaches(bank, effective).await;
     }
-    one.pay(3, TWO, "EUR", "1").await;
-    two.pay(4, ONE, "EUR", "3").await;
+    one.pay(13, TWO, "EUR", "1").await;
+    two.pay(14, ONE, "EUR", "3").await;
     one.holds("EUR", "100.00").await;
     assert_eq!(one.propose(TWO, 60_000).await.unwrap().state(), State::Offered);
     let accepted = two.accept(20_000).await.unwrap();
@@ -206,7 +206,7 @@ async fn a_bank_goes_over_to_its_new_keys_and_others_take_them() {
     site.lose_store(ONE);
     let mut one = site.agent(ONE).await.caught_up().await;
     have_exchanged(&mut one, &mut two).await;
-    one.pay(5, TWO, "EUR", "1").await;
+    one.pay(15, TWO, "EUR", "1").await;
     one.stop().await;
 
     // Without the new ones an agent can do nothing, and says so.

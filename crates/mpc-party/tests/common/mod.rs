@@ -327,7 +327,7 @@ fn free_addresses(count: usize) -> Vec<SocketAddr> {
 
 /// Asks again until `look` is satisfied.
 pub async fn eventually(what: &str, mut look: impl FnMut() -> bool) {
-    for _ in 0..400 {
+    for _ in 0..2400 {
         if look() {
             return;
         }
