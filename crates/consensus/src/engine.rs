@@ -182,7 +182,10 @@ pub enum RunError<E: std::error::Error> {
     #[error("a proposed block cannot be kept or read: {0}")]
     Store(#[from] io::Error),
     /// A block was decided that this validator has said it holds, and does not.
-    #[error("block {block} of height {height} is decided, and lost here")]
+    #[error(
+        "block {block} of height {height} is decided, and lost here: it was removed from the folder \
+         of proposed blocks, consensus/proposals in the node's data"
+    )]
     Missing {
         /// At which height.
         height: Height,
