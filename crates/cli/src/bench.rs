@@ -276,8 +276,8 @@ async fn start(network: &Network, progress: &mut Progress) -> Result<(), BenchEr
     for mut validator in validators(network)? {
         while validator.height().await? == 0 {
             if began.elapsed() > START {
-                let (left, all, seconds) = (1, 1, START.as_secs());
-                return Err(BenchError::Stalled { left, all, seconds });
+                let (validator, seconds) = (validator.id, START.as_secs());
+                return Err(BenchError::NoBlock { validator, seconds });
             }
             sleep(Duration::from_millis(50)).await;
         }

@@ -91,6 +91,14 @@ pub enum BenchError {
         /// What is wrong.
         reason: String,
     },
+    /// The validators do not begin.
+    #[error("{validator} has no block after {seconds} s: its log says why")]
+    NoBlock {
+        /// Which validator.
+        validator: InstitutionId,
+        /// How long was waited.
+        seconds: u64,
+    },
     /// Nothing has become final for long.
     #[error("{left} of {all} transfers are not final, and none has become final for {seconds} s")]
     Stalled {

@@ -120,7 +120,7 @@ fn meanwhile(process: Process, several: bool) -> &'static str {
     match process {
         Process::Node if several => {
             "The others decide without it while more than two thirds of the voting power are up. \
-             Those who use it wait."
+             Those who use it go over to another."
         }
         Process::Node => {
             "Until it is back nothing becomes final. Agents keep what they have accepted, and go on \
