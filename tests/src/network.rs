@@ -84,14 +84,27 @@ impl Network {
 
     /// The same, by the algorithms of `suite`.
     pub fn of_suite(suite: Suite, name: &str, banks: &[&str], log: &'static str) -> Self {
-        let mut plan = Plan {
+        Self::planned(Self::plan(suite, name, banks), log)
+    }
+
+    /// The same, of so many validators.
+    pub fn of_validators(validators: u8, name: &str, banks: &[&str], log: &'static str) -> Self {
+        let plan = Self::plan(Suite::MlDsa65MlKem768, name, banks);
+        Self::planned(Plan { validators, ..plan }, log)
+    }
+
+    fn plan(suite: Suite, name: &str, banks: &[&str]) -> Plan {
+        Plan {
             name: name.to_owned(),
             suite,
             banks: ids(banks),
             assets: vec![("EUR".parse().expect("a code"), 2)],
             validators: 1,
             base_port: 1,
-        };
+        }
+    }
+
+    fn planned(mut plan: Plan, log: &'static str) -> Self {
         let (guard, base_port) = reserve(plan.ports());
         plan.base_port = base_port;
         let home = tempfile::tempdir().expect("a folder");

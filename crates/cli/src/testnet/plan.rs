@@ -124,7 +124,7 @@ impl Members {
         self.nodes().chain(others)
     }
 
-    /// The validators: first the one that the others use.
+    /// The validators.
     pub fn nodes(&self) -> impl Iterator<Item = &Member> {
         std::iter::once(&self.node).chain(&self.validators)
     }

@@ -47,6 +47,31 @@ async fn a_transaction_is_known_at_every_validator() {
     town.compare().await;
 }
 
+/// Whoever submits to a validator that dies right after it has said yes learns from another what became
+/// of it, and from the dead one when it is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outcome_is_known_through_another_validator_and_after_a_restart() {
+    let mut town = Town::new(4);
+    town.settle(0, 1).await;
+    for at in [0, 1, 2, 3] {
+        let transaction = town.pay();
+        town.submit(at, &transaction).await;
+        town.kill(at);
+        let elsewhere = town.outcome((at + 1) % 4, &transaction).await;
+        town.start(at);
+        assert_eq!(town.outcome(at, &transaction).await, elsewhere);
+        // It is not done again.
+        town.submit(at, &transaction).await;
+    }
+    // All of them at once.
+    let transaction = town.pay();
+    town.submit(0, &transaction).await;
+    (0..4).for_each(|at| town.kill(at));
+    (0..4).for_each(|at| town.start(at));
+    town.outcome(3, &transaction).await;
+    town.compare().await;
+}
+
 /// Kills validators so many times: one, as many as may fail, or all.
 async fn kill(validators: usize, times: usize, seed: u64) {
     let mut town = Town::new(validators);

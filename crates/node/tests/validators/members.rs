@@ -3,8 +3,10 @@
 use quittance_ledger::build::{NewKey, Terms, Unsigned};
 use quittance_ledger::certificate::{Validator, ValidatorSet};
 use quittance_ledger::ids::InstitutionId;
+use quittance_ledger::receipt::Receipt;
 use quittance_ledger::transaction::{Approval, Body, Change};
 use quittance_rpc::proto::node::v1::ChainStatusRequest;
+use quittance_rpc::receipt::{self, Query, Subject};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
@@ -20,6 +22,17 @@ impl Town {
     /// Where it keeps what belongs to consensus.
     pub fn consensus(&self, at: usize) -> PathBuf {
         self.home(at).join("data/consensus")
+    }
+
+    /// The chain's genesis, as a file.
+    pub fn genesis_file(&self) -> PathBuf {
+        self.folder.path().join("genesis.json")
+    }
+
+    /// A validator's receipt of a transaction, for whoever trusts the header at this height.
+    pub async fn receipt(&self, at: usize, id: TransactionId, from: Height) -> Receipt {
+        let query = Query { subject: Subject::Transaction { id, complete: true }, from };
+        receipt::fetch(&mut self.client(at).0, &query).await.unwrap()
     }
 
     /// The height of a validator; 0 while it does not answer.
@@ -70,13 +83,14 @@ impl Town {
     }
 
     /// From this height on these are the validators, with power 1 and the keys that they have by now.
-    pub fn expect_set(&mut self, members: &[usize]) {
+    pub fn expect_set(&mut self, members: &[usize]) -> ValidatorSet {
         let validator = |at: &usize| {
             let key = self.rings[*at].signing(Purpose::Vote).verifying_key();
             Validator { institution: id(&name(*at)), key, power: 1 }
         };
         let set = ValidatorSet::new(members.iter().map(validator).collect()).unwrap();
-        self.sets.insert(set.digest(), set);
+        self.sets.insert(set.digest(), set.clone());
+        set
     }
 
     fn sign(&self, body: Body, by: &[usize]) -> Transaction {
