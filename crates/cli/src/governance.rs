@@ -198,7 +198,12 @@ async fn submit(file: &Path, within: u64, chain: &Chain) -> Result<String, Gover
     let transaction = proposal.transaction()?;
     transaction.clone().verify(&register.state)?;
     let id = transaction.id();
-    let height = settle(&Submitter::new(&node), &transaction, within).await?;
+    let told = settle(&Submitter::new(&node), &transaction, within).await?;
+    let height = chain.proven(id).await?;
+    if height != told {
+        let reason = format!("the node says block {told}; its receipt is of block {height}");
+        return Err(GovernanceError::Chain(reason));
+    }
     let effective = describe::effective(action);
     Ok(format!(
         "final in block {height}, as transaction {id}; it takes effect at height {effective}\n"
@@ -213,6 +218,7 @@ async fn settle(
     let settled = submitter.settle(transaction);
     let settled = tokio::time::timeout(Duration::from_secs(within), settled).await;
     match settled.map_err(|_| GovernanceError::TimedOut(within))?? {
+        // A node's word.
         Outcome::Final { height, .. } => Ok(height),
         Outcome::Rejected { code, reason } => Err(GovernanceError::Rejected { code, reason }),
     }

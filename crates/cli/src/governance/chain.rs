@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use clap::{ArgGroup, Args};
 use quittance_ledger::execute::follow as carry_out;
 use quittance_ledger::genesis::Genesis;
-use quittance_ledger::ids::{ChainId, Height};
+use quittance_ledger::ids::{ChainId, Height, TransactionId};
+use quittance_ledger::receipt::Checkpoint;
 use quittance_ledger::state::State;
 use quittance_rpc::client::Dialer;
 use quittance_rpc::config::{self, Listen, Target, TlsFiles};
@@ -15,6 +16,7 @@ use quittance_rpc::follow::{self, ChainChecker};
 use quittance_rpc::identity::{Identity, Process, ProcessName};
 use quittance_rpc::limits::Limits;
 use quittance_rpc::nodes::Nodes;
+use quittance_rpc::receipt::{self, Query, Subject};
 use serde::Deserialize;
 
 use super::GovernanceError;
@@ -164,6 +166,15 @@ impl Chain {
     pub fn node(&self) -> Result<Nodes, GovernanceError> {
         let (dialer, node) = self.node.as_ref().ok_or(GovernanceError::NoNode)?;
         Ok(Nodes::new(dialer, std::slice::from_ref(node))?)
+    }
+
+    /// The height of the block with this transaction, by a receipt that is verified from the genesis.
+    pub async fn proven(&self, id: TransactionId) -> Result<Height, GovernanceError> {
+        let subject = Subject::Transaction { id, complete: false };
+        let query = Query { subject, from: Height::GENESIS };
+        let root = Checkpoint::genesis(&self.genesis);
+        let receipt = receipt::fetch_verified(&self.node()?, query, root).await;
+        Ok(receipt.map_err(Box::new)?.header.height)
     }
 
     /// The register after the last block that the node has; that of the genesis if there is none.

@@ -10,6 +10,7 @@ use quittance_ledger::verify::VerificationError;
 use quittance_rpc::client::ConnectError;
 use quittance_rpc::config::ConfigError;
 use quittance_rpc::follow::FollowError;
+use quittance_rpc::receipt::ReceiptError;
 use quittance_rpc::submit::SubmitError;
 use thiserror::Error;
 
@@ -135,6 +136,9 @@ pub enum GovernanceError {
         /// What is wrong.
         reason: String,
     },
+    /// The node says that it is final, and does not show it.
+    #[error("the node says that it is final, and does not prove it: {0}")]
+    Unproven(#[from] Box<ReceiptError>),
     /// Nothing was heard.
     #[error("it is not known within {0} seconds what became of it; submit the same file again")]
     TimedOut(u64),
