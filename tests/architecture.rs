@@ -5,8 +5,8 @@
 //! nobody else. `quittance-tests` and `quittance-benches` are not published and may see all.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
 
+use quittance_tests::binaries::cargo;
 use serde_json::Value;
 
 /// The arrows of section 3, transitive ones included where the design names them.
@@ -100,7 +100,7 @@ fn list(value: &Value) -> &[Value] {
 impl Workspace {
     fn read() -> Self {
         let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
-        let output = Command::new(env!("CARGO"))
+        let output = cargo()
             .args(["metadata", "--format-version", "1", "--offline", "--manifest-path", manifest])
             .output()
             .expect("cargo runs");

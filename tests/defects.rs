@@ -6,10 +6,11 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::Mutex;
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{env, thread};
 
 use quittance_crypto::planted::{COMPILED_IN, VARIABLE};
+use quittance_tests::binaries;
 use quittance_tests::tables::{rows, workspace};
 use serde_json::Value;
 
@@ -148,7 +149,7 @@ enum Verdict {
 }
 
 fn cargo(arguments: &[&str]) -> std::process::Output {
-    let mut command = Command::new(env!("CARGO"));
+    let mut command = binaries::cargo();
     command.args(arguments).current_dir(workspace());
     command.output().expect("cargo runs")
 }

@@ -14,13 +14,28 @@ pub fn program(name: &str) -> PathBuf {
     FOLDER.get_or_init(build).join(name)
 }
 
+/// Cargo, as if it were called from a shell: without what the cargo that runs a test tells the test
+/// about its package. Build scripts that look at such variables (ring's does) would find them changed,
+/// and half of the workspace would be built anew, for each package in turn.
+pub fn cargo() -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let of_package = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"];
+        if text == "OUT_DIR" || of_package.iter().any(|prefix| text.starts_with(prefix)) {
+            cargo.env_remove(name);
+        }
+    }
+    cargo
+}
+
 fn build() -> PathBuf {
     // A test is <target>/<profile>/deps/<test>.
     let test = std::env::current_exe().expect("a test has a path");
     let folder =
         test.parent().and_then(|deps| deps.parent()).expect("two folders above").to_owned();
     let target = folder.parent().expect("a third one");
-    let mut cargo = Command::new(env!("CARGO"));
+    let mut cargo = cargo();
     cargo.args(["build", "--quiet", "--offline", "--workspace", "--bins"]);
     // Together with a test, so that features are chosen as for `cargo test --workspace`: then what
     // that has built is used, and nothing is built twice.
