@@ -107,7 +107,7 @@ async fn killed_validators_come_back_and_nothing_is_lost_or_done_twice() {
 #[ignore = "minutes: `make slow`"]
 async fn four_and_seven_validators_outlive_fifty_kills() {
     kill(4, 50, 2).await;
-    kill(7, 25, 3).await;
+    kill(7, 50, 3).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
