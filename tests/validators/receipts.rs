@@ -83,7 +83,7 @@ async fn a_receipt_across_two_changes_of_the_validators_is_verified_by_the_audit
     let payment = town.pay();
     town.submit(2, &payment).await;
     let (height, _) = town.outcome(2, &payment).await;
-    let (height_text, id) = (format!("block {height}"), payment.id().to_string());
+    let (height_text, id) = (format!(" {height} of 20"), payment.id().to_string());
     let expected = [height_text.as_str(), id.as_str()];
 
     // Each validator's, also the newest one's, which has fetched what was before it.
