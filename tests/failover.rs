@@ -45,8 +45,9 @@ fn shown(network: &Network, bank: InstitutionId, payment: &str) {
     assert!(said.contains("final in block"), "{said}");
     let mut audit = Command::new(program("quittance-audit"));
     audit.args(["receipt", "verify", "--genesis"]).arg(network.directory().join("genesis.json"));
-    let verdict = text(&audit.arg(&out).output().expect("the auditor runs"));
-    assert!(verdict.contains("VERIFIED: final"), "{verdict}");
+    let audited = audit.arg(&out).output().expect("the auditor runs");
+    let verdict = text(&audited);
+    assert!(audited.status.success() && verdict.contains("VERIFIED: final"), "{verdict}");
     // A file that is there stays as it is.
     let before = std::fs::read(&out).expect("a receipt");
     let again = receipt(network, bank, payment, &out);

@@ -1,5 +1,6 @@
 //! Several validators, each a process of its own, of which one is Byzantine, has a twin, a wrong clock
-//! or a damaged disk, which do not hear each other, or which come and go. The harness is that of the node's own tests.
+//! or a damaged disk, which do not hear each other, or which come and go. The harness is that of the
+//! node's own tests.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test stops where its assumption fails")]
 
 mod byzantine;

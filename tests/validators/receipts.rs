@@ -94,7 +94,7 @@ async fn a_receipt_across_two_changes_of_the_validators_is_verified_by_the_audit
         accepted(&auditor.verify(&whole, "--genesis", &genesis), &expected);
     }
     let whole = town.receipt(0, payment.id(), Height::GENESIS).await;
-    let root = checkpoint(&town, between, five.clone()).await;
+    let root = checkpoint(&town, between, five).await;
     let root = auditor.write("between.json", &json!(root));
     let later = town.receipt(4, payment.id(), between).await;
     assert_eq!(later.changes.len(), 1);

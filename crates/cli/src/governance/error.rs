@@ -137,7 +137,10 @@ pub enum GovernanceError {
         reason: String,
     },
     /// The node says that it is final, and does not show it.
-    #[error("the node says that it is final, and does not prove it: {0}")]
+    #[error(
+        "the node says that it is final, and does not prove it: {0}; submit the same file again, \
+         through another node"
+    )]
     Unproven(#[from] Box<ReceiptError>),
     /// Nothing was heard.
     #[error("it is not known within {0} seconds what became of it; submit the same file again")]
