@@ -39,7 +39,8 @@ fn node_process() {
         println!("\n{LISTENS}{}", node.address());
         node.serve(std::future::pending()).await
     });
-    // As the program itself does.
+    // As the program itself does: calls that fail meanwhile are in the log before the reason.
+    drop(runtime);
     if let Err(error) = ended {
         eprintln!("quittance: {error}");
         std::process::exit(1);
