@@ -4,6 +4,7 @@
 use std::sync::PoisonError;
 
 use quittance_crypto::encoding::{Encode, Writer};
+use quittance_crypto::planted;
 use quittance_ledger::certificate::VoteKind;
 use quittance_ledger::evidence::{Evidence, Statement};
 
@@ -40,7 +41,8 @@ impl ChainStore {
         let against = self.database.scan(EVIDENCE, &accused, MAX_EVIDENCE_PER_VALIDATOR)?;
         let against = against.iter().filter(|(key, _)| key.starts_with(&accused)).count();
         let all = || self.database.scan(EVIDENCE, b"", MAX_EVIDENCE);
-        if against >= MAX_EVIDENCE_PER_VALIDATOR || all()?.len() >= MAX_EVIDENCE {
+        let full = against >= MAX_EVIDENCE_PER_VALIDATOR || all()?.len() >= MAX_EVIDENCE;
+        if planted!("evidence-not-bounded", false, full) {
             return Ok(Kept::Full);
         }
         let mut batch = Batch::new();

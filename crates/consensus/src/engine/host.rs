@@ -9,6 +9,7 @@ use malachite_app_channel::app::consensus::VoteExtensionError;
 use malachite_app_channel::app::types::core::{HeightParams, LinearTimeouts, Round};
 use malachite_app_channel::app::types::{LocallyProposedValue, MisbehaviorEvidence};
 use malachite_app_channel::{AppMsg, Channels, NetworkMsg};
+use quittance_crypto::planted;
 use quittance_crypto::signature::VerifyingKey;
 use quittance_ledger::certificate::ValidatorSet;
 use quittance_ledger::evidence::Evidence;
@@ -220,7 +221,9 @@ impl<A: Application> Host<'_, A> {
                 |evidence: Evidence| self.hub.guard().convicts(&evidence).map(|()| evidence);
             match evidence.and_then(holds) {
                 Ok(evidence) => {
-                    self.application.report(evidence).map_err(RunError::Application)?;
+                    let mut report = |evidence| self.application.report(evidence);
+                    let reported = planted!("evidence-not-reported", Ok(()), report(evidence));
+                    reported.map_err(RunError::Application)?;
                 }
                 Err(error) => tracing::warn!(%error, "what the engine calls evidence is none"),
             }

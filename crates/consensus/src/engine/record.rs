@@ -13,6 +13,7 @@ use std::path::Path;
 
 use quittance_crypto::digest::Digest;
 use quittance_crypto::encoding::{Decode, DecodeError, Encode, Reader, Writer};
+use quittance_crypto::planted;
 use quittance_ledger::certificate::VoteKind;
 use quittance_ledger::ids::Height;
 
@@ -99,13 +100,14 @@ impl Record {
         let record = Self::read(&path).map_err(|error| format!("{shown}: {error}"))?;
         let Some(last) = record.last else { return Ok(record) };
         let (height, round, _) = last.place;
-        if height > tip.next() {
+        if planted!("vote-beyond-database-accepted", false, height > tip.next()) {
             return Err(format!(
                 "{shown} says that this validator has voted at height {height}, but its database \
                  ends at {tip}"
             ));
         }
-        if height == tip.next() && !last.is_in(log).unwrap_or(false) {
+        let lost = height == tip.next() && !last.is_in(log).unwrap_or(false);
+        if planted!("vote-lost-from-log-accepted", false, lost) {
             return Err(format!(
                 "{shown} says that this validator has voted at height {height}, round {round}, which \
                  {} does not have",
@@ -134,7 +136,8 @@ impl Record {
     /// Notes what is about to be said. In one piece: of a process that is killed, the old record or the
     /// new one is left.
     pub fn note(&mut self, said: Said) -> io::Result<()> {
-        if self.last.is_some_and(|last| last.place >= said.place) {
+        let noted = self.last.is_some_and(|last| last.place >= said.place);
+        if planted!("what-is-said-not-recorded", true, noted) {
             return Ok(());
         }
         self.file.rewind()?;
