@@ -348,6 +348,18 @@ mod tests {
     }
 
     #[test]
+    fn a_database_with_other_tables_is_refused_and_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        drop(open(folder.path(), &identity()).unwrap());
+        let others = [Table("three"), TWO];
+        let error = Database::open(folder.path(), &identity(), &others).err().unwrap();
+        let expected = "is the database of another version, or of another process: table three is \
+                        missing, table one is unknown";
+        assert!(error.to_string().ends_with(expected), "{error}");
+        open(folder.path(), &identity()).unwrap();
+    }
+
+    #[test]
     fn a_second_opening_and_damaged_values_are_refused_with_the_place() {
         let folder = tempfile::tempdir().unwrap();
         let database = open(folder.path(), &identity()).unwrap();

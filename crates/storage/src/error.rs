@@ -33,6 +33,14 @@ pub enum StorageError {
         /// What was expected.
         expected: String,
     },
+    /// The folder holds tables of something else.
+    #[error("{path}: is the database of another version, or of another process: {what}")]
+    OtherTables {
+        /// The database's folder.
+        path: PathBuf,
+        /// Which tables are missing or unknown.
+        what: String,
+    },
     /// Stored bytes do not decode: the disk, or something that wrote to it, is at fault.
     #[error("{path}: table {table} is damaged: {source}")]
     Damaged {

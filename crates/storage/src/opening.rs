@@ -54,6 +54,12 @@ fn examine(path: &Path, tables: &[&str], mark: &Mark) -> Result<(), StorageError
     let lost = |what: String| StorageError::Lost { path: path.to_owned(), what };
     mark.manifest.check(path).map_err(lost)?;
     let options = database_options();
+    let found = DB::list_cf(&options, path);
+    compare_tables(
+        path,
+        found.map_err(|source| failed(path, "open the database", source))?,
+        tables,
+    )?;
     let db = DB::open_cf_descriptors_read_only(&options, path, families(tables), false)
         .map_err(|source| failed(path, "open the database", source))?;
     let (found, expected) = (db.latest_sequence_number(), mark.sequence);
@@ -63,6 +69,20 @@ fn examine(path: &Path, tables: &[&str], mark: &Mark) -> Result<(), StorageError
         }
         false => Ok(()),
     }
+}
+
+/// RocksDB opens only what it is told of, and says of anything else that it cannot.
+fn compare_tables(path: &Path, found: Vec<String>, tables: &[&str]) -> Result<(), StorageError> {
+    let missing: Vec<_> =
+        tables.iter().filter(|name| !found.iter().any(|it| it == *name)).collect();
+    let unknown: Vec<_> = found.iter().filter(|name| !tables.contains(&name.as_str())).collect();
+    if missing.is_empty() && unknown.is_empty() {
+        return Ok(());
+    }
+    let missing = missing.iter().map(|name| format!("table {name} is missing"));
+    let unknown = unknown.iter().map(|name| format!("table {name} is unknown"));
+    let what = missing.chain(unknown).collect::<Vec<_>>().join(", ");
+    Err(StorageError::OtherTables { path: path.to_owned(), what })
 }
 
 /// Makes a folder and those above it, with their names on the disk.
