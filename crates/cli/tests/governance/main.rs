@@ -1,13 +1,19 @@
 //! Decisions and new keys from the command line, with a validator that runs.
 #![allow(clippy::unwrap_used, reason = "a test stops where its assumption fails")]
 
+#[macro_use]
+#[path = "../common/mod.rs"]
+mod common;
 mod forms;
+mod liar;
 mod site;
 
 use std::fs;
 
 use serde_json::{Value, json};
 
+use liar::{Liar, Shows};
+use quittance_rpc::config::Target;
 use site::{AHEAD, Site, done, limits, quittance, refused, text};
 
 #[test]
@@ -42,6 +48,40 @@ fn limits_hold_from_their_height_on_and_a_suspended_bank_is_known_as_such() {
     let (form, out) = (site.write("twice-form.json", &form), site.file("twice.json"));
     let twice = refused(&["governance", "make", &form, "--out", &out, "--dir", &dir]);
     assert!(twice.contains("changes[0] (suspend): BANKZZ02 is suspended"), "{twice}");
+}
+
+/// A decision is believed to be final by its receipt alone, whatever the node says.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_lies_about_a_decision_is_not_believed() {
+    const NODE: &str = "urn:quittance:VALDZZ01:node";
+    let site = Site::running();
+    let limits_of = |refund_after| json!([{ "set-limits": limits(refund_after) }]);
+    site.sign("first.json", &limits_of(700));
+    let said = site.submit("first.json");
+    let id = said.split("as transaction ").nth(1).unwrap().split(';').next().unwrap();
+    let first = id.parse().unwrap();
+    site.sign("second.json", &limits_of(600));
+
+    let (file, genesis) = (site.file("second.json"), site.net("genesis.json"));
+    let [certificate, key] = ["tls.pem", "tls.key"].map(|name| site.net(&format!("node/{name}")));
+    let ca = site.net("ca/ca.pem");
+    let ours = ["--certificate", &certificate, "--key", &key, "--ca", &ca];
+    let target = Target { address: site.address(), identity: NODE.parse().unwrap() };
+    for (shows, words) in [
+        (Shows::Nothing, "the node answers: "),
+        (Shows::Another(first), "the node sends a receipt of something else"),
+        (Shows::Renamed(first), "the node sends a receipt that does not hold: "),
+    ] {
+        let address = Liar::start(&site.path("net"), &target, shows).await;
+        let there = ["--genesis", &genesis, "--node", &address, "--identity", NODE];
+        let submit = ["governance", "submit", &file, "--within", "20"];
+        let said = refused(&[&submit[..], &there, &ours].concat());
+        let unproven = format!("the node says that it is final, and does not prove it: {words}");
+        assert!(said.contains(&unproven), "{shows:?}: {said}");
+        assert!(said.contains("submit the same file again, through another node"), "{said}");
+    }
+    // It was kept from the chain, which takes it now.
+    assert!(site.submit("second.json").starts_with("final in block "));
 }
 
 #[test]

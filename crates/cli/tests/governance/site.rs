@@ -66,15 +66,20 @@ impl Site {
         site
     }
 
+    /// Where its validator listens.
+    pub fn address(&self) -> String {
+        let read = fs::read_to_string(self.net("node/config.toml")).unwrap();
+        let address = read.lines().find_map(|line| line.strip_prefix("address = \"")).unwrap();
+        address.trim_end_matches('"').to_owned()
+    }
+
     pub fn start(&mut self) {
         let config = self.net("node/config.toml");
         let mut command = Command::new(env!("CARGO_BIN_EXE_quittance"));
         command.args(["node", "--config", &config, "--stop-with-parent"]);
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         self.node = Some(command.spawn().unwrap());
-        let read = fs::read_to_string(&config).unwrap();
-        let address = read.lines().find_map(|line| line.strip_prefix("address = \"")).unwrap();
-        let address = address.trim_end_matches('"').to_owned();
+        let address = self.address();
         let deadline = Instant::now() + Duration::from_secs(60);
         while TcpStream::connect(&address).is_err() {
             assert!(Instant::now() < deadline, "the validator does not listen");
@@ -134,6 +139,22 @@ impl Site {
 
     /// Makes, signs and submits a decision of the one validator; at which height it takes effect.
     pub fn decide(&self, name: &str, changes: &Value) -> u64 {
+        let effective = self.sign(name, changes);
+        let submitted = self.submit(name);
+        assert!(
+            submitted.contains(&format!("it takes effect at height {effective}")),
+            "{submitted}"
+        );
+        effective
+    }
+
+    /// Submits a proposal; what is said of it.
+    pub fn submit(&self, name: &str) -> String {
+        done(&["governance", "submit", &self.file(name), "--dir", &self.net("")])
+    }
+
+    /// Makes and signs a decision of the one validator; at which height it is to take effect.
+    pub fn sign(&self, name: &str, changes: &Value) -> u64 {
         let effective = self.height() + AHEAD;
         let form = self.write("form.json", &json!({ "effective": effective, "changes": changes }));
         let (file, dir) = (self.file(name), self.net(""));
@@ -148,11 +169,6 @@ impl Site {
         let keys = self.net("node/keys.age");
         let signed = done(&["governance", "sign", &file, "--keys", &keys, "--dir", &dir]);
         assert!(signed.contains("VALDZZ01 (voting power 1 of 1): has signed"), "{signed}");
-        let submitted = done(&["governance", "submit", &file, "--dir", &dir]);
-        assert!(
-            submitted.contains(&format!("it takes effect at height {effective}")),
-            "{submitted}"
-        );
         effective
     }
 }
