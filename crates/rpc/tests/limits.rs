@@ -141,7 +141,7 @@ async fn closed_within(stream: &mut TcpStream, within: Duration) -> bool {
 async fn handshakes_are_bounded_in_number_and_time() {
     let network = Network::with(|limits| {
         limits.handshakes_per_address = 2;
-        limits.handshake_time = Duration::from_millis(400);
+        limits.handshake_time = Duration::from_secs(3);
     })
     .await;
     let address = &network.target().address;
@@ -153,13 +153,13 @@ async fn handshakes_are_bounded_in_number_and_time() {
     sleep(Duration::from_millis(50)).await;
     // A third that says nothing is closed at once, without any handshake.
     let mut third = TcpStream::connect(address).await.unwrap();
-    assert!(closed_within(&mut third, Duration::from_millis(200)).await);
-    assert!(begin.elapsed() < Duration::from_millis(400));
+    assert!(closed_within(&mut third, Duration::from_secs(2)).await);
+    assert!(begin.elapsed() < Duration::from_secs(3));
 
     for stream in &mut silent {
-        assert!(closed_within(stream, Duration::from_secs(2)).await);
+        assert!(closed_within(stream, Duration::from_secs(10)).await);
     }
-    assert!(begin.elapsed() >= Duration::from_millis(350));
+    assert!(begin.elapsed() >= Duration::from_millis(2900));
     assert!(network.node("BANKDEFF").submit(submit(1)).await.is_ok());
 }
 
@@ -239,5 +239,5 @@ async fn an_answer_that_takes_too_long_is_given_up() {
     let status = network.node("BANKDEFF").submit(submit(1)).await.unwrap_err();
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status}");
     assert!(status.message().contains("no answer within 200ms"), "{status}");
-    assert!(begin.elapsed() < Duration::from_secs(2));
+    assert!(begin.elapsed() < Duration::from_secs(30));
 }

@@ -115,7 +115,7 @@ async fn streams_without_end_are_cut_after_the_drain_time() {
     let (stopped, cut) = (begin.elapsed(), reader.await.unwrap() - begin);
     for elapsed in [stopped, cut] {
         assert!(elapsed >= Duration::from_millis(250), "cut early: {elapsed:?}");
-        assert!(elapsed < Duration::from_secs(2), "cut late: {elapsed:?}");
+        assert!(elapsed < Duration::from_secs(10), "cut late: {elapsed:?}");
     }
 }
 
