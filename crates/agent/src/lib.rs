@@ -203,24 +203,27 @@ impl Agent {
             bank.and(peers)
         };
         let mut servers = Box::pin(servers);
-        tokio::select! {
-            () = shutdown => {}
+        let early = tokio::select! {
+            () = shutdown => None,
             never = report_health(view, health) => match never {},
-            served = &mut servers => return Ok(served?),
-            error = follow_chain(core, following) => {
-                // If the core has ended, it has said why.
-                let end = tokio::time::timeout(LAST_WORDS, ended).await;
-                let core = end.ok().and_then(Result::ok).and_then(Result::err);
-                return Err(core.map_or(error, AgentError::Storage));
-            }
+            served = &mut servers => Some(served.map_err(AgentError::from)),
+            error = follow_chain(core, following) => Some(Err(error)),
             end = &mut ended => return Ok(end.map_err(|_| AgentError::Panicked)??),
-        }
+        };
         stopping.cancel();
-        servers.await?;
-        // With the servers the last ways to the core have gone.
+        let served = match early {
+            None => servers.await.map_err(AgentError::from),
+            Some(early) => {
+                drop(servers);
+                early
+            }
+        };
+        // With the servers the last ways to the core have gone. If it has ended by itself, it says
+        // why.
         if let Ok(end) = tokio::time::timeout(LAST_WORDS, ended).await {
             end.map_err(|_| AgentError::Panicked)??;
         }
+        served?;
         tracing::info!("agent has stopped");
         Ok(())
     }

@@ -202,15 +202,6 @@ impl Node {
         let service = Service::new(core.clone(), stopping.clone(), lease);
         let bound = server.node(service).bind(&tls, &listen, Admission::everybody()).await?;
 
-        let mut verifiers = JoinSet::new();
-        for _ in 0..core.queue.verifiers() {
-            let core = core.clone();
-            let verify = move || {
-                yield_to_engine();
-                core.verify();
-            };
-            verifiers.spawn(thread("verifier", verify)?);
-        }
         let validators = membership::follow(&core, institution, bound.health());
         let proposer = Proposer::new(core.clone());
         let decider = match way {
@@ -234,6 +225,16 @@ impl Node {
                 Decider::Together(Box::new(together.start(&core, &proposer).await?))
             }
         };
+        // Threads last: a start that fails leaves none that has the chain open.
+        let mut verifiers = JoinSet::new();
+        for _ in 0..core.queue.verifiers() {
+            let core = core.clone();
+            let verify = move || {
+                yield_to_engine();
+                core.verify();
+            };
+            verifiers.spawn(thread("verifier", verify)?);
+        }
         let bell = core.bell.clone();
         let engine = thread("engine", move || decider.run(proposer, &bell))?;
         bound.health().set(true).await;
@@ -246,28 +247,39 @@ impl Node {
         self.bound.address()
     }
 
-    /// Serves until `shutdown`; then calls under way may end, and the chain is closed.
+    /// Serves until `shutdown`; then calls under way may end, and the chain is closed. Its threads have
+    /// ended when this returns, with an error as well: RocksDB does not survive that a process ends
+    /// while one of them closes a database.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), NodeError> {
         let Self { core, bound, closing, mut engine, mut verifiers, mut leases } = self;
         let panicked = |who| move |_| NodeError::Panicked(who);
-        tokio::select! {
+        let mut decided = None;
+        let served = tokio::select! {
+            // Never before the bell is stopped, but by an error.
             ended = &mut engine => {
-                // Never before the bell is stopped, but by an error.
-                return Ok(ended.map_err(panicked("engine"))??);
+                decided = Some(ended);
+                Ok(())
             }
             // Never before the queue is closed, but by a panic.
-            _ = verifiers.join_next() => return Err(NodeError::Panicked("verifier")),
-            served = bound.serve(shutdown) => served?,
-        }
+            _ = verifiers.join_next() => Err(NodeError::Panicked("verifier")),
+            served = bound.serve(shutdown) => served.map_err(NodeError::from),
+        };
+        let as_asked = served.is_ok() && decided.is_none();
         drop(closing);
-        let ended = engine.await.map_err(panicked("engine"))?;
-        for ended in verifiers.join_all().await {
-            ended.map_err(panicked("verifier"))?;
+        let decided = match decided {
+            Some(ended) => ended,
+            None => engine.await,
+        };
+        let verified: Result<(), _> = verifiers.join_all().await.into_iter().collect();
+        served?;
+        decided.map_err(panicked("engine"))??;
+        verified.map_err(panicked("verifier"))?;
+        if as_asked {
+            // Whoever still holds the chain holds a lease: none is ever sent, all are dropped.
+            let _ = tokio::time::timeout(LAST_WORDS, leases.recv()).await;
         }
-        // Whoever still holds the chain holds a lease: none is ever sent, all are dropped.
-        let _ = tokio::time::timeout(LAST_WORDS, leases.recv()).await;
         tracing::info!(height = %core.view().tip.height(), "node has stopped");
-        Ok(ended?)
+        Ok(())
     }
 }
 
