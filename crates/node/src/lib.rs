@@ -225,7 +225,7 @@ impl Node {
                 Decider::Together(Box::new(together.start(&core, &proposer).await?))
             }
         };
-        // Threads last: a start that fails leaves none that has the chain open.
+        // Threads last: what fails before leaves none that has the chain open.
         let mut verifiers = JoinSet::new();
         for _ in 0..core.queue.verifiers() {
             let core = core.clone();
@@ -264,7 +264,6 @@ impl Node {
             _ = verifiers.join_next() => Err(NodeError::Panicked("verifier")),
             served = bound.serve(shutdown) => served.map_err(NodeError::from),
         };
-        let as_asked = served.is_ok() && decided.is_none();
         drop(closing);
         let decided = match decided {
             Some(ended) => ended,
@@ -274,10 +273,8 @@ impl Node {
         served?;
         decided.map_err(panicked("engine"))??;
         verified.map_err(panicked("verifier"))?;
-        if as_asked {
-            // Whoever still holds the chain holds a lease: none is ever sent, all are dropped.
-            let _ = tokio::time::timeout(LAST_WORDS, leases.recv()).await;
-        }
+        // Whoever still holds the chain holds a lease: none is ever sent, all are dropped.
+        let _ = tokio::time::timeout(LAST_WORDS, leases.recv()).await;
         tracing::info!(height = %core.view().tip.height(), "node has stopped");
         Ok(())
     }

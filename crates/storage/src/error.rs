@@ -34,7 +34,10 @@ pub enum StorageError {
         expected: String,
     },
     /// The folder holds tables of something else.
-    #[error("{path}: is the database of another version, or of another process: {what}")]
+    #[error(
+        "{path}: is the database of another version, or of another process: {what}; use the folder \
+         of this process, or the version that made it"
+    )]
     OtherTables {
         /// The database's folder.
         path: PathBuf,

@@ -55,11 +55,8 @@ fn examine(path: &Path, tables: &[&str], mark: &Mark) -> Result<(), StorageError
     mark.manifest.check(path).map_err(lost)?;
     let options = database_options();
     let found = DB::list_cf(&options, path);
-    compare_tables(
-        path,
-        found.map_err(|source| failed(path, "open the database", source))?,
-        tables,
-    )?;
+    let found = found.map_err(|source| failed(path, "open the database", source))?;
+    compare_tables(path, &found, tables)?;
     let db = DB::open_cf_descriptors_read_only(&options, path, families(tables), false)
         .map_err(|source| failed(path, "open the database", source))?;
     let (found, expected) = (db.latest_sequence_number(), mark.sequence);
@@ -72,7 +69,7 @@ fn examine(path: &Path, tables: &[&str], mark: &Mark) -> Result<(), StorageError
 }
 
 /// RocksDB opens only what it is told of, and says of anything else that it cannot.
-fn compare_tables(path: &Path, found: Vec<String>, tables: &[&str]) -> Result<(), StorageError> {
+fn compare_tables(path: &Path, found: &[String], tables: &[&str]) -> Result<(), StorageError> {
     let missing: Vec<_> =
         tables.iter().filter(|name| !found.iter().any(|it| it == *name)).collect();
     let unknown: Vec<_> = found.iter().filter(|name| !tables.contains(&name.as_str())).collect();

@@ -221,8 +221,11 @@ impl<A: Application> Host<'_, A> {
                 |evidence: Evidence| self.hub.guard().convicts(&evidence).map(|()| evidence);
             match evidence.and_then(holds) {
                 Ok(evidence) => {
-                    let mut report = |evidence| self.application.report(evidence);
-                    let reported = planted!("evidence-not-reported", Ok(()), report(evidence));
+                    let reported = planted!(
+                        "evidence-not-reported",
+                        Ok(()),
+                        self.application.report(evidence)
+                    );
                     reported.map_err(RunError::Application)?;
                 }
                 Err(error) => tracing::warn!(%error, "what the engine calls evidence is none"),
